@@ -121,13 +121,12 @@ impl FromStr for EnhancedCode {
             let digits = (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
             digits.then(|| part.parse::<u16>().ok())?
         });
-        (|| {
-            let (class, subject, detail) = (parts.next()??, parts.next()??, parts.next()??);
-            let end = parts.next().is_none().then_some(())?;
-            Self::checked(u8::try_from(class).ok()?, subject, detail).map(|code| (code, end))
-        })()
-        .map(|(code, ())| code)
-        .ok_or(ReplyParseError)
+        let (Some(Some(class)), Some(Some(subject)), Some(Some(detail)), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(ReplyParseError);
+        };
+        u8::try_from(class).ok().and_then(|class| Self::checked(class, subject, detail)).ok_or(ReplyParseError)
     }
 }
 

@@ -1,0 +1,206 @@
+//! The facts, one struct each.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hikyaku_wire::{ForwardPath, Mailbox, Reply, ReversePath, Timestamp};
+
+use crate::line::{Fields, Object};
+
+/// Defines a struct for each fact, whose fields are the keys of its line in
+/// this order, and the enum of all of them.
+macro_rules! events {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident = $word:literal {
+            $( $(#[$field_doc:meta])* $field:ident: $type:ty, )*
+        }
+    )*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, PartialEq)]
+            pub struct $name {
+                $( $(#[$field_doc])* pub $field: $type, )*
+            }
+
+            impl From<$name> for Event {
+                fn from(event: $name) -> Self {
+                    Self::$name(event)
+                }
+            }
+        )*
+
+        /// A fact that the relay records.
+        #[derive(Debug, Clone, PartialEq)]
+        #[non_exhaustive]
+        pub enum Event {
+            $( $(#[$doc])* $name($name), )*
+            /// An event of another version: its word. All of its keys are in
+            /// [`Entry::extra`](crate::Entry::extra).
+            Unknown(String),
+        }
+
+        impl Event {
+            /// The word in the key `event`.
+            #[must_use]
+            pub fn name(&self) -> &str {
+                match self {
+                    $( Self::$name(_) => $word, )*
+                    Self::Unknown(name) => name,
+                }
+            }
+
+            /// Adds the keys of the event.
+            pub(crate) fn write(&self, object: &mut Object<'_>) {
+                match self {
+                    $( Self::$name(event) => {
+                        $( object.field(stringify!($field), &event.$field); )*
+                    } )*
+                    Self::Unknown(_) => {}
+                }
+            }
+
+            /// Takes the keys of the event `name` out of `fields`; an event
+            /// with keys that are missing or of another form is unknown, and
+            /// leaves them there.
+            pub(crate) fn read(name: String, fields: &mut Fields<'_>) -> Self {
+                let event = match name.as_str() {
+                    $( $word => fields.all_or_nothing(|fields| {
+                        Some(Self::$name($name {
+                            $( $field: fields.take(stringify!($field))?, )*
+                        }))
+                    }), )*
+                    _ => None,
+                };
+                event.unwrap_or(Self::Unknown(name))
+            }
+        }
+    };
+}
+
+events! {
+    /// The relay has begun to listen.
+    Started = "started" {
+        /// The name of this host.
+        hostname: String,
+        /// The version of the program.
+        version: String,
+        /// The addresses it listens on.
+        listeners: Vec<String>,
+    }
+
+    /// The relay has stopped; nothing follows from this process.
+    Stopped = "stopped" {
+        /// Why.
+        reason: String,
+    }
+
+    /// A client has connected.
+    Connection = "connection" {
+        /// The address it connected to, as configured.
+        listener: String,
+        /// Its own address; `None` for a Unix socket.
+        peer: Option<SocketAddr>,
+        /// What the listener is for, such as `mx`.
+        mode: String,
+    }
+
+    /// The policy has decided at one stage of a session.
+    Decision = "decision" {
+        /// The stage: `connect`, `hello`, `mail`, `recipient`, `data` or `message`.
+        stage: String,
+        /// The address of the client.
+        peer: Option<IpAddr>,
+        /// What the client called itself.
+        hello: Option<String>,
+        /// Who the client has proved to be.
+        user: Option<String>,
+        /// The sender, once there is one.
+        sender: Option<ReversePath>,
+        /// The recipient that was decided on.
+        recipient: Option<ForwardPath>,
+        /// The rule that decided.
+        rule: String,
+        /// What the client was told.
+        reply: Reply,
+    }
+
+    /// A message is stored and will be delivered; the client was told so after this.
+    Queued = "queued" {
+        /// The sender of the envelope.
+        sender: ReversePath,
+        /// The recipients of the envelope.
+        recipients: Vec<ForwardPath>,
+        /// Octets of the message.
+        size: u64,
+    }
+
+    /// A delivery of one message to one host was attempted.
+    Attempt = "attempt" {
+        /// The recipients it was for.
+        recipients: Vec<ForwardPath>,
+        /// The name of the host, or of the transport.
+        host: String,
+        /// The address of the host, once it is known.
+        address: Option<SocketAddr>,
+        /// How many attempts there have been for these recipients, this one included.
+        number: u32,
+        /// How it ended, if that holds for all of these recipients.
+        reply: Option<Reply>,
+    }
+
+    /// A message was delivered to one recipient.
+    Delivered = "delivered" {
+        /// The recipient.
+        recipient: ForwardPath,
+        /// The host or transport that took it.
+        to: String,
+        /// What it said, or what stands for it.
+        reply: Reply,
+    }
+
+    /// A delivery to one recipient will be attempted again.
+    Deferred = "deferred" {
+        /// The recipient.
+        recipient: ForwardPath,
+        /// Which host said so; `None` if it was this one.
+        by: Option<String>,
+        /// Why.
+        reply: Reply,
+        /// When.
+        next: Timestamp,
+    }
+
+    /// A delivery to one recipient was given up.
+    Failed = "failed" {
+        /// The recipient.
+        recipient: ForwardPath,
+        /// Which host said so; `None` if it was this one.
+        by: Option<String>,
+        /// Why.
+        reply: Reply,
+    }
+
+    /// The sender of a message is told of its failure.
+    Bounced = "bounced" {
+        /// Who is told.
+        to: Mailbox,
+        /// The identifier of the message that tells it.
+        bounce: String,
+        /// The recipients it is about.
+        recipients: Vec<ForwardPath>,
+    }
+
+    /// A limit was reached.
+    Limit = "limit" {
+        /// The name of the limit.
+        name: String,
+    }
+
+    /// A connection has ended.
+    Closed = "closed" {
+        /// Why, such as `quit`, `timeout`, `lost`, `shutdown`.
+        reason: String,
+        /// Messages that were accepted on it.
+        messages: u64,
+    }
+}

@@ -1,0 +1,64 @@
+//! An embeddable mail relay: it joins the sans-IO crates to tokio's sockets, timers and files.
+//! It never decides who may relay (that is `hikyaku-policy`) and never speaks SMTP by itself
+//! (that is `hikyaku-session`): it moves bytes between them, the queue and the network.
+//!
+//! ```text
+//! client -> serve -> Handler -> Intake -> queue -> Outbound -> Maildir, LMTP, smart host or MX
+//!                       |                             |
+//!                     policy                   bounce to the sender
+//! ```
+//!
+//! A server is a [`Handler`] given to [`serve`]; what it does not say is refused:
+//!
+//! ```
+//! use hikyaku::{Handler, wire::{Hello, Reply}, session::server::Session};
+//!
+//! struct Polite;
+//!
+//! impl Handler for Polite {
+//!     type Mail = ();
+//!     async fn connect(&mut self, _: &Session) -> Reply { Reply::OK_250 }
+//!     async fn hello(&mut self, _: &Session, _: &Hello) -> Reply { Reply::OK_250 }
+//!     // Every MAIL is refused: that is the default.
+//! }
+//! ```
+
+mod bounce;
+#[cfg(feature = "config")]
+mod config;
+mod deliver;
+mod directory;
+mod environment;
+mod intake;
+mod io;
+mod local;
+mod log;
+mod outbound;
+mod remote;
+mod resolver;
+mod route;
+mod serve;
+mod stop;
+
+pub use hikyaku_audit as audit;
+pub use hikyaku_dns as dns;
+pub use hikyaku_message as message;
+pub use hikyaku_policy as policy;
+pub use hikyaku_queue as queue;
+pub use hikyaku_session as session;
+pub use hikyaku_wire as wire;
+
+#[cfg(feature = "config")]
+pub use config::{Config, ConfigError, DeliveryConfig, ListenerConfig, Mode, Store};
+pub use deliver::{Delivery, DeliveryLimits};
+pub use directory::{Directory, Users};
+pub use environment::{id, now, random};
+pub use intake::Intake;
+pub use io::{Address, AddressError, Listener, Stream};
+pub use local::Maildirs;
+pub use log::AuditLog;
+pub use outbound::{Connection, ConnectError, Target};
+pub use resolver::Dns;
+pub use route::{HostPort, Route, RouteError, Routes};
+pub use serve::{Handler, converse, serve};
+pub use stop::{Stop, Stopper};

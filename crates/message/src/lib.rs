@@ -1,0 +1,30 @@
+//! The header section of a message (RFC 5322): scanning it while it streams
+//! in, dates, the trace fields a relay adds, and delivery status reports.
+//!
+//! It never holds a message, never looks into a MIME body, and never reads a
+//! clock: time, identifiers and boundaries are arguments.
+//!
+//! ```
+//! use hikyaku_message::{HeaderLimits, HeaderScan};
+//!
+//! let mut scan = HeaderScan::new(HeaderLimits::default());
+//! scan.push(b"Received: from a.test\r\n\tby b.test; today\r\nFrom: a@");
+//! scan.push(b"a.test\r\n\r\nthe body");
+//! assert!(scan.is_done());
+//! assert_eq!((scan.fields(), scan.hops(), scan.count("from")), (2, 1, 1));
+//! ```
+
+mod date;
+mod dsn;
+mod encoding;
+mod fold;
+mod header;
+mod received;
+
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
+
+pub use date::{Date, DateError};
+pub use dsn::{Action, Report, ReportRecipient};
+pub use header::{HeaderLimit, HeaderLimits, HeaderScan, Malformed};
+pub use received::{Received, ReturnPath};

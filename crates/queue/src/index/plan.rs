@@ -1,0 +1,223 @@
+//! Changes that must be on disk before they are true: settlements and what people ask for.
+
+use std::collections::BTreeMap;
+
+use hikyaku_wire::{ForwardPath, Timestamp};
+
+use super::{Index, Message, Result, Slot, Unit};
+use crate::{Action, Filter, Lease, MsgId, Next, QueueError, RcptNo, RcptState, Settled, Settlement, UnitId};
+
+/// What is about to change in one message.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) msg: MsgId,
+    changes: Vec<(u16, Change)>,
+    next_unit: u16,
+    settles: Option<u16>,
+    /// No unit will be left.
+    pub(crate) message_done: bool,
+    /// A recipient became final or a unit ends: a crash must not undo it.
+    #[cfg_attr(not(feature = "spool"), expect(dead_code, reason = "memory has nothing to sync"))]
+    pub(crate) must_sync: bool,
+}
+
+#[derive(Debug)]
+enum Change {
+    /// The unit becomes this, and its lease, if any, ends.
+    Settle(Unit),
+    /// The unit becomes this; its lease, if any, goes on, and the due time takes effect after it.
+    Amend(Unit, Option<Timestamp>),
+    /// The unit is gone.
+    Drop,
+}
+
+impl Plan {
+    /// What the settlement that was planned ended.
+    pub(crate) fn settled(&self) -> Settled {
+        let unit_done =
+            self.changes.iter().any(|(number, change)| self.settles == Some(*number) && matches!(change, Change::Drop));
+        Settled { unit_done, message_done: self.message_done }
+    }
+}
+
+impl Index {
+    /// Draws up a settlement and keeps the unit from everybody else until the plan is carried out or given up.
+    pub(crate) fn plan_settlement(&mut self, lease: &Lease, settlement: &Settlement) -> Result<Plan> {
+        let live = self.current(lease)?;
+        let (past, asked) = (live.expired, live.asked);
+        let message = self.messages.get(&lease.unit.msg).ok_or(QueueError::LeaseLost)?;
+        let slot = message.slots.get(&lease.unit.unit).ok_or(QueueError::LeaseLost)?;
+        let mut unit = slot.unit.clone();
+        let mut must_sync = record(&mut unit, &settlement.results)?;
+        let mut next_unit = message.next_unit;
+        let open = unit.rcpts.iter().any(|rcpt| !rcpt.state.is_final());
+        let mut changes = Vec::new();
+        match &settlement.next {
+            _ if !open => {}
+            Next::Finish => return Err(QueueError::Invalid("a unit with open recipients cannot be finished")),
+            Next::RetryAt(at) => {
+                let at = asked.unwrap_or(*at);
+                // A unit that was to be given up and was not must not come back at once, over and over.
+                unit.due = if past { at } else { at.min(unit.expires) };
+                changes.push((lease.unit.unit, Change::Settle(unit)));
+            }
+            Next::Hold(why) => {
+                must_sync = true;
+                unit.hold = Some(why.clone());
+                changes.push((lease.unit.unit, Change::Settle(unit)));
+            }
+            Next::Split(parts) => {
+                let mut states = open_states(&unit);
+                for part in parts {
+                    let mut part = Unit::new(part.clone())?;
+                    part.hold = part.hold.or_else(|| slot.unit.hold.clone());
+                    for rcpt in &mut part.rcpts {
+                        if let Some(state) = states.remove(&rcpt.addr) {
+                            rcpt.state = state;
+                        }
+                    }
+                    changes.push((next_unit, Change::Settle(part)));
+                    next_unit = next_unit.checked_add(1).ok_or(QueueError::Invalid("too many units"))?;
+                }
+                if !states.is_empty() {
+                    return Err(QueueError::Invalid("an open recipient is in none of the new units"));
+                }
+            }
+        }
+        if changes.first().is_none_or(|(number, _)| *number != lease.unit.unit) {
+            must_sync = true;
+            changes.push((lease.unit.unit, Change::Drop));
+        }
+        let settles = Some(lease.unit.unit);
+        let message_done = ends(message, &changes);
+        if let Some(slot) = self.slot_mut(lease.unit) {
+            slot.settling = true;
+        }
+        Ok(Plan { msg: lease.unit.msg, changes, next_unit, settles, message_done, must_sync })
+    }
+
+    /// Draws up an action on one message; none if it changes nothing. Also says how many units it meets.
+    pub(crate) fn plan_action(&self, msg: MsgId, filter: &Filter, action: &Action) -> Option<(Plan, u64)> {
+        let message = self.messages.get(&msg)?;
+        let mut changes = Vec::new();
+        for (&number, slot) in &message.slots {
+            if filter.matches(&self.entry(UnitId { msg, unit: number }, message, slot)) {
+                changes.extend(act(slot, action).map(|change| (number, change)));
+            }
+        }
+        if changes.is_empty() {
+            return None;
+        }
+        let met = changes.len() as u64;
+        let message_done = ends(message, &changes);
+        let next_unit = message.next_unit;
+        Some((Plan { msg, changes, next_unit, settles: None, message_done, must_sync: true }, met))
+    }
+
+    /// What must survive of the message's units once the plan is carried out, and the next free number.
+    #[cfg(feature = "spool")]
+    pub(crate) fn outcome(&self, plan: &Plan) -> (u16, BTreeMap<u16, Unit>) {
+        let mut units = self.messages.get(&plan.msg).map(|message| message.units().1).unwrap_or_default();
+        for (number, change) in &plan.changes {
+            match change {
+                Change::Settle(unit) | Change::Amend(unit, _) => units.insert(*number, unit.clone()),
+                Change::Drop => units.remove(number),
+            };
+        }
+        (plan.next_unit, units)
+    }
+
+    /// Makes a plan true.
+    pub(crate) fn carry_out(&mut self, plan: Plan) {
+        for (number, change) in plan.changes {
+            let id = UnitId { msg: plan.msg, unit: number };
+            self.unlink(id);
+            let Some(message) = self.messages.get_mut(&plan.msg) else { return };
+            match change {
+                Change::Settle(unit) => {
+                    message.slots.insert(number, Slot { unit, live: None, settling: false });
+                }
+                Change::Amend(unit, asked) => {
+                    if let Some(slot) = message.slots.get_mut(&number) {
+                        slot.unit = unit;
+                        if let Some(live) = &mut slot.live {
+                            live.asked = asked.or(live.asked);
+                        }
+                    }
+                }
+                Change::Drop => {
+                    message.slots.remove(&number);
+                }
+            }
+            message.next_unit = plan.next_unit;
+            self.link(id);
+        }
+        if plan.message_done {
+            self.finish(plan.msg);
+        }
+    }
+
+    /// Gives a plan up: the store could not write it.
+    #[cfg(feature = "spool")]
+    pub(crate) fn give_up(&mut self, plan: &Plan) {
+        if let Some(unit) = plan.settles
+            && let Some(slot) = self.slot_mut(UnitId { msg: plan.msg, unit })
+        {
+            slot.settling = false;
+        }
+    }
+}
+
+/// Enters results; says whether any is final.
+fn record(unit: &mut Unit, results: &[(RcptNo, RcptState)]) -> Result<bool> {
+    let mut any_final = false;
+    for (no, state) in results {
+        let rcpt = unit.rcpts.iter_mut().find(|rcpt| rcpt.no == *no);
+        let rcpt = rcpt.ok_or(QueueError::Invalid("no recipient has this number"))?;
+        if rcpt.state.is_final() {
+            return Err(QueueError::Invalid("the recipient is final already"));
+        }
+        any_final |= state.is_final();
+        rcpt.state = state.clone();
+    }
+    if !results.is_empty() {
+        unit.attempts = unit.attempts.saturating_add(1);
+        let first = results.iter().filter_map(|(_, state)| state.attempt()).map(|attempt| attempt.when).min();
+        unit.first_attempt = unit.first_attempt.or(first);
+    }
+    Ok(any_final)
+}
+
+fn open_states(unit: &Unit) -> BTreeMap<ForwardPath, RcptState> {
+    let open = unit.rcpts.iter().filter(|rcpt| !rcpt.state.is_final());
+    open.map(|rcpt| (rcpt.addr.clone(), rcpt.state.clone())).collect()
+}
+
+fn act(slot: &Slot, action: &Action) -> Option<Change> {
+    let mut unit = slot.unit.clone();
+    let mut asked = None;
+    match action {
+        Action::Hold(why) if unit.hold.is_none() => unit.hold = Some(why.clone()),
+        Action::Release(due) if unit.hold.is_some() => {
+            unit.hold = None;
+            unit.due = *due;
+            asked = Some(*due);
+        }
+        Action::Retry(due) if unit.hold.is_none() => {
+            unit.due = *due;
+            asked = Some(*due);
+        }
+        Action::Rekey(key) => unit.key = key.clone(),
+        Action::Remove => return Some(Change::Drop),
+        Action::Hold(_) | Action::Release(_) | Action::Retry(_) => return None,
+    }
+    Some(Change::Amend(unit, asked))
+}
+
+/// Whether the changes leave no unit of the message.
+fn ends(message: &Message, changes: &[(u16, Change)]) -> bool {
+    let dropped =
+        |number: u16| changes.iter().any(|(other, change)| *other == number && matches!(change, Change::Drop));
+    let added = changes.iter().any(|(_, change)| !matches!(change, Change::Drop));
+    !added && message.slots.keys().all(|&number| dropped(number))
+}

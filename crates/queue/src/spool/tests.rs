@@ -1,0 +1,223 @@
+//! The spool: conformance, crashes, damage.
+
+mod crash;
+mod damage;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::*;
+use crate::suite::{self, Store};
+use crate::{BodyReader, Draft, Envelope, NewRcpt, NewUnit};
+
+/// Spools in folders of their own.
+struct Folders {
+    runtime: Runtime,
+    folders: Mutex<Vec<TempDir>>,
+}
+
+impl Folders {
+    fn new() -> Self {
+        Self { runtime: Runtime::new().unwrap(), folders: Mutex::default() }
+    }
+
+    fn new_folder(&self) -> PathBuf {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/spool");
+        self.folders.lock().unwrap().push(folder);
+        path
+    }
+
+    fn try_open(&self, path: &Path, config: SpoolConfig) -> std::result::Result<Spool, OpenError> {
+        self.runtime.block_on(Spool::open(path, config))
+    }
+
+    fn open(&self, path: &Path) -> Spool {
+        self.try_open(path, SpoolConfig::default()).unwrap()
+    }
+
+    /// Waits for what still goes on behind dropped futures, then closes.
+    fn close(&self, spool: Spool) -> PathBuf {
+        while Arc::strong_count(&spool.inner) > 1 {
+            std::thread::yield_now();
+        }
+        let path = spool.directory().to_owned();
+        drop(spool);
+        path
+    }
+}
+
+impl Store for Folders {
+    type Queue = Spool;
+
+    fn fresh(&self) -> Spool {
+        self.open(&self.new_folder())
+    }
+
+    fn reopen(&self, spool: Spool) -> Option<Spool> {
+        assert_eq!(spool.health(), Health::Ok);
+        let path = self.close(spool);
+        assert_eq!(files(&path.join("tmp")), [""; 0], "space is given back");
+        assert_eq!(files(&path.join("sealed")), [""; 0], "space is given back");
+        let spool = self.open(&path);
+        assert_eq!(spool.quarantined(), []);
+        Some(spool)
+    }
+
+    fn full(&self) -> Spool {
+        let config = SpoolConfig { reserve_bytes: u64::MAX, reserve_percent: 100 };
+        self.try_open(&self.new_folder(), config).unwrap()
+    }
+}
+
+fn files(path: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(path).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_764_000_000_000)
+}
+
+fn id(n: u8) -> MsgId {
+    MsgId::new(now(), [n; 10])
+}
+
+fn unit(key: &str, rcpts: &[&str]) -> NewUnit {
+    let unit = NewUnit::new(QueueKey::new(key), now(), now().saturating_add(Duration::from_secs(432_000)));
+    rcpts.iter().fold(unit, |unit, rcpt| unit.with(NewRcpt::new(rcpt.parse().unwrap())))
+}
+
+async fn commit(spool: &Spool, n: u8, key: &str) -> Result<()> {
+    let mut draft = spool.draft(id(n), SizeHint::UNKNOWN).await?;
+    draft.write(Bytes::from(text(n))).await?;
+    let envelope = Envelope::new("<s@s.test>".parse().unwrap(), now());
+    draft
+        .commit(envelope, Bytes::from_static(b"R: x\r\n"), vec![unit(key, &["<a@a.test>", "<b@a.test>"])], None)
+        .await?;
+    Ok(())
+}
+
+fn text(n: u8) -> Vec<u8> {
+    vec![n; 30]
+}
+
+#[test]
+fn conforms() {
+    suite::run(&Folders::new());
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let folders = Folders::new();
+    let spool = folders.fresh();
+    let path = spool.directory().to_owned();
+    assert!(matches!(folders.try_open(&path, SpoolConfig::default()), Err(OpenError::Locked)));
+    folders.close(spool);
+    folders.open(&path);
+}
+
+#[test]
+fn nobody_else_may_look() {
+    let folders = Folders::new();
+    let path = folders.new_folder();
+    std::fs::create_dir_all(&path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let spool = folders.open(&path);
+    folders.runtime.block_on(async {
+        commit(&spool, 1, "a").await.unwrap();
+        spool.apply(&Filter::all(), Action::Retry(now())).await.unwrap();
+        spool.gate(&QueueKey::new("a"), Gate::Paused).await.unwrap();
+    });
+    let mode = |path: &Path| std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o700);
+    let mut seen = 0;
+    for name in files(&path) {
+        let file = path.join(&name);
+        if file.is_dir() {
+            assert_eq!(mode(&file), 0o700, "{name}");
+            for inner in files(&file) {
+                assert_eq!(mode(&file.join(&inner)), 0o600, "{name}/{inner}");
+                seen += 1;
+            }
+        } else {
+            assert_eq!(mode(&file), 0o600, "{name}");
+        }
+    }
+    assert_eq!(seen, 2, "a message and its state");
+}
+
+#[test]
+fn the_reserve_is_the_smaller_of_the_two() {
+    let config = SpoolConfig::default();
+    let (mib, tib) = (1 << 20, 1 << 40);
+    for (free, total, leaves) in [
+        (256 * mib, tib, true),
+        (256 * mib - 1, tib, false),
+        (50 * mib, 1_000 * mib, true),
+        (50 * mib - 1, 1_000 * mib, false),
+        (u64::MAX, u64::MAX, true),
+        (0, 0, true),
+    ] {
+        assert_eq!(config.leaves_reserve(free, total), leaves, "{free} of {total}");
+    }
+}
+
+/// The largest resident size of this process so far, in KiB.
+#[cfg(target_os = "linux")]
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim_end_matches("kB").trim().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "runs alone in a process of its own, by `a_large_text_is_never_whole_in_memory`"]
+fn a_large_text_in_this_process() {
+    let folders = Folders::new();
+    let spool = folders.fresh();
+    folders.runtime.block_on(async {
+        commit(&spool, 1, "a").await.unwrap();
+        let before = peak();
+        let mut draft = spool.draft(id(2), SizeHint(Some(50 << 20))).await.unwrap();
+        for piece in 0..50_u8 * 4 {
+            for part in 0..16 {
+                draft.write(Bytes::from(vec![piece ^ part; 16 << 10])).await.unwrap();
+            }
+        }
+        let envelope = Envelope::new("<>".parse().unwrap(), now());
+        draft.commit(envelope, Bytes::new(), vec![unit("a", &["<a@a.test>"])], None).await.unwrap();
+        let body = spool.body(id(2)).await.unwrap();
+        assert_eq!(body.len(), 50 << 20);
+        let mut at = 0;
+        while at < body.len() {
+            let piece = body.read_at(at, usize::MAX).await.unwrap();
+            for (offset, byte) in (at..).zip(&piece) {
+                assert_eq!(*byte, (offset >> 18) as u8 ^ ((offset >> 14) & 15) as u8);
+            }
+            at += piece.len() as u64;
+        }
+        let grown = peak() - before;
+        assert!(grown < 8 << 10, "the process grew by {grown} KiB");
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_large_text_is_never_whole_in_memory() {
+    let name = "spool::tests::a_large_text_in_this_process";
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--ignored", "--test-threads=1"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}

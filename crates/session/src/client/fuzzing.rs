@@ -1,0 +1,327 @@
+//! Moves of a remote and a caller against the client machine.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::BytesMut;
+use hikyaku_wire::{Decoded, DotDecoder, EhloKeyword, Reply};
+
+use super::{Body, By, Close, Config, Envelope, Ready, Receive, Settled, Step, Unsupported, start};
+use crate::Protocol;
+
+/// Plays a script of moves, one a line, and checks what must hold whatever
+/// they are. The first octet of a line says what it is:
+///
+/// `S` the remote says the rest and CRLF, `s` with LF alone, `r` without a
+/// line end; `W` the rest and CRLF are content, `w` without a line end; `F`
+/// the content ends, `A` it is abandoned; `E` the connection closes, `T` the
+/// deadline passes; `L` LMTP. Three messages are sent, then QUIT.
+pub fn client(data: &[u8]) {
+    let lmtp = data.starts_with(b"L");
+    let mut play = Play::new(if lmtp { Protocol::Lmtp } else { Protocol::Smtp });
+    for line in data.split(|byte| *byte == b'\n') {
+        let Some((kind, rest)) = line.split_first() else { continue };
+        match kind {
+            b'S' => play.hear(&[rest, b"\r\n"].concat()),
+            b's' => play.hear(&[rest, b"\n"].concat()),
+            b'r' => play.hear(rest),
+            b'W' => play.write(&[rest, b"\r\n"].concat()),
+            b'w' => play.write(rest),
+            b'F' => play.finish(),
+            b'A' => play.end(Receive::closed, |body| body.abandon(Reply::LOCAL_ERROR_451)),
+            b'E' => play.end(Receive::closed, Body::closed),
+            b'T' => play.end(Receive::timed_out, Body::timed_out),
+            _ => {}
+        }
+    }
+}
+
+/// The longest reply that is read, and a line of the next one.
+const INPUT: usize = (64 << 10) + 4096;
+
+/// The message that is being sent, as the caller sees it.
+#[derive(Default)]
+struct Message {
+    /// Which recipients have an address that only SMTPUTF8 carries.
+    utf8: Vec<bool>,
+    content: Vec<u8>,
+    /// What went over the wire since the 354.
+    stuffed: BytesMut,
+    dotted: bool,
+}
+
+struct Play {
+    now: Instant,
+    /// [`Step::Receive`] or [`Step::Body`]; none when the conversation is over.
+    step: Option<Step>,
+    input: BytesMut,
+    out: BytesMut,
+    together: bool,
+    utf8: bool,
+    sent: usize,
+    message: Message,
+}
+
+impl Play {
+    fn new(protocol: Protocol) -> Self {
+        let hello = "relay.test".parse().expect("a name");
+        let now = Instant::now();
+        let mut play = Self {
+            now,
+            step: None,
+            input: BytesMut::new(),
+            out: BytesMut::new(),
+            together: false,
+            utf8: false,
+            sent: 0,
+            message: Message::default(),
+        };
+        play.drive(start(Arc::new(Config { protocol, ..Config::new(hello) }), now));
+        play
+    }
+
+    fn hear(&mut self, bytes: &[u8]) {
+        let Some(step) = self.step.take() else { return };
+        self.input.extend_from_slice(bytes);
+        self.drive(step);
+    }
+
+    fn write(&mut self, content: &[u8]) {
+        let Some(Step::Body(body)) = &mut self.step else { return };
+        if body.write(self.now, content, &mut self.out).is_ok() {
+            self.message.content.extend_from_slice(content);
+        }
+        assert!(body.deadline() > self.now);
+        self.message.stuffed.extend_from_slice(&self.out.split());
+    }
+
+    fn finish(&mut self) {
+        match self.step.take() {
+            Some(Step::Body(body)) => {
+                let step = body.finish(self.now, &mut self.out);
+                self.message.dotted = !self.out.is_empty();
+                self.message.stuffed.extend_from_slice(&self.out.split());
+                assert_eq!(self.message.dotted, !matches!(step, Step::Done(_)));
+                if self.message.dotted {
+                    self.message.check_content();
+                }
+                self.drive(step);
+            }
+            step => self.step = step,
+        }
+    }
+
+    /// An event after which nothing can be sent or heard any more.
+    fn end(&mut self, receive: impl Fn(Receive) -> Step, body: impl Fn(Body) -> Step) {
+        let step = match self.step.take() {
+            Some(Step::Receive(step)) => receive(step),
+            Some(Step::Body(step)) => body(step),
+            _ => return,
+        };
+        self.drive(step);
+        assert!(self.step.is_none(), "the conversation is over");
+        assert!(self.out.is_empty(), "nothing is sent to nobody");
+    }
+
+    fn drive(&mut self, mut step: Step) {
+        loop {
+            step = match step {
+                Step::Receive(receive) => {
+                    let next = receive.process(self.now, &mut self.input, &mut self.out);
+                    self.write_commands();
+                    if let Step::Receive(receive) = &next {
+                        assert!(self.input.len() <= INPUT, "what is not needed is consumed");
+                        assert!(receive.deadline() > self.now);
+                        self.step = Some(next);
+                        return;
+                    }
+                    next
+                }
+                Step::Ready(ready) => self.next_message(ready),
+                Step::Body(body) => {
+                    let next = body.process(&mut self.input);
+                    if matches!(next, Step::Body(_)) {
+                        self.step = Some(next);
+                        return;
+                    }
+                    next
+                }
+                Step::Done(done) => {
+                    let (settled, next) = done.settle();
+                    std::mem::take(&mut self.message).check_settled(&settled);
+                    assert!(matches!(next, Step::Ready(_) | Step::Close(_)));
+                    next
+                }
+                Step::Close(close) => return self.over(&close),
+            };
+        }
+    }
+
+    fn next_message(&mut self, ready: Ready) -> Step {
+        self.together = ready.capabilities().has(&EhloKeyword::PIPELINING);
+        self.utf8 = ready.capabilities().has(&EhloKeyword::SMTPUTF8);
+        self.sent += 1;
+        let to: &[&str] = match self.sent {
+            1 => &["<one@b.test>", "<two@b.test>"],
+            2 => &["<one@b.test>", "<\u{fc}@b.test>", "<three@b.test>"],
+            3 => &["<postmaster>"],
+            _ => return ready.quit(self.now, &mut self.out),
+        };
+        self.message.utf8 = to.iter().map(|to| !to.is_ascii() && !self.utf8).collect();
+        let to = to.iter().map(|to| to.parse().expect("a path")).collect();
+        let envelope = Envelope::new("<from@a.test>".parse().expect("a path"), to);
+        match ready.send(&envelope, 1000, self.now, &mut self.input, &mut self.out) {
+            Ok(Step::Close(close)) => {
+                assert!(self.out.is_empty(), "nothing is sent");
+                self.message = Message::default();
+                Step::Close(close)
+            }
+            Ok(step) => step,
+            Err(Unsupported { ready, reply }) => {
+                assert!(reply.is_permanent() && self.out.is_empty());
+                self.message = Message::default();
+                Step::Ready(*ready)
+            }
+        }
+    }
+
+    /// Commands are whole lines of ASCII (or of UTF-8, where that was
+    /// offered), and without PIPELINING one at a time.
+    fn write_commands(&mut self) {
+        let out = self.out.split();
+        let text = std::str::from_utf8(&out).expect("commands are UTF-8");
+        assert!(text.is_empty() || text.ends_with("\r\n"), "whole lines");
+        assert!(text.is_ascii() || self.utf8);
+        let lines: Vec<_> = text.split_terminator("\r\n").collect();
+        assert!(lines.iter().all(|line| !line.contains(char::is_control)));
+        assert!(self.together || lines.len() <= 1, "{lines:?}");
+    }
+
+    fn over(&mut self, close: &Close) {
+        self.write_commands();
+        let outcome = close.outcome();
+        assert!(!outcome.reply.is_intermediate());
+        assert!(outcome.by == By::Remote || !outcome.reply.is_permanent() || self.sent > 0);
+        assert!(self.message.utf8.is_empty(), "a message that was begun is settled first");
+    }
+}
+
+impl Message {
+    /// What went over the wire is the content, for a reader that knows nothing of us.
+    fn check_content(&mut self) {
+        let (mut decoder, mut read) = (DotDecoder::new(), Vec::new());
+        loop {
+            match decoder.decode(&mut self.stuffed) {
+                Decoded::Data(piece) => read.extend_from_slice(&piece),
+                Decoded::More => panic!("the content does not end"),
+                Decoded::End => break,
+            }
+        }
+        assert!(self.stuffed.is_empty(), "one message, not more");
+        assert!(!decoder.bare_line_end());
+        if !self.content.is_empty() && !self.content.ends_with(b"\r\n") {
+            self.content.extend_from_slice(b"\r\n");
+        }
+        assert_eq!(read, self.content);
+    }
+
+    fn check_settled(self, settled: &[Settled]) {
+        assert_eq!(settled.len(), self.utf8.len(), "one for each recipient");
+        for (settled, utf8) in settled.iter().zip(self.utf8) {
+            match settled {
+                Settled::Said(reply) => {
+                    assert!(!utf8);
+                    assert!(reply.is_positive() || reply.is_transient() || reply.is_permanent());
+                    assert!(self.dotted || !reply.is_positive(), "delivered without a final dot");
+                }
+                Settled::NotTried(outcome) => {
+                    assert!(utf8 || !self.dotted, "tried");
+                    assert!(!outcome.reply.is_positive());
+                    assert!(outcome.by == By::Us || outcome.reply.code().as_u16() == 421 || !self.dotted);
+                }
+                Settled::Unknown(outcome) => {
+                    assert!(self.dotted && !utf8, "nothing can have been delivered");
+                    assert!(!outcome.reply.is_positive());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_corpus_holds() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/session_client");
+        let mut files = 0;
+        for entry in fs::read_dir(folder).expect("the corpus") {
+            client(&fs::read(entry.expect("an entry").path()).expect("a seed"));
+            files += 1;
+        }
+        assert!(files > 0, "an empty corpus");
+    }
+
+    /// Moves that get a conversation somewhere, and moves that do not.
+    fn moves() -> impl Strategy<Value = Vec<u8>> {
+        let known = prop::sample::select(vec![
+            "S250 ok",
+            "S250 ok\nS250 ok",
+            "S250 ok\nS250 ok\nS250 ok\nS354 go",
+            "S354 go",
+            "S550 5.1.1 no",
+            "S450 no",
+            "S421 4.3.2 down",
+            "S221 bye",
+            "S250-x",
+            "S250-PIPELINING",
+            "s250 ok",
+            "r2",
+            "r5",
+            "r50 x\r",
+            "S",
+            "Wx",
+            "W",
+            "W.",
+            "w.",
+            "w\r",
+            "wx",
+            "F",
+            "F",
+            "A",
+            "E",
+            "T",
+        ]);
+        let message = "S250 ok\nS250 ok\nS250 ok\nS354 go\nW.x\nF\nS250 ok";
+        prop_oneof![
+            20 => known.prop_map(|moves| moves.as_bytes().to_vec()),
+            5 => Just(message.as_bytes().to_vec()),
+            1 => prop::collection::vec(any::<u8>(), 0..100),
+        ]
+    }
+
+    /// How conversations begin.
+    fn openings() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![
+            "",
+            "L\nS220 mx\nS250-mx\nS250 PIPELINING\n",
+            "S220 mx\nS250 mx\n",
+            "S220 mx\nS502 no\nS250 mx\n",
+            "S220 mx\nS250-mx\nS250-SMTPUTF8\nS250 PIPELINING\n",
+            "S220 mx\nS250-mx\nS250-SIZE 999\nS250 PIPELINING\n",
+        ])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn any_moves_hold(opening in openings(), moves in prop::collection::vec(moves(), 0..30)) {
+            client(&[opening.as_bytes(), &moves.join(&b'\n')].concat());
+        }
+    }
+}

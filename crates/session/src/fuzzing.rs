@@ -1,0 +1,5 @@
+//! The entries of the fuzz targets `session_*`: each takes bytes and panics
+//! where an invariant is broken.
+
+pub use crate::client::fuzzing::client;
+pub use crate::server::fuzzing::server;

@@ -1,0 +1,141 @@
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use hikyaku_wire::{Code, Decoded, DotDecoder, EnhancedCode, Reply};
+
+use super::{
+    Cause, Limits, Verdicts,
+    connection::{Connection, Mode, Turn, refusal},
+};
+
+/// How much of a refused message is read where no size limit gives a bound.
+const DISCARD: u64 = 64 << 20;
+
+/// The message that is being received.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    decoder: DotDecoder,
+    /// Octets of the message so far.
+    size: u64,
+    /// Octets on the wire so far.
+    received: u64,
+    /// How long the peer was waited for.
+    waited: Duration,
+    /// Why the rest is dropped, and at which size reading stops.
+    fault: Option<(Fault, u64)>,
+}
+
+#[derive(Debug)]
+enum Fault {
+    /// A CR or LF alone, or a NUL: the next server might see another end.
+    Ambiguous,
+    TooBig,
+    Refused(Reply),
+}
+
+impl Incoming {
+    fn new() -> Self {
+        Self { decoder: DotDecoder::new(), size: 0, received: 0, waited: Duration::ZERO, fault: None }
+    }
+
+    /// How long the next octets may take from the beginning of the wait.
+    pub(super) fn patience(&self, limits: &Limits) -> Duration {
+        if limits.body_rate == 0 {
+            return limits.body_timeout;
+        }
+        let earned = Duration::from_millis(self.received.saturating_mul(1000) / u64::from(limits.body_rate));
+        let allowed = limits.body_grace.saturating_add(earned);
+        limits.body_timeout.min(allowed.saturating_sub(self.waited))
+    }
+
+    /// Drops the rest. What is ambiguous stays the reason, whatever came before.
+    fn fail(&mut self, fault: Fault, limit: u64) {
+        let stop = match (&self.fault, limit) {
+            (Some((_, stop)), _) => *stop,
+            (None, 0) => self.size.saturating_add(DISCARD),
+            (None, limit) => limit.saturating_mul(3),
+        };
+        if self.fault.is_none() || matches!(fault, Fault::Ambiguous) {
+            self.fault = Some((fault, stop));
+        }
+    }
+}
+
+impl Connection {
+    /// Asks for the message.
+    pub(super) fn open_body(&mut self, out: &mut BytesMut) {
+        self.mode = Mode::Body(Incoming::new());
+        self.say(&Reply::START_INPUT_354, out);
+    }
+
+    /// Takes one piece of the message.
+    pub(super) fn body(&mut self, now: Instant, input: &mut BytesMut, out: &mut BytesMut) -> Turn {
+        let limit = self.session.config.size;
+        let Mode::Body(incoming) = &mut self.mode else { return Turn::Done };
+        // Only time spent waiting for the peer counts, not what the
+        // application takes to store a piece.
+        if self.waiting && !input.is_empty() {
+            incoming.waited += now.saturating_duration_since(self.since);
+        }
+        if !self.waiting || !input.is_empty() {
+            self.since = now;
+        }
+        if input.is_empty() {
+            return Turn::Hungry;
+        }
+        let before = input.len();
+        let decoded = incoming.decoder.decode(input);
+        incoming.received += (before - input.len()) as u64;
+        if incoming.decoder.bare_line_end() {
+            incoming.fail(Fault::Ambiguous, limit);
+        }
+        match decoded {
+            Decoded::More => Turn::Hungry,
+            Decoded::End => self.body_ended(now, out),
+            Decoded::Data(piece) => {
+                incoming.size += piece.len() as u64;
+                if piece.contains(&0) {
+                    incoming.fail(Fault::Ambiguous, limit);
+                }
+                if limit > 0 && incoming.size > limit {
+                    incoming.fail(Fault::TooBig, limit);
+                }
+                match &incoming.fault {
+                    None => Turn::Piece(piece),
+                    Some((_, stop)) if incoming.size <= *stop => Turn::Done,
+                    Some(_) => {
+                        let text = "far more than the message that was refused";
+                        self.say(&Reply::new(Code::UNAVAILABLE_421, EnhancedCode::new(4, 7, 0), text), out);
+                        Turn::Done
+                    }
+                }
+            }
+        }
+    }
+
+    /// The application does not want the rest.
+    pub(super) fn refuse_body(&mut self, reply: Reply) {
+        let limit = self.session.config.size;
+        let reply = refusal(&reply).into_owned();
+        if let Mode::Body(incoming) = &mut self.mode {
+            incoming.fail(Fault::Refused(reply), limit);
+        }
+    }
+
+    fn body_ended(&mut self, now: Instant, out: &mut BytesMut) -> Turn {
+        let Mode::Body(incoming) = std::mem::replace(&mut self.mode, Mode::Command) else { return Turn::Done };
+        let (reply, closing) = match incoming.fault {
+            None => return Turn::Message,
+            Some((Fault::Ambiguous, _)) => (Reply::BARE_LINE_END_550, true),
+            Some((Fault::TooBig, _)) => (Reply::TOO_BIG_552, false),
+            Some((Fault::Refused(reply), _)) => (reply, false),
+        };
+        let replies = Verdicts::One(reply).into_replies(self.session.protocol(), self.session.recipients());
+        self.end(Cause::Refused);
+        self.settle(now, &replies, out);
+        if closing {
+            self.close();
+        }
+        Turn::Done
+    }
+}

@@ -1,0 +1,223 @@
+use std::time::Instant;
+
+use bytes::BytesMut;
+use hikyaku_wire::{Body, Code, Command, EnhancedCode, LineError, Mail, Recipient, Reply};
+
+use super::{
+    Cause,
+    connection::{Connection, Mode, Question, Turn},
+};
+use crate::Protocol;
+
+/// Verbs of other protocols and of old or unoffered extensions: known, not done.
+const NOT_IMPLEMENTED: [&str; 7] = ["TURN", "ETRN", "ATRN", "SEND", "SOML", "SAML", "BDAT"];
+
+/// How the first line of what is not SMTP begins (HTTP, TLS, SSH).
+const FOREIGN: [&[u8]; 12] = [
+    b"GET ",
+    b"POST ",
+    b"HEAD ",
+    b"PUT ",
+    b"DELETE ",
+    b"OPTIONS ",
+    b"CONNECT ",
+    b"PATCH ",
+    b"TRACE ",
+    b"HTTP/",
+    b"SSH-",
+    b"\x16\x03",
+];
+
+impl Connection {
+    /// Takes one command line and acts on it.
+    pub(super) fn command(&mut self, now: Instant, input: &mut BytesMut, out: &mut BytesMut) -> Turn {
+        if self.fresh {
+            match is_foreign(input) {
+                Some(true) => {
+                    self.say(&Reply::NOT_SMTP_554, out);
+                    self.close();
+                    return Turn::Done;
+                }
+                Some(false) => {}
+                None => return Turn::Hungry,
+            }
+        }
+        let line = self.lines.next(input);
+        let too_long = matches!(line, Some(Err(LineError::TooLong)));
+        if !too_long && self.lines.discarded() > self.session.config.limits.discarded_line {
+            self.say(&Reply::TOO_MANY_ERRORS_421, out);
+            return Turn::Done;
+        }
+        let Some(line) = line else { return Turn::Hungry };
+        self.fresh = false;
+        self.touch(now);
+        let (is_data, command) = match line {
+            Ok(line) => (is_data(&line), Command::parse(&line).map_err(|error| error.reply())),
+            Err(error) => (false, Err(error.reply())),
+        };
+        match self.act(command, out) {
+            Ok(turn) => turn,
+            Err(reply) => {
+                self.refuse(now, &reply, out);
+                if is_data {
+                    self.after_refused_data(input, out);
+                }
+                Turn::Done
+            }
+        }
+    }
+
+    /// The transition table: what each command does in each state.
+    fn act(&mut self, command: Result<Command, Reply>, out: &mut BytesMut) -> Result<Turn, Reply> {
+        let protocol = self.session.protocol();
+        match (&self.barred, command) {
+            (_, Ok(Command::Quit)) => {
+                self.say(&Reply::BYE_221, out);
+                self.close();
+            }
+            (Some(barred), _) => return Err(barred.clone()),
+            (None, command) => match command? {
+                Command::Helo(hello) if protocol == Protocol::Smtp => {
+                    self.hello(Question::Hello { hello, extended: false });
+                }
+                Command::Ehlo(hello) if protocol == Protocol::Smtp => {
+                    self.hello(Question::Hello { hello, extended: true });
+                }
+                Command::Lhlo(hello) if protocol == Protocol::Lmtp => {
+                    self.hello(Question::Hello { hello, extended: true });
+                }
+                Command::Helo(_) | Command::Ehlo(_) | Command::Lhlo(_) => return Err(unknown()),
+                Command::Mail(mail) => {
+                    self.may_begin(&mail)?;
+                    self.ask(Question::Mail(mail));
+                }
+                Command::Rcpt(recipient) => {
+                    if self.may_add(&recipient)? {
+                        self.ask(Question::Recipient(recipient));
+                    } else {
+                        self.say(&Reply::TOO_MANY_RECIPIENTS_452, out);
+                    }
+                }
+                Command::Data => {
+                    self.may_receive()?;
+                    return Ok(Turn::Data);
+                }
+                Command::Rset => {
+                    self.end(Cause::Reset);
+                    self.idle(&Reply::OK_250, out);
+                }
+                Command::Noop => self.idle(&Reply::OK_250, out),
+                Command::Vrfy(_) => self.idle(&Reply::VRFY_252, out),
+                Command::Help(_) => self.idle(&Reply::HELP_214, out),
+                Command::Unknown(verb) => {
+                    if verb.as_str() == "BDAT" {
+                        // Its chunk follows unasked and must not run as commands.
+                        self.say(&Reply::NOT_IMPLEMENTED_502, out);
+                        self.close();
+                    } else if !NOT_IMPLEMENTED.contains(&verb.as_str()) {
+                        return Err(unknown());
+                    } else {
+                        return Err(Reply::NOT_IMPLEMENTED_502);
+                    }
+                }
+                _ => return Err(Reply::NOT_IMPLEMENTED_502),
+            },
+        }
+        Ok(Turn::Done)
+    }
+
+    fn ask(&mut self, question: Question) {
+        self.mode = Mode::Ask(Box::new(question));
+    }
+
+    fn hello(&mut self, question: Question) {
+        self.end(Cause::Hello);
+        self.ask(question);
+    }
+
+    fn may_begin(&self, mail: &Mail) -> Result<(), Reply> {
+        let session = &self.session;
+        if session.hello.is_none() || session.transaction.is_some() {
+            return Err(Reply::BAD_SEQUENCE_503);
+        }
+        let params = &mail.params;
+        let unoffered = !params.other.is_empty()
+            || params.body == Some(Body::BinaryMime)
+            || (params.smtputf8 && !session.config.smtputf8);
+        let any = params.size.is_some() || params.body.is_some() || params.smtputf8;
+        if unoffered || (any && !session.extended) {
+            return Err(Reply::UNKNOWN_PARAMETER_555);
+        }
+        if !params.smtputf8 && !mail.from.is_ascii() {
+            return Err(Reply::UTF8_SENDER_550);
+        }
+        let limit = session.config.size;
+        if limit > 0 && params.size.is_some_and(|size| size > limit) {
+            return Err(Reply::TOO_BIG_552);
+        }
+        Ok(())
+    }
+
+    /// Whether there is room for another recipient.
+    fn may_add(&mut self, recipient: &Recipient) -> Result<bool, Reply> {
+        let limit = self.session.config.limits.recipients;
+        let Some(transaction) = &mut self.session.transaction else {
+            return Err(Reply::BAD_SEQUENCE_503);
+        };
+        if !recipient.params.other.is_empty() {
+            return Err(Reply::UNKNOWN_PARAMETER_555);
+        }
+        if !transaction.mail.params.smtputf8 && !recipient.to.is_ascii() {
+            return Err(Reply::UTF8_RECIPIENT_553);
+        }
+        let tried = transaction.accepted + transaction.refused;
+        if tried < limit {
+            return Ok(true);
+        }
+        if tried >= limit.saturating_mul(2) {
+            return Err(Reply::TOO_MANY_ERRORS_421);
+        }
+        transaction.refused += 1;
+        Ok(false)
+    }
+
+    fn may_receive(&self) -> Result<(), Reply> {
+        match &self.session.transaction {
+            Some(transaction) if transaction.accepted > 0 => Ok(()),
+            Some(transaction) if transaction.refused > 0 && self.session.protocol() == Protocol::Smtp => {
+                Err(Reply::NO_VALID_RECIPIENTS_554)
+            }
+            _ => Err(Reply::BAD_SEQUENCE_503),
+        }
+    }
+
+    /// What follows a refused DATA without waiting is a message; run as
+    /// commands it would be a second conversation inside the first.
+    pub(super) fn after_refused_data(&mut self, input: &BytesMut, out: &mut BytesMut) {
+        if !input.is_empty() && !self.is_closing() {
+            let text = "the message came although DATA was refused";
+            self.say(&Reply::new(Code::UNAVAILABLE_421, EnhancedCode::new(4, 7, 0), text), out);
+        }
+    }
+}
+
+/// A verb that this protocol does not have.
+fn unknown() -> Reply {
+    Reply::new(Code::SYNTAX_ERROR_500, EnhancedCode::new(5, 5, 1), "command not recognized")
+}
+
+fn is_data(line: &[u8]) -> bool {
+    matches!(line.split_at_checked(4), Some((verb, rest))
+        if verb.eq_ignore_ascii_case(b"DATA") && matches!(rest.first(), None | Some(b' ' | b'\t')))
+}
+
+/// Whether the first bytes are those of another protocol; none: too early to say.
+fn is_foreign(input: &[u8]) -> Option<bool> {
+    if FOREIGN.iter().any(|start| input.starts_with(start)) {
+        Some(true)
+    } else if FOREIGN.iter().any(|start| start.starts_with(input)) {
+        None
+    } else {
+        Some(false)
+    }
+}

@@ -1,0 +1,326 @@
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use hikyaku_wire::{Capabilities, Code, EhloKeyword, Hello, Lines, Mail, Recipient, Reply};
+
+use super::{
+    Cause, Ended, Flush, Pause, Receive, Session, Step, Verdicts, body::Incoming, session::Transaction, step::Decide,
+};
+use crate::Protocol;
+
+/// How much output may wait before the peer has to take it.
+const OUTPUT: usize = 64 << 10;
+
+/// The machine behind every step.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) session: Session,
+    pub(super) mode: Mode,
+    pub(super) lines: Lines,
+    /// What every command but QUIT is answered with after a refused greeting.
+    pub(super) barred: Option<Reply>,
+    /// No line has been received yet.
+    pub(super) fresh: bool,
+    /// A transaction is over and the application does not know yet.
+    ended: Option<Cause>,
+    /// The reply just written is to be held back.
+    pause: Option<Instant>,
+    /// Refused commands since the last accepted message.
+    errors: u32,
+    /// Refused recipients since the last accepted message.
+    refusals: u32,
+    /// Commands that lead nowhere since the last accepted message.
+    junk: u32,
+    /// When the current wait began.
+    pub(super) since: Instant,
+    /// Whether the last step was to wait for input.
+    pub(super) waiting: bool,
+    /// When the conversation is over in any case.
+    ends: Instant,
+}
+
+/// What the next byte belongs to.
+#[derive(Debug)]
+pub(super) enum Mode {
+    Command,
+    Body(Incoming),
+    Ask(Box<Question>),
+    Closing,
+}
+
+/// What a `Decide` owns.
+#[derive(Debug)]
+pub(super) enum Question {
+    Connect,
+    Hello { hello: Hello, extended: bool },
+    Mail(Mail),
+    Recipient(Recipient),
+}
+
+/// What one look at the input came to.
+pub(super) enum Turn {
+    Hungry,
+    Done,
+    Data,
+    Piece(Bytes),
+    Message,
+}
+
+impl Connection {
+    pub(super) fn new(session: Session, now: Instant) -> Box<Self> {
+        let limits = &session.config.limits;
+        Box::new(Self {
+            mode: Mode::Ask(Box::new(Question::Connect)),
+            lines: Lines::new(limits.command_line),
+            barred: None,
+            fresh: true,
+            ended: None,
+            pause: None,
+            errors: 0,
+            refusals: 0,
+            junk: 0,
+            since: now,
+            waiting: false,
+            ends: now + limits.session,
+            session,
+        })
+    }
+
+    /// The step that is due.
+    pub(super) fn next(mut self: Box<Self>) -> Step {
+        if let Some(cause) = self.ended.take() {
+            return Step::Ended(Ended { cause, connection: self });
+        }
+        if let Some(until) = self.pause.take() {
+            return Step::Pause(Pause { until, connection: self });
+        }
+        match std::mem::replace(&mut self.mode, Mode::Command) {
+            Mode::Ask(question) => Step::Decide(Decide { question, connection: self }),
+            Mode::Closing => {
+                self.mode = Mode::Closing;
+                Step::Flush(Flush(self))
+            }
+            mode => {
+                self.mode = mode;
+                Step::Receive(Receive(self))
+            }
+        }
+    }
+
+    pub(super) fn turn(&mut self, now: Instant, input: &mut BytesMut, out: &mut BytesMut) -> Turn {
+        let turn = if self.in_body() { self.body(now, input, out) } else { self.command(now, input, out) };
+        self.waiting = matches!(turn, Turn::Hungry);
+        turn
+    }
+
+    /// Whether anything comes before the next look at the input.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.ended.is_some() || self.pause.is_some() || matches!(self.mode, Mode::Ask(_) | Mode::Closing)
+    }
+
+    pub(super) fn is_full(&self, out: &BytesMut) -> bool {
+        out.len() >= OUTPUT
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.mode, Mode::Closing)
+    }
+
+    pub(super) fn in_body(&self) -> bool {
+        matches!(self.mode, Mode::Body(_))
+    }
+
+    /// A wait begins anew.
+    pub(super) fn touch(&mut self, now: Instant) {
+        self.since = now;
+        self.waiting = false;
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        let limits = &self.session.config.limits;
+        let patience = match &self.mode {
+            Mode::Body(incoming) => incoming.patience(limits),
+            _ if self.lines.discarding() => limits.discard_timeout,
+            _ => limits.command_timeout,
+        };
+        self.ends.min(self.since + patience)
+    }
+
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.waiting && now >= self.deadline()
+    }
+
+    pub(super) fn time_out(&mut self, out: &mut BytesMut) {
+        self.say(&Reply::TIMEOUT_421, out);
+    }
+
+    pub(super) fn shut_down(&mut self, out: &mut BytesMut) {
+        self.say(&Reply::SHUTTING_DOWN_421, out);
+    }
+
+    /// Nothing more is read; a running transaction is cut.
+    pub(super) fn close(&mut self) {
+        self.end(Cause::Cut);
+        self.mode = Mode::Closing;
+    }
+
+    /// The transaction is over, if one runs.
+    pub(super) fn end(&mut self, cause: Cause) {
+        if self.session.transaction.take().is_some() {
+            self.ended = Some(cause);
+        }
+    }
+
+    /// Writes a reply; a refusal gets the connection's id, 421 is the last word.
+    pub(super) fn say(&mut self, reply: &Reply, out: &mut BytesMut) {
+        if reply.is_transient() || reply.is_permanent() {
+            reply.clone().append(&format!(" ({})", self.session.id())).write(out);
+        } else {
+            reply.write(out);
+        }
+        if reply.code().as_u16() == 421 {
+            self.close();
+        }
+    }
+
+    /// A command that failed.
+    pub(super) fn refuse(&mut self, now: Instant, reply: &Reply, out: &mut BytesMut) {
+        let reply = &*refusal(reply);
+        self.errors += 1;
+        if self.errors > self.session.config.limits.errors {
+            self.say(&Reply::TOO_MANY_ERRORS_421, out);
+            return;
+        }
+        self.say(reply, out);
+        self.slow_down(now);
+    }
+
+    /// A command that leads nowhere, with its reply.
+    pub(super) fn idle(&mut self, reply: &Reply, out: &mut BytesMut) {
+        self.junk += 1;
+        if self.junk > self.session.config.limits.junk {
+            self.say(&Reply::TOO_MANY_ERRORS_421, out);
+        } else {
+            self.say(reply, out);
+        }
+    }
+
+    /// What the application said to a question.
+    pub(super) fn decided(&mut self, now: Instant, question: Question, reply: &Reply, out: &mut BytesMut) {
+        let reply = &*last_word(reply);
+        if !reply.is_positive() {
+            return self.declined(now, &question, reply, out);
+        }
+        match question {
+            Question::Connect => self.say(&self.greeting(), out),
+            Question::Hello { hello, extended } => {
+                self.session.hello = Some(hello);
+                self.session.extended = extended;
+                self.idle(&self.introduction(), out);
+            }
+            Question::Mail(mail) => {
+                self.session.transaction = Some(Transaction::new(mail));
+                self.say(reply, out);
+            }
+            Question::Recipient(_) => {
+                if let Some(transaction) = &mut self.session.transaction {
+                    transaction.accepted += 1;
+                }
+                self.say(reply, out);
+            }
+        }
+    }
+
+    fn declined(&mut self, now: Instant, question: &Question, reply: &Reply, out: &mut BytesMut) {
+        match question {
+            Question::Connect => {
+                let barred = if reply.is_permanent() { &Reply::BAD_SEQUENCE_503 } else { reply };
+                self.barred = Some(barred.clone());
+                self.say(reply, out);
+            }
+            Question::Hello { .. } | Question::Mail(_) => self.refuse(now, reply, out),
+            Question::Recipient(_) => {
+                if let Some(transaction) = &mut self.session.transaction {
+                    transaction.refused += 1;
+                }
+                // A list with many dead addresses must still reach the living
+                // ones: it is slowed down, not cut off.
+                self.refusals += 1;
+                self.say(reply, out);
+                self.slow_down(now);
+            }
+        }
+    }
+
+    /// What the application said to the whole message.
+    pub(super) fn judged(&mut self, now: Instant, verdicts: Verdicts, out: &mut BytesMut) {
+        let replies = verdicts.into_replies(self.session.protocol(), self.session.recipients());
+        let accepted = replies.iter().any(Reply::is_positive);
+        self.end(if accepted { Cause::Accepted } else { Cause::Refused });
+        if accepted {
+            (self.errors, self.refusals, self.junk) = (0, 0, 0);
+        }
+        self.settle(now, &replies, out);
+    }
+
+    /// Writes the replies at the end of the message. Together they are one answer.
+    pub(super) fn settle(&mut self, now: Instant, replies: &[Reply], out: &mut BytesMut) {
+        let Some((last, others)) = replies.split_last() else { return };
+        let mut closing = false;
+        for reply in others {
+            let reply = last_word(reply);
+            closing |= reply.code().as_u16() == 421;
+            self.say(&reply, out);
+        }
+        let last = last_word(last);
+        if last.is_positive() || closing {
+            self.say(&last, out);
+        } else {
+            self.refuse(now, &last, out);
+        }
+    }
+
+    fn slow_down(&mut self, now: Instant) {
+        let limits = &self.session.config.limits;
+        let over = self.errors.saturating_add(self.refusals) > limits.soft_errors;
+        if over && limits.error_delay > Duration::ZERO && !self.is_closing() {
+            self.pause = Some(now + limits.error_delay);
+        }
+    }
+
+    fn greeting(&self) -> Reply {
+        let protocol = match self.session.protocol() {
+            Protocol::Smtp => "ESMTP",
+            Protocol::Lmtp => "LMTP",
+        };
+        Reply::plain(Code::GREETING_220, format!("{} {protocol}", self.session.config.hostname))
+    }
+
+    fn introduction(&self) -> Reply {
+        let config = &self.session.config;
+        if !self.session.extended {
+            return Reply::plain(Code::OK_250, config.hostname.clone());
+        }
+        let mut offered = Capabilities::new()
+            .with(EhloKeyword::PIPELINING, &[])
+            .with(EhloKeyword::SIZE, &[&config.size.to_string()])
+            .with(EhloKeyword::EIGHTBITMIME, &[]);
+        if config.smtputf8 {
+            offered = offered.with(EhloKeyword::SMTPUTF8, &[]);
+        }
+        offered.with(EhloKeyword::ENHANCEDSTATUSCODES, &[]).reply(&config.hostname)
+    }
+}
+
+/// A reply that ends a question: 1xx and 3xx are the machine's to say.
+fn last_word(reply: &Reply) -> Cow<'_, Reply> {
+    if reply.is_positive() { Cow::Borrowed(reply) } else { refusal(reply) }
+}
+
+/// A reply that refuses: 2xx in the place of a refusal would lose a message.
+pub(super) fn refusal(reply: &Reply) -> Cow<'_, Reply> {
+    if reply.is_transient() || reply.is_permanent() { Cow::Borrowed(reply) } else { Cow::Owned(Reply::LOCAL_ERROR_451) }
+}

@@ -1,0 +1,35 @@
+//! The server side of the conversation.
+//!
+//! [`start`] gives the first [`Step`]; each step is a value that only its own
+//! methods turn into the next one, so a reply can be neither doubled nor
+//! forgotten nor sent out of order.
+//!
+//! ```text
+//!            .-> Decide ----- 2xx / 4xx / 5xx ---------.
+//!            |   (connect, hello, mail, recipient)     |
+//!  Receive --+-> Data ------- 354 or refused ----------+--> Receive
+//!   ^        |-> Body ------- piece by piece ----------|
+//!   |        '-> Message ---- one reply, or each ------'
+//!   |
+//!   '-- Flush (output full)   Pause (answer delayed)   Ended (transaction over)
+//!
+//!  421, QUIT, an attack: -> Ended, if a transaction ran -> Flush -> Close
+//! ```
+//!
+//! Commands that need no decision (NOOP, RSET, VRFY, HELP, what is malformed or
+//! out of order) are answered inside [`Receive::process`].
+
+mod body;
+mod command;
+mod config;
+mod connection;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
+mod session;
+mod step;
+mod transaction;
+
+pub use config::{Config, Limits, Peer};
+pub use session::Session;
+pub use step::{Body, Data, Decide, Ended, Flush, Message, Pause, Receive, Stage, Step, start};
+pub use transaction::{Cause, Verdicts};

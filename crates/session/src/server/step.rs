@@ -1,0 +1,302 @@
+use std::{sync::Arc, time::Instant};
+
+use bytes::{Bytes, BytesMut};
+use hikyaku_wire::{Hello, Mail, Recipient, Reply};
+
+use super::{
+    Cause, Config, Peer, Session, Verdicts,
+    connection::{Connection, Question, Turn},
+};
+
+/// Begins a conversation at the moment the peer has connected.
+///
+/// `id` names the connection in refusals; the first step is a [`Decide`] at
+/// [`Stage::Connect`].
+pub fn start(config: Arc<Config>, peer: Peer, id: impl Into<Box<str>>, now: Instant) -> Step {
+    Connection::new(Session::new(config, peer, id.into()), now).next()
+}
+
+/// What happens next.
+#[derive(Debug)]
+#[must_use = "a step that is dropped ends the conversation"]
+#[allow(missing_docs, reason = "each variant is its type")]
+pub enum Step {
+    Receive(Receive),
+    Flush(Flush),
+    Pause(Pause),
+    Decide(Decide),
+    Data(Data),
+    Body(Body),
+    Message(Message),
+    Ended(Ended),
+    /// The conversation is over and all output is on its way.
+    Close,
+}
+
+/// More input is needed: write what is in `out`, then read.
+#[derive(Debug)]
+#[must_use = "a step that is dropped ends the conversation"]
+pub struct Receive(pub(super) Box<Connection>);
+
+impl Receive {
+    /// Takes what it can from `input` and appends replies to `out`.
+    ///
+    /// [`Step::Receive`] comes back only when `input` holds no whole command
+    /// and no piece of a message.
+    pub fn process(self, now: Instant, input: &mut BytesMut, out: &mut BytesMut) -> Step {
+        let mut connection = self.0;
+        if connection.is_late(now) {
+            connection.time_out(out);
+            return connection.next();
+        }
+        loop {
+            if connection.is_full(out) {
+                return Step::Flush(Flush(connection));
+            }
+            match connection.turn(now, input, out) {
+                Turn::Hungry => return Step::Receive(Self(connection)),
+                Turn::Done if connection.is_interrupted() => return connection.next(),
+                Turn::Done => {}
+                Turn::Data => return Step::Data(Data(connection)),
+                Turn::Piece(piece) => return Step::Body(Body { piece, connection }),
+                Turn::Message => return Step::Message(Message(connection)),
+            }
+        }
+    }
+
+    /// When to stop waiting and call [`timed_out`](Self::timed_out).
+    pub fn deadline(&self) -> Instant {
+        self.0.deadline()
+    }
+
+    /// Whether a transaction is running.
+    pub fn in_transaction(&self) -> bool {
+        self.0.session.transaction.is_some()
+    }
+
+    /// Whether it is the message itself that is being received.
+    pub fn in_body(&self) -> bool {
+        self.0.in_body()
+    }
+
+    /// What is known of the conversation.
+    pub fn session(&self) -> &Session {
+        &self.0.session
+    }
+
+    /// Ends the conversation with 421 4.4.2.
+    pub fn timed_out(mut self, out: &mut BytesMut) -> Step {
+        self.0.time_out(out);
+        self.0.next()
+    }
+
+    /// Ends the conversation with 421 4.3.2; a running transaction is cut.
+    pub fn shut_down(mut self, out: &mut BytesMut) -> Step {
+        self.0.shut_down(out);
+        self.0.next()
+    }
+
+    /// The peer is gone: a running transaction is cut.
+    pub fn closed(mut self) -> Step {
+        self.0.close();
+        self.0.next()
+    }
+}
+
+/// `out` has to be on the wire before what follows.
+///
+/// It holds 64 KiB, or the last words before [`Step::Close`].
+#[derive(Debug)]
+#[must_use = "a step that is dropped ends the conversation"]
+pub struct Flush(pub(super) Box<Connection>);
+
+impl Flush {
+    /// `out` has been written and is empty.
+    pub fn flushed(mut self, now: Instant) -> Step {
+        if self.0.is_closing() {
+            return Step::Close;
+        }
+        self.0.touch(now);
+        self.0.next()
+    }
+}
+
+/// The reply that `out` ends in is delayed: wait before writing it.
+#[derive(Debug)]
+#[must_use = "a step that is dropped ends the conversation"]
+pub struct Pause {
+    pub(super) until: Instant,
+    pub(super) connection: Box<Connection>,
+}
+
+impl Pause {
+    /// When to go on.
+    pub fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// What is known of the conversation.
+    pub fn session(&self) -> &Session {
+        &self.connection.session
+    }
+
+    /// The time has come.
+    pub fn resume(mut self, now: Instant) -> Step {
+        self.connection.touch(now);
+        self.connection.next()
+    }
+}
+
+/// What a [`Decide`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage<'a> {
+    /// The peer has connected and waits for the greeting.
+    Connect,
+    /// HELO, EHLO or LHLO.
+    Hello(&'a Hello),
+    /// MAIL: whether a transaction may begin.
+    Mail(&'a Mail),
+    /// RCPT: whether the transaction gets this recipient.
+    Recipient(&'a Recipient),
+}
+
+/// The application decides, by a reply.
+#[derive(Debug)]
+#[must_use = "a step that is dropped ends the conversation"]
+pub struct Decide {
+    pub(super) question: Box<Question>,
+    pub(super) connection: Box<Connection>,
+}
+
+impl Decide {
+    /// What is to be decided.
+    pub fn stage(&self) -> Stage<'_> {
+        match &*self.question {
+            Question::Connect => Stage::Connect,
+            Question::Hello { hello, .. } => Stage::Hello(hello),
+            Question::Mail(mail) => Stage::Mail(mail),
+            Question::Recipient(recipient) => Stage::Recipient(recipient),
+        }
+    }
+
+    /// What is known of the conversation; the command that is being decided
+    /// is not part of it yet.
+    pub fn session(&self) -> &Session {
+        &self.connection.session
+    }
+
+    /// Decides. 2xx is yes, 4xx and 5xx are no, 421 also ends the conversation;
+    /// any other reply is ours to give and counts as 451 4.3.0.
+    ///
+    /// The text of a positive reply is used for MAIL and RCPT; the greeting and
+    /// the reply to a hello are the machine's own. A greeting that is refused
+    /// leaves the peer nothing but QUIT (RFC 5321 §3.1).
+    pub fn reply(mut self, now: Instant, reply: &Reply, out: &mut BytesMut) -> Step {
+        self.connection.touch(now);
+        self.connection.decided(now, *self.question, reply, out);
+        self.connection.next()
+    }
+}
+
+/// DATA, with at least one recipient.
+#[derive(Debug)]
+#[must_use = "a step that is dropped ends the conversation"]
+pub struct Data(pub(super) Box<Connection>);
+
+impl Data {
+    /// What is known of the conversation.
+    pub fn session(&self) -> &Session {
+        &self.0.session
+    }
+
+    /// Asks the peer for the message with 354.
+    pub fn accept(mut self, now: Instant, out: &mut BytesMut) -> Step {
+        self.0.touch(now);
+        self.0.open_body(out);
+        self.0.next()
+    }
+
+    /// Refuses, which ends the transaction.
+    ///
+    /// DATA is the last command of its group (RFC 2920 §3.1), so what `input`
+    /// already holds can only be a message that must not run as commands: it
+    /// is answered with 421.
+    pub fn refuse(mut self, now: Instant, reply: &Reply, input: &BytesMut, out: &mut BytesMut) -> Step {
+        self.0.touch(now);
+        self.0.end(Cause::Refused);
+        self.0.refuse(now, reply, out);
+        self.0.after_refused_data(input, out);
+        self.0.next()
+    }
+}
+
+/// A piece of the message, without dot-stuffing.
+#[derive(Debug)]
+#[must_use = "a step that is dropped ends the conversation"]
+pub struct Body {
+    pub(super) piece: Bytes,
+    pub(super) connection: Box<Connection>,
+}
+
+impl Body {
+    /// What is known of the conversation.
+    pub fn session(&self) -> &Session {
+        &self.connection.session
+    }
+
+    /// Takes the piece; it is never empty.
+    pub fn take(self) -> (Bytes, Step) {
+        (self.piece, self.connection.next())
+    }
+
+    /// Drops the piece and reads the rest of the message without giving it
+    /// out; the reply is given after its end.
+    pub fn refuse(mut self, reply: Reply) -> Step {
+        self.connection.refuse_body(reply);
+        self.connection.next()
+    }
+}
+
+/// The message has been received whole.
+#[derive(Debug)]
+#[must_use = "a step that is dropped ends the conversation"]
+pub struct Message(pub(super) Box<Connection>);
+
+impl Message {
+    /// What is known of the conversation.
+    pub fn session(&self) -> &Session {
+        &self.0.session
+    }
+
+    /// Answers for the message, which ends the transaction.
+    pub fn reply(mut self, now: Instant, verdicts: Verdicts, out: &mut BytesMut) -> Step {
+        self.0.touch(now);
+        self.0.judged(now, verdicts, out);
+        self.0.next()
+    }
+}
+
+/// The transaction is over: drop what belongs to it.
+#[derive(Debug)]
+#[must_use = "a step that is dropped ends the conversation"]
+pub struct Ended {
+    pub(super) cause: Cause,
+    pub(super) connection: Box<Connection>,
+}
+
+impl Ended {
+    /// Why.
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// What is known of the conversation; the transaction is no longer part of it.
+    pub fn session(&self) -> &Session {
+        &self.connection.session
+    }
+
+    /// Goes on.
+    pub fn next(self) -> Step {
+        self.connection.next()
+    }
+}

@@ -1,0 +1,6 @@
+//! The server's half of the conversation, told as an RFC tells it.
+
+mod bounds;
+mod dialogue;
+mod runner;
+mod table;

@@ -1,0 +1,87 @@
+//! `--setup`: the programs that the interop tests run, from Debian packages.
+//!
+//! No service is started: the packages that are installed hold none, and of the
+//! mail server only two tools are used, which are unpacked into `target/interop`
+//! (Debian's mail servers exclude one another as packages).
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::interop;
+use crate::run::{output, succeed};
+
+/// (program, package that holds it).
+const INSTALLED: [(&str, &str); 3] =
+    [("/usr/bin/swaks", "swaks"), ("/usr/bin/curl", "curl"), ("/usr/bin/python3", "python3")];
+
+/// The package with `smtp-source` and `smtp-sink`, unpacked and not installed.
+const UNPACKED: &str = "postfix";
+
+/// Installs and unpacks what is missing, and prints the list.
+pub(crate) fn install() -> Result<(), String> {
+    println!("installed from Debian packages where missing: {}", INSTALLED.map(|(_, package)| package).join(", "));
+    println!("unpacked into {}: {UNPACKED} (smtp-source, smtp-sink)", interop().display());
+    let missing: Vec<&str> =
+        INSTALLED.iter().filter(|(program, _)| !Path::new(program).exists()).map(|(_, package)| *package).collect();
+    let unpacked = interop().join(UNPACKED);
+    if missing.is_empty() && unpacked.join("usr/sbin/smtp-sink").exists() {
+        println!("all of it is there");
+        return Ok(());
+    }
+    if !Path::new("/etc/debian_version").exists() || !is_root()? {
+        // No failure of this step: the tests whose program is missing fail by name.
+        println!("this is not root on Debian: nothing is installed");
+        return Ok(());
+    }
+    succeed(Command::new("apt-get").args(["--quiet", "update"]))?;
+    packages(&missing)?;
+    unpack(&unpacked)
+}
+
+fn is_root() -> Result<bool, String> {
+    Ok(output(Command::new("id").arg("-u"))?.trim() == "0")
+}
+
+fn packages(names: &[&str]) -> Result<(), String> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let mut install = Command::new("apt-get");
+    install.args(["--quiet", "--yes", "--no-install-recommends", "--no-upgrade", "install"]).args(names);
+    succeed(install.env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// Downloads the package, unpacks it beside its own folder and renames it at the
+/// end, so that a broken attempt is never taken for a whole one.
+fn unpack(unpacked: &Path) -> Result<(), String> {
+    let folder = interop().join("download");
+    let describe = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let _ = fs::remove_dir_all(&folder);
+    let _ = fs::remove_dir_all(unpacked);
+    fs::create_dir_all(&folder).map_err(describe)?;
+    succeed(Command::new("apt-get").args(["--quiet", "download", UNPACKED]).current_dir(&folder))?;
+    let mut entries = fs::read_dir(&folder).map_err(describe)?;
+    let package = entries.next().ok_or("apt-get has downloaded nothing")?.map_err(describe)?.path();
+
+    // Its libraries are packages of their own; its services stay where they are.
+    let depends = output(Command::new("dpkg-deb").arg("--field").arg(&package).arg("Depends"))?;
+    packages(&libraries(&depends))?;
+
+    let tree = folder.join("tree");
+    succeed(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(&tree))?;
+    fs::rename(&tree, unpacked).map_err(describe)?;
+    fs::remove_dir_all(&folder).map_err(describe)
+}
+
+/// The shared libraries among a package's dependencies.
+fn libraries(depends: &str) -> Vec<&str> {
+    let names = depends.split(',').filter_map(|one| one.split_whitespace().next());
+    names.filter(|name| name.starts_with("lib")).collect()
+}
+
+#[test]
+fn libraries_are_the_packages_that_begin_with_lib() {
+    let depends = "libc6 (>= 2.34), libdb5.3, debconf (>= 0.5) | debconf-2.0, adduser (>= 3.48), libssl3 (>= 3.0.0)\n";
+    assert_eq!(libraries(depends), ["libc6", "libdb5.3", "libssl3"]);
+}

@@ -1,0 +1,128 @@
+//! What can be read off the sources themselves.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::root;
+use crate::suite::rust_files;
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn entries(folder: &str) -> BTreeSet<PathBuf> {
+    let folder = root().join(folder);
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Panics with every file and line of the workspace that `is_bad` picks.
+fn no_line(what: &str, is_bad: impl Fn(&str) -> bool) {
+    let mut bad = Vec::new();
+    for file in rust_files(&root()) {
+        // This file has to name what it looks for.
+        if file.ends_with("xtask/src/sources.rs") {
+            continue;
+        }
+        for (number, line) in read(&file).lines().enumerate() {
+            if is_bad(line) {
+                bad.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{what}:\n{}", bad.join("\n"));
+}
+
+#[test]
+fn every_package_takes_the_lints_of_the_workspace() {
+    let mut manifests: Vec<PathBuf> = entries("crates").into_iter().map(|folder| folder.join("Cargo.toml")).collect();
+    manifests.push(root().join("examples/Cargo.toml"));
+    for manifest in manifests {
+        let text = read(&manifest);
+        assert!(text.contains("[lints]\nworkspace = true\n"), "{}", manifest.display());
+    }
+    let workspace = read(&root().join("Cargo.toml"));
+    for lint in ["unsafe_code = \"forbid\"", "missing_docs = \"warn\""] {
+        assert!(workspace.contains(lint), "{lint}");
+    }
+}
+
+#[test]
+fn no_test_is_ignored() {
+    // One that another test runs as a process of its own says so.
+    let is_run = |line: &str| line.contains("runs alone in a process of its own, by `");
+    no_line("ignored tests", |line| line.trim_start().starts_with("#[ignore") && !is_run(line));
+}
+
+#[test]
+fn nothing_is_put_off() {
+    no_line("work put off", |line| {
+        ["TODO", "FIXME", "XXX", "unimplemented!", "todo!"].iter().any(|word| line.contains(word))
+    });
+}
+
+#[test]
+fn a_file_is_short_enough_to_read() {
+    for file in rust_files(&root()) {
+        let text = read(&file);
+        // A table of tests may be as long as it has rows.
+        let lines = text.split("#[cfg(test)]\nmod ").next().unwrap().lines().count();
+        let is_table = file.components().any(|part| part.as_os_str() == "dialogues");
+        assert!(lines <= 500 || is_table, "{} has {lines} lines", file.display());
+    }
+}
+
+#[test]
+fn the_relay_program_reads_as_the_mail_flow() {
+    for (file, limit) in [("examples/relay/main.rs", 200), ("examples/submit.rs", 60)] {
+        let lines = read(&root().join(file)).lines().count();
+        assert!(lines < limit, "{file} has {lines} lines");
+    }
+}
+
+#[test]
+fn each_fuzz_target_is_named_and_has_a_corpus() {
+    let stem = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let targets: BTreeSet<String> = entries("fuzz/fuzz_targets").iter().map(stem).collect();
+    let corpora: BTreeSet<String> = entries("fuzz/corpus").iter().map(stem).collect();
+    assert_eq!(targets, corpora);
+    let manifest = read(&root().join("fuzz/Cargo.toml"));
+    for target in targets {
+        assert!(manifest.contains(&format!("name = \"{target}\"")), "fuzz/Cargo.toml lacks {target}");
+        let seeds = entries(&format!("fuzz/corpus/{target}"));
+        assert!(!seeds.is_empty(), "{target} has no seeds");
+        // The crate's own tests replay it.
+        let sources = root().join("crates").join(target.split('_').next().unwrap()).join("src");
+        let replays = |file: &PathBuf| file.starts_with(&sources) && read(file).contains(&target);
+        assert!(rust_files(&root()).iter().any(replays), "nothing in {} replays {target}", sources.display());
+    }
+}
+
+#[test]
+fn documents_name_files_that_exist() {
+    let mut documents = vec![];
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "benches/README.md"]
+    {
+        documents.push(root().join(name));
+    }
+    if root().join("docs").exists() {
+        documents.extend(entries("docs"));
+    }
+    for document in documents {
+        for quoted in read(&document).split('`').skip(1).step_by(2) {
+            let first = quoted.split('/').next().unwrap();
+            let inside = ["crates", "examples", "fuzz", "benches", "docs", ".ci", ".cargo"].contains(&first);
+            let plain = quoted.contains('/') && !quoted.contains([' ', '*', '{', '<', '$', '\n']);
+            if inside && plain {
+                assert!(root().join(quoted).exists(), "{} names {quoted}", document.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_ci_script_knows_where_conformance_data_lies() {
+    let script = read(&root().join(".ci/run"));
+    assert!(script.contains("shared/conformance"));
+    no_line("a path of conformance data", |line| line.contains("shared/conformance"));
+}

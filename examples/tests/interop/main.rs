@@ -1,0 +1,10 @@
+//! The relay between real mail programs. `cargo xtask test --setup` installs
+//! them; a test whose program is missing fails and says so.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod clients;
+mod messages;
+mod programs;
+mod through;

@@ -1,0 +1,14 @@
+//! The relay program from the outside: a real process, real sockets, no other
+//! mail program.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod configuration;
+mod crash;
+mod delivery;
+mod first_mail;
+mod open_relay;
+mod shutdown;
+#[cfg(target_os = "linux")]
+mod streaming;

@@ -1,0 +1,144 @@
+//! An SMTP client of a few lines: it sends what it is told, also what no
+//! client should send, and reads replies strictly.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use super::PATIENCE;
+
+/// One connection to a server.
+pub(crate) struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+/// A reply, one text a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) code: u16,
+    pub(crate) lines: Vec<String>,
+}
+
+impl Reply {
+    /// The whole text in one line.
+    pub(crate) fn text(&self) -> String {
+        self.lines.join(" ")
+    }
+
+    /// The words of the text without the punctuation around them.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let text = self.text();
+        let split = |c: char| c.is_whitespace() || matches!(c, '=' | '(' | ')' | '[' | ']' | '<' | '>' | ',' | ':');
+        text.split(split).map(|word| word.trim_matches('.').to_owned()).filter(|word| !word.is_empty()).collect()
+    }
+}
+
+impl Client {
+    /// Connects and takes the greeting, which must be a 220.
+    pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
+        let mut client = Self::open(address)?;
+        let greeting = client.reply()?;
+        if greeting.code == 220 { Ok(client) } else { Err(io::Error::other(format!("greeting {greeting:?}"))) }
+    }
+
+    /// Connects and says nothing.
+    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Connects, takes the greeting and says `EHLO`.
+    pub(crate) fn hello(address: SocketAddr) -> io::Result<Self> {
+        let mut client = Self::connect(address)?;
+        let reply = client.command("EHLO client.sender.test")?;
+        if reply.code == 250 { Ok(client) } else { Err(io::Error::other(format!("EHLO: {reply:?}"))) }
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
+    /// Sends one line with its CRLF in one piece and reads the reply.
+    pub(crate) fn command(&mut self, line: impl AsRef<[u8]>) -> io::Result<Reply> {
+        let mut bytes = line.as_ref().to_vec();
+        bytes.extend_from_slice(b"\r\n");
+        self.send(&bytes)?;
+        self.reply()
+    }
+
+    /// Reads one reply; the end of the stream is `UnexpectedEof`.
+    pub(crate) fn reply(&mut self) -> io::Result<Reply> {
+        let wrong = |line: &[u8]| io::Error::other(format!("not a reply line: {:?}", String::from_utf8_lossy(line)));
+        let mut lines = Vec::new();
+        loop {
+            let mut line = Vec::new();
+            if self.stream.read_until(b'\n', &mut line)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let text = line.strip_suffix(b"\r\n").ok_or_else(|| wrong(&line))?;
+            let text = std::str::from_utf8(text).map_err(|_| wrong(&line))?;
+            let code = text.get(..3).and_then(|code| code.parse().ok()).ok_or_else(|| wrong(&line))?;
+            lines.push(text.get(4..).unwrap_or_default().to_owned());
+            match text.as_bytes().get(3) {
+                Some(b'-') => {}
+                Some(b' ') | None => return Ok(Reply { code, lines }),
+                Some(_) => return Err(wrong(&line)),
+            }
+        }
+    }
+
+    /// True when the server has closed the connection without another byte.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        match self.stream.fill_buf() {
+            Ok(rest) => rest.is_empty(),
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+
+    /// One transaction, command by command: the final reply, or the first that is not the expected one.
+    pub(crate) fn transaction(&mut self, from: &str, to: &[&str], message: &[u8]) -> io::Result<Reply> {
+        let reply = self.command(format!("MAIL FROM:<{from}>"))?;
+        if reply.code != 250 {
+            return Ok(reply);
+        }
+        for to in to {
+            let reply = self.command(format!("RCPT TO:<{to}>"))?;
+            if reply.code != 250 {
+                return Ok(reply);
+            }
+        }
+        self.data(message)
+    }
+
+    /// `DATA` and a message: the final reply, or what came in the place of the 354.
+    pub(crate) fn data(&mut self, message: &[u8]) -> io::Result<Reply> {
+        let reply = self.command("DATA")?;
+        if reply.code != 354 {
+            return Ok(reply);
+        }
+        self.send(&stuffed(message))?;
+        self.reply()
+    }
+}
+
+/// The message with its dots stuffed, a CRLF at the end if it lacks one, and the final dot.
+/// Only CRLF ends a line: bare CR and LF go out as they are.
+pub(crate) fn stuffed(message: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(message.len() + 64);
+    let mut line_start = true;
+    for &byte in message {
+        if line_start && byte == b'.' {
+            out.push(b'.');
+        }
+        out.push(byte);
+        line_start = byte == b'\n' && out.ends_with(b"\r\n");
+    }
+    if !line_start {
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b".\r\n");
+    out
+}

@@ -1,0 +1,178 @@
+//! The relay binary as a process of its own.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+
+/// A folder of its own with a configuration file in it.
+pub(crate) struct Site {
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    /// `top` are keys, `tables` what follows the listener, both TOML.
+    pub(crate) fn new(top: &str, tables: &str) -> Self {
+        let site = Self { folder: tempfile::tempdir().expect("make a temporary folder") };
+        let data = site.data();
+        let text = format!(
+            "hostname = \"mx.example.test\"\ndata_dir = {data:?}\n{top}\n\n\
+             [[listener]]\naddress = \"127.0.0.1:0\"\nmode = \"mx\"\n\n{tables}\n"
+        );
+        std::fs::write(site.config(), text).expect("write the configuration");
+        site
+    }
+
+    /// For `example.test` with any user, closed to all others.
+    pub(crate) fn closed() -> Self {
+        Self::new("local_domains = [\"example.test\"]", "")
+    }
+
+    /// Open to the loopback, everything to one smart host.
+    pub(crate) fn to_smart_host(address: SocketAddr) -> Self {
+        Self::new(
+            "local_domains = [\"example.test\"]\ntrusted_networks = [\"127.0.0.0/8\"]",
+            &format!("[delivery]\nroute = \"smarthost\"\nsmarthost = \"{address}\""),
+        )
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.path().join("relay.toml")
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    pub(crate) fn mail(&self) -> PathBuf {
+        self.data().join("mail")
+    }
+
+    /// The audit log so far, line by line. A torn last line is not there yet.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.data().join("audit.jsonl")).unwrap_or_default();
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        complete
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("audit line {line:?}: {error}")))
+            .collect()
+    }
+
+    /// Starts the relay and waits until it listens.
+    pub(crate) fn start(&self) -> Relay {
+        let stderr = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path().join("stderr"))
+            .expect("open a file for the error output");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_relay"))
+            .arg("--config")
+            .arg(self.config())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .expect("start the relay");
+        let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut relay = Relay { child, address: None, output: None, errors: self.path().join("stderr") };
+        let mut seen = String::new();
+        while relay.address.is_none() {
+            let start = seen.len();
+            let read = output.read_line(&mut seen).expect("read what the relay says");
+            assert!(read > 0, "the relay has ended before it listened; it said: {seen}");
+            relay.address = listening(&seen[start..]);
+        }
+        // The rest is read on, so that the relay never waits for us.
+        relay.output = Some(std::thread::spawn(move || {
+            let _ = output.read_to_string(&mut seen);
+            seen
+        }));
+        relay
+    }
+
+    /// Runs the relay with arguments until it ends.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_relay"))
+            .args(arguments)
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("run the relay")
+    }
+}
+
+/// The address in `listening on 127.0.0.1:2525 (mx)`.
+fn listening(line: &str) -> Option<SocketAddr> {
+    let (address, mode) = line.trim_end().strip_prefix("listening on ")?.split_once(' ')?;
+    assert_eq!(mode, "(mx)", "{line}");
+    Some(address.parse().unwrap_or_else(|error| panic!("{line}: {error}")))
+}
+
+/// A running relay; it is killed when it is dropped.
+pub(crate) struct Relay {
+    child: Child,
+    address: Option<SocketAddr>,
+    output: Option<JoinHandle<String>>,
+    errors: PathBuf,
+}
+
+impl Relay {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address.expect("a started relay listens")
+    }
+
+    /// `kill -9`, and wait until it is gone.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("kill the relay");
+        self.child.wait().expect("wait for the relay");
+    }
+
+    /// `SIGTERM`, and no waiting. The shell's own `kill` is everywhere.
+    pub(crate) fn terminate(&self) {
+        let script = format!("kill -TERM {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &script]).status().expect("run the shell");
+        assert!(status.success(), "{script}");
+    }
+
+    /// Waits for the end after `terminate`: exit status and all that was said.
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
+        let status = self.child.wait().expect("wait for the relay");
+        let output = self.output.take().expect("a started relay has an output");
+        (status, output.join().expect("read what the relay said"))
+    }
+
+    /// `SIGTERM`; the relay must end with status 0.
+    pub(crate) fn stop(self) -> String {
+        self.terminate();
+        let (status, output) = self.wait();
+        assert!(status.success(), "{status}: {output}");
+        output
+    }
+
+    /// The most memory the process has held so far, in KiB (`VmHWM`).
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("read the process status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line VmHWM");
+        line.trim().trim_end_matches("kB").trim().parse().expect("a number of kB")
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // Already gone after `kill` or `wait`: then both do nothing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the relay's error output:\n{}", std::fs::read_to_string(&self.errors).unwrap_or_default());
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! A list of domains: parsed, printed and parsed again it is the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| hikyaku_policy::fuzzing::policy_domains(data));
