@@ -1,2 +1,196 @@
-//! x
-fn main() {}
+//! A mail relay: the flow of a message through the hikyaku crates, from the client to the queue
+//! and from the queue to wherever it goes next.
+
+mod parts;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use bytes::Bytes;
+use clap::Parser;
+use hikyaku::{
+    Config, Handler, Intake, Listener, Mode, Stopper, audit,
+    message::Received,
+    now,
+    policy::Facts,
+    queue::{DynDraft, Envelope, Schedule},
+    serve,
+    session::server::{Session, Verdicts},
+    wire::{Body, Code, EnhancedCode, ForwardPath, Hello, Mail, Recipient, Reply},
+};
+use parts::Parts;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A mail relay that is closed unless its configuration says otherwise.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// The configuration; without it the relay listens on 127.0.0.1:2525 for example.test.
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// Read the configuration, say what is wrong with it, and stop.
+    #[arg(long)]
+    check: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = match arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if arguments.check {
+        println!("the configuration is good");
+        return ExitCode::SUCCESS;
+    }
+    match run(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("relay: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> Result<(), parts::Problem> {
+    let mut listeners = Vec::new();
+    for listener in &config.listeners {
+        let problem = |source| parts::Problem::Listen { address: listener.address.to_string(), source };
+        listeners.push((Listener::bind(&listener.address).await.map_err(problem)?, listener.mode));
+    }
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let parts = Arc::new(Parts::open(config).await?);
+    let (stopper, stop) = Stopper::new();
+    let delivery = tokio::spawn(parts.delivery.clone().run(stop.clone()));
+    parts.announce(&listeners);
+    let mut servers = tokio::task::JoinSet::new();
+    for (listener, mode) in listeners {
+        let (parts, address) = (parts.clone(), listener.address().to_string());
+        let protocol = parts.protocol(mode);
+        let handler =
+            move || Relay { parts: parts.clone(), mode, listener: address.clone(), session: None, messages: 0 };
+        servers.spawn(serve(listener, protocol, handler, stop.clone()));
+    }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    stopper.stop();
+    while servers.join_next().await.is_some() {}
+    // A panic of the delivery loop has been reported; what was not settled is tried again.
+    let _ = delivery.await;
+    parts.audit.record(None, None, audit::Stopped { reason: "asked to stop".to_owned() });
+    Ok(())
+}
+
+/// One connection.
+struct Relay {
+    parts: Arc<Parts>,
+    mode: Mode,
+    listener: String,
+    session: Option<String>,
+    messages: u64,
+}
+
+/// One transaction.
+struct Transaction {
+    mail: Mail,
+    recipients: Vec<ForwardPath>,
+    intake: Option<Intake<DynDraft>>,
+}
+
+impl Handler for Relay {
+    type Mail = Transaction;
+
+    async fn connect(&mut self, session: &Session) -> Reply {
+        self.session = Some(session.id().to_owned());
+        let peer = session.peer().address.map(|address| (address, session.peer().port).into());
+        self.record(audit::Connection { listener: self.listener.clone(), peer, mode: self.mode.to_string() });
+        Reply::OK_250
+    }
+
+    async fn hello(&mut self, _: &Session, _: &Hello) -> Reply {
+        Reply::OK_250
+    }
+
+    async fn mail(&mut self, session: &Session, mail: &Mail) -> Result<Transaction, Reply> {
+        if self.mode == Mode::Submission && !self.parts.is_trusted(session.peer().address) {
+            let reply = Reply::AUTHENTICATION_REQUIRED_530;
+            self.decided("mail", session, mail, None, "submission needs authentication", &reply);
+            return Err(reply);
+        }
+        Ok(Transaction { mail: mail.clone(), recipients: Vec::new(), intake: None })
+    }
+
+    async fn recipient(&mut self, session: &Session, mail: &mut Transaction, recipient: &Recipient) -> Reply {
+        let mut facts = Facts::new(session.peer().address, self.mode.listener());
+        facts.hello = session.hello().cloned();
+        facts.sender = Some(mail.mail.from.clone());
+        facts.recipient = Some(recipient.to.clone());
+        let decision = self.parts.policy.decide(&facts);
+        let (reply, rule) = match (decision.is_permitted(), self.parts.exists(&recipient.to)) {
+            (true, false) => (Reply::UNKNOWN_USER_550, "local users"),
+            (true, true) => (Reply::RECIPIENT_OK_250, decision.rule),
+            (false, _) => (decision.reply, decision.rule),
+        };
+        self.decided("recipient", session, &mail.mail, Some(&recipient.to), rule, &reply);
+        if reply.is_positive() {
+            mail.recipients.push(recipient.to.clone());
+        }
+        reply
+    }
+
+    async fn data(&mut self, _: &Session, mail: &mut Transaction) -> Result<(), Reply> {
+        mail.intake = Some(Intake::open(&self.parts.delivery.queue, mail.mail.params.size).await?);
+        Ok(())
+    }
+
+    async fn body(&mut self, mail: &mut Transaction, piece: Bytes) -> Result<(), Reply> {
+        match &mut mail.intake {
+            Some(intake) => intake.push(piece).await,
+            None => Err(Reply::BAD_SEQUENCE_503),
+        }
+    }
+
+    async fn message(&mut self, session: &Session, mail: Transaction) -> Verdicts {
+        let Transaction { mail, recipients, intake: Some(intake) } = mail else {
+            return Verdicts::One(Reply::BAD_SEQUENCE_503);
+        };
+        let (id, size, time) = (intake.id().to_string(), intake.size(), now());
+        let mut envelope = Envelope::new(mail.from.clone(), time);
+        envelope.body = mail.params.body.unwrap_or(Body::SevenBit);
+        envelope.smtputf8 = mail.params.smtputf8;
+        envelope.origin.address = session.peer().address;
+        envelope.origin.hello = session.hello().map(Hello::to_string);
+        envelope.origin.session = Some(session.id().to_owned());
+        envelope.origin.listener = Some(self.listener.clone());
+        let trace = Received {
+            helo: session.hello().map_or("", Hello::as_str),
+            peer: session.peer().address,
+            by: &self.parts.delivery.hostname,
+            with: session.with_protocol(),
+            id: &id,
+            recipient: if let [one] = &recipients[..] { one.mailbox() } else { None },
+            time,
+        };
+        let units = self.parts.delivery.routes.units(&recipients, time, Schedule::default().expires(time));
+        if let Err(reply) = intake.commit(envelope, trace, units).await {
+            self.decided("message", session, &mail, None, "queue", &reply);
+            return Verdicts::One(reply);
+        }
+        self.messages += 1;
+        let event = audit::Queued { sender: mail.from, recipients, size };
+        self.parts.audit.record(Some(session.id()), Some(&id), event);
+        Verdicts::One(Reply::new(Code::OK_250, EnhancedCode::new(2, 0, 0), format!("queued as {id}")))
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.record(audit::Closed { reason: "end of the conversation".to_owned(), messages: self.messages });
+    }
+}

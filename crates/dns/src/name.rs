@@ -403,6 +403,10 @@ mod tests {
         assert_eq!(name("_dmarc").join(&mx), Ok(name("_dmarc.mx.example.test")));
         let long = name(&vec!["a".repeat(63); 3].join("."));
         assert_eq!(long.join(&long), Err(NameError::TooLong));
+        assert!(name(&"b".repeat(61)).join(&long).is_ok());
+        assert_eq!(name(&"b".repeat(62)).join(&long), Err(NameError::TooLong));
+        // Octets of a label that look like the end of another name.
+        assert!(!name(r"x\004test").is_within(&name("test")));
         assert_eq!(Name::from_labels([&b"A.b"[..], b"test"]), Ok(name(r"a\.b.test")));
         assert_eq!(Name::from_labels([&b"a"[..], b""]), Err(NameError::EmptyLabel(1)));
     }

@@ -40,7 +40,12 @@ impl AuditLog {
         entry.write_line(&mut line);
         let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Err(error) = file.write_all(&line) {
-            eprintln!("audit log: {error}");
+            self.trouble(&format!("audit log: {error}"));
         }
+    }
+
+    /// Tells the operator, on standard error, what no mail will tell: our own trouble.
+    pub fn trouble(&self, text: &str) {
+        eprintln!("{text}");
     }
 }

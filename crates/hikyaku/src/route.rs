@@ -1,11 +1,11 @@
 //! Where a recipient's mail goes next. A route's text is also the key of its queue.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{collections::HashSet, fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
 use hikyaku_policy::{DomainPattern, Domains};
-use hikyaku_queue::QueueKey;
+use hikyaku_queue::{NewRcpt, NewUnit, QueueKey};
 use hikyaku_session::Protocol;
-use hikyaku_wire::{ForwardPath, Host};
+use hikyaku_wire::{ForwardPath, Host, Timestamp};
 
 /// A host and a port: `mail.example:25`, `192.0.2.1:25`, `[2001:db8::1]:25`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -136,6 +136,22 @@ impl Routes {
             None => Route::Mx(host.clone()),
         }
     }
+
+    /// The recipients of a message as units: one for each route. A recipient that was named
+    /// twice is served once.
+    pub fn units(&self, recipients: &[ForwardPath], due: Timestamp, expires: Timestamp) -> Vec<NewUnit> {
+        let mut units: Vec<NewUnit> = Vec::new();
+        let mut seen = HashSet::new();
+        for recipient in recipients.iter().filter(|recipient| seen.insert(*recipient)) {
+            let key = self.route(recipient).key();
+            let rcpt = NewRcpt::new(recipient.clone());
+            match units.iter_mut().find(|unit| unit.key == key) {
+                Some(unit) => unit.rcpts.push(rcpt),
+                None => units.push(NewUnit::new(key, due, expires).with(rcpt)),
+            }
+        }
+        units
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +168,17 @@ mod tests {
             "lmtp:unix:rel", "mx:", "mx:a..b", "a b:25", "256.1.1.1:25", "maildir:25x"] {
             assert_eq!(text.parse::<Route>(), Err(RouteError), "{text}");
         }
+    }
+
+    #[test]
+    fn a_unit_for_each_route_and_nobody_twice() {
+        let routes =
+            Routes { local: "example.test".parse().unwrap(), transports: Vec::new(), smarthost: None };
+        let to = ["<a@example.test>", "<b@third.test>", "<c@EXAMPLE.test>", "<a@example.test>", "<postmaster>"];
+        let to: Vec<ForwardPath> = to.iter().map(|t| t.parse().unwrap()).collect();
+        let units = routes.units(&to, Timestamp::default(), Timestamp::default());
+        let counts: Vec<_> = units.iter().map(|unit| (unit.key.as_str(), unit.rcpts.len())).collect();
+        assert_eq!(counts, [("maildir", 3), ("mx:third.test", 1)]);
     }
 
     #[test]

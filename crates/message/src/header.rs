@@ -450,6 +450,9 @@ mod tests {
         let scan = scan(&format!("{hundred}Received: x\r\n\r\n"));
         assert_eq!((scan.hops(), scan.over()), (101, Some(HeaderLimit::Hops)));
         assert_eq!(HeaderLimit::Hops.reply(), Reply::LOOP_554);
+        // Only hops count as hops.
+        let others = "X: y\r\n".repeat(500);
+        assert_eq!(self::scan(&format!("{others}Received: x\r\n\r\n")).over(), None);
     }
 
     #[test]

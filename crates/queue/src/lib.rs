@@ -44,7 +44,7 @@ mod spool;
 pub mod suite;
 mod waiting;
 
-pub use dynamic::DynQueue;
+pub use dynamic::{DynBody, DynDraft, DynQueue};
 pub use envelope::{Attempt, Envelope, NewRcpt, NewUnit, Origin, Rcpt, RcptNo, RcptState};
 pub use error::QueueError;
 pub use id::{FenceToken, HoldReason, IdError, IdemKey, MsgId, QueueKey, UnitId, WorkerId};

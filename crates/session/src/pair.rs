@@ -79,7 +79,7 @@ impl Server {
                 }
                 Step::Data(data) => data.accept(now, &mut self.out),
                 Step::Body(body) => {
-                    let (piece, step) = body.take();
+                    let (piece, step) = (body.piece().clone(), body.next());
                     self.running.as_mut().expect("a transaction").content.extend_from_slice(&piece);
                     step
                 }

@@ -112,11 +112,12 @@ text = "From: Jürgen <jürgen@sender.test>\r\nSubject: Grüße\r\n\r\nschön\r\
 with smtplib.SMTP(sys.argv[1], int(sys.argv[2]), local_hostname="client.sender.test") as server:
     for to in ["bert@example.test", "jürgen@example.test"]:
         assert server.sendmail("jürgen@sender.test", [to], text, ["SMTPUTF8", "BODY=8BITMIME"]) == {}
+    # The library goes on in UTF-8 on this connection, also without the parameter.
     try:
         server.sendmail("jürgen@sender.test", ["bert@example.test"], text)
         raise SystemExit("non-ASCII without SMTPUTF8 was accepted")
-    except UnicodeEncodeError:
-        pass
+    except smtplib.SMTPSenderRefused as error:
+        assert error.smtp_code == 550 and error.smtp_error.startswith(b"5.6.7 "), error
 "#;
 
 #[test]

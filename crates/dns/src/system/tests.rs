@@ -120,7 +120,7 @@ fn answer(query: &[u8]) -> Option<Message> {
         }
         (b"large", rr::RecordType::TXT) => {
             for number in 0..20_u8 {
-                let strings = vec![[number; 100]; 2];
+                let strings = [[number; 100]; 2];
                 let strings = strings.iter().map(|string| &string[..]).collect();
                 with(&mut message, 40, RData::TXT(rdata::TXT::from_bytes(strings)));
             }

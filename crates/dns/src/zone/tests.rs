@@ -105,13 +105,13 @@ fn answers_are_typed() {
     assert_eq!(texts.records, [Txt::from("v=spf1 -all")]);
     assert_eq!(texts.security, Security::Indeterminate);
     let names = now(resolver.ptr(&Name::reverse("192.0.2.1".parse().unwrap()))).unwrap();
-    assert_eq!(names.records, [mx1.clone()]);
+    assert_eq!(names.records, std::slice::from_ref(&mx1));
     let tlsa = now(resolver.tlsa(&name("_25._tcp").join(&mx1).unwrap())).unwrap();
     assert_eq!(tlsa.records[0].data, [0, 255]);
     let addresses = now(resolver.aaaa(&name("mx2.example.test"))).unwrap();
     assert_eq!(addresses.records, ["2001:db8::2".parse::<Ipv6Addr>().unwrap()]);
     zone.security = Security::Secure;
-    let nothing = now((&zone).mx(&name("nobody.example.test"))).unwrap();
+    let nothing = now(zone.mx(&name("nobody.example.test"))).unwrap();
     assert_eq!((nothing.security, nothing.records.len()), (Security::Secure, 0));
 }
 

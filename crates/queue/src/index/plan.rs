@@ -221,3 +221,47 @@ fn ends(message: &Message, changes: &[(u16, Change)]) -> bool {
     let added = changes.iter().any(|(_, change)| !matches!(change, Change::Drop));
     !added && message.slots.keys().all(|&number| dropped(number))
 }
+
+#[cfg(all(test, feature = "spool"))]
+mod tests {
+    use std::time::Duration;
+
+    use hikyaku_wire::ReversePath;
+
+    use super::*;
+    use crate::{Envelope, KeyQuota, NewRcpt, NewUnit, QueueKey, WorkerId};
+
+    #[test]
+    fn nobody_gets_a_unit_while_its_settlement_is_written() {
+        let now = Timestamp::from_millis(0);
+        let later = Timestamp::from_millis(3_600_000);
+        let minute = Duration::from_secs(60);
+        let want = [KeyQuota { key: QueueKey::new("a"), max: 9 }];
+        let who = WorkerId::new("w");
+        let mut index = Index::default();
+        let unit = || {
+            NewUnit::new(QueueKey::new("a"), now, later.saturating_add(minute))
+                .with(NewRcpt::new("<a@a.test>".parse().unwrap()))
+        };
+        let id = MsgId::from_bytes([1; 16]);
+        let message = Message::new(Envelope::new(ReversePath::Null, now), 0, None, vec![unit(), unit()]).unwrap();
+        index.insert(id, message);
+        let lease = index.claim(&who, now, &want, minute)[0].lease;
+        let plan = index.plan_settlement(&lease, &Settlement::new(Next::RetryAt(later))).unwrap();
+
+        // The leases run out meanwhile: the other unit is leased again, this one is not.
+        let claimed = index.claim(&who, later, &want, minute);
+        assert_eq!(claimed.iter().map(|claimed| claimed.lease.unit.unit).collect::<Vec<_>>(), [1]);
+        let other = claimed[0].lease;
+        assert!(matches!(index.extend(&lease, minute), Err(QueueError::LeaseLost)));
+        assert!(matches!(index.release(&lease, now), Err(QueueError::LeaseLost)));
+        assert!(index.plan_settlement(&lease, &Settlement::new(Next::RetryAt(now))).is_err());
+
+        index.give_up(&plan);
+        let plan = index.plan_settlement(&lease, &Settlement::new(Next::RetryAt(later))).unwrap();
+        index.carry_out(plan);
+        assert!(matches!(index.extend(&lease, minute), Err(QueueError::LeaseLost)));
+        assert!(index.extend(&other, minute).is_ok(), "the lease of the other unit goes on");
+        assert_eq!(index.claim(&who, later, &want, minute)[0].lease.unit, lease.unit);
+    }
+}

@@ -126,7 +126,7 @@ impl Disk {
     }
 
     pub(super) fn create(self: &std::sync::Arc<Self>, prefix: &str) -> io::Result<Draft> {
-        self.step()?;
+        self.step("create")?;
         let name = format!("{prefix}.{}", self.names.fetch_add(1, Ordering::Relaxed));
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(self.fd(Folder::Tmp), name.as_str(), flags, PRIVATE_FILE)?;
@@ -148,23 +148,23 @@ impl Disk {
     }
 
     pub(super) fn sync(&self, file: &OpenFile) -> Result<(), QueueError> {
-        let synced = self.step().and_then(|()| Ok(rustix::fs::fdatasync(&file.fd)?));
+        let synced = self.step("sync").and_then(|()| Ok(rustix::fs::fdatasync(&file.fd)?));
         self.or_give_up(synced, || "a file could not be synced".to_owned())
     }
 
     pub(super) fn sync_folder(&self, folder: Folder) -> Result<(), QueueError> {
-        let synced = self.step().and_then(|()| Ok(rustix::fs::fsync(self.fd(folder))?));
+        let synced = self.step("sync folder").and_then(|()| Ok(rustix::fs::fsync(self.fd(folder))?));
         self.or_give_up(synced, || format!("folder {} could not be synced", folder.name()))
     }
 
     pub(super) fn rename(&self, from: Folder, name: impl Arg, to: Folder, new_name: &str) -> io::Result<()> {
-        self.step()?;
+        self.step("rename")?;
         Ok(rustix::fs::renameat(self.fd(from), name, self.fd(to), new_name)?)
     }
 
     /// Removes a file; it need not be there.
     pub(super) fn remove(&self, folder: Folder, name: impl Arg) -> io::Result<()> {
-        self.step()?;
+        self.step("remove")?;
         match rustix::fs::unlinkat(self.fd(folder), name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
@@ -200,13 +200,13 @@ impl Disk {
 
     #[cfg(not(test))]
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the tests let any step fail")]
-    fn step(&self) -> io::Result<()> {
+    fn step(&self, _: &str) -> io::Result<()> {
         Ok(())
     }
 
     #[cfg(test)]
-    fn step(&self) -> io::Result<()> {
-        self.fault.step()
+    fn step(&self, what: &'static str) -> io::Result<()> {
+        self.fault.step(what)
     }
 }
 
@@ -261,7 +261,7 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         #[cfg(test)]
-        if let Err(error) = self.place.disk.step() {
+        if let Err(error) = self.place.disk.step("write") {
             // A crash may leave half of a write.
             self.file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
             return Err(error);

@@ -1,6 +1,7 @@
 //! Lets a step of the disk fail, so that the tests can look at what is left.
 
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[derive(Debug, Default)]
@@ -10,12 +11,14 @@ pub(crate) struct Fault {
     at: AtomicU64,
     /// No step after it works either: the process is dead.
     dead: AtomicBool,
+    steps: Mutex<Vec<&'static str>>,
 }
 
 impl Fault {
     /// From now on the n-th step fails, and all after it if `dead`.
     pub(crate) fn arm(&self, at: u64, dead: bool) {
         self.done.store(0, Ordering::SeqCst);
+        self.steps.lock().unwrap().clear();
         self.dead.store(dead, Ordering::SeqCst);
         self.at.store(at, Ordering::SeqCst);
     }
@@ -26,7 +29,13 @@ impl Fault {
         at > 0 && self.done.load(Ordering::SeqCst) >= at
     }
 
-    pub(super) fn step(&self) -> io::Result<()> {
+    /// The steps since it was armed.
+    pub(crate) fn steps(&self) -> Vec<&'static str> {
+        self.steps.lock().unwrap().clone()
+    }
+
+    pub(super) fn step(&self, what: &'static str) -> io::Result<()> {
+        self.steps.lock().unwrap().push(what);
         let done = self.done.fetch_add(1, Ordering::SeqCst) + 1;
         let at = self.at.load(Ordering::SeqCst);
         let fails = at > 0 && (done == at || (done > at && self.dead.load(Ordering::SeqCst)));

@@ -186,7 +186,7 @@ impl Link {
         input: &mut BytesMut,
         out: &mut BytesMut,
     ) -> Step {
-        if self.has_heard(input) {
+        if !input.is_empty() {
             let (Unasked::Goodbye(why) | Unasked::Desync(why)) = self.unasked(input);
             return Close::because(why);
         }
@@ -221,7 +221,7 @@ impl Link {
         out: &mut BytesMut,
     ) -> Step {
         if !pipeline.is_waiting() && !pipeline.is_handed_over() {
-            if self.has_heard(input) {
+            if !input.is_empty() {
                 return match self.unasked(input) {
                     Unasked::Goodbye(outcome) => pipeline.cut_off(outcome),
                     Unasked::Desync(outcome) => pipeline.out_of_step(outcome),
@@ -239,11 +239,6 @@ impl Link {
         }
         let ready = Ready::new(self, pipeline.is_open());
         Step::Done(Done::new(pipeline.into_settled(), Step::Ready(ready)))
-    }
-
-    /// Whether the remote has said anything that was not looked at.
-    pub(super) fn has_heard(&self, input: &BytesMut) -> bool {
-        !input.is_empty() || self.reader.in_reply()
     }
 
     /// Judges bytes that came although no reply was awaited.

@@ -65,7 +65,7 @@ impl Ready {
         input: &mut BytesMut,
         out: &mut BytesMut,
     ) -> Result<Step, Unsupported> {
-        if self.link.has_heard(input) {
+        if !input.is_empty() {
             let (Unasked::Goodbye(why) | Unasked::Desync(why)) = self.link.unasked(input);
             return Ok(Close::because(why));
         }

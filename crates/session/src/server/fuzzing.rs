@@ -171,7 +171,7 @@ impl Play {
                 if !reply.is_positive() {
                     return body.refuse(reply);
                 }
-                let (piece, step) = body.take();
+                let (piece, step) = (body.piece().clone(), body.next());
                 assert!(!piece.is_empty() && !piece.contains(&0));
                 self.body += piece.len() as u64;
                 assert!(self.body <= self.size, "no more than the limit");

@@ -244,9 +244,14 @@ impl Body {
         &self.connection.session
     }
 
-    /// Takes the piece; it is never empty.
-    pub fn take(self) -> (Bytes, Step) {
-        (self.piece, self.connection.next())
+    /// The piece; it is never empty. A clone of it is free.
+    pub fn piece(&self) -> &Bytes {
+        &self.piece
+    }
+
+    /// The piece has been taken: goes on.
+    pub fn next(self) -> Step {
+        self.connection.next()
     }
 
     /// Drops the piece and reads the rest of the message without giving it

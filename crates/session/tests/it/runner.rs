@@ -155,7 +155,7 @@ impl Runner {
             Step::Body(body) => match self.answer("body") {
                 Some(mut replies) => body.refuse(replies.remove(0)),
                 None => {
-                    let (piece, step) = body.take();
+                    let (piece, step) = (body.piece().clone(), body.next());
                     assert!(!piece.is_empty());
                     self.body.extend_from_slice(&piece);
                     self.now += self.storing;

@@ -130,6 +130,34 @@ fn one_failure_at_any_step_loses_nothing() {
     assert!(steps > 50, "{steps} steps");
 }
 
+/// Each chapter with its steps: nothing is said to be done before its last sync.
+#[test]
+fn every_promise_is_synced_in_order() {
+    const PUT: [&str; 5] = ["create", "write", "sync", "rename", "sync folder"];
+    let finish = ["remove", "sync folder", "remove"];
+    let publish = ["rename", "sync folder"];
+    let chapters: [&[&[&str]]; STORY] = [
+        &[&PUT],
+        &[&PUT],
+        // The sealed bounce, the state that names it, the bounce's move.
+        &[&PUT, &PUT, &publish],
+        &[&PUT, &PUT, &publish, &finish],
+        &[&PUT],
+        &[&PUT],
+        &[&finish],
+        &[&finish],
+    ];
+    let folders = Folders::new();
+    let spool = folders.fresh();
+    folders.runtime.block_on(async {
+        for (chapter, steps) in chapters.into_iter().enumerate() {
+            spool.inner.disk.fault.arm(0, false);
+            tell(&spool, chapter, hours(chapter)).await.unwrap();
+            assert_eq!(spool.inner.disk.fault.steps(), steps.concat(), "chapter {chapter}");
+        }
+    });
+}
+
 #[test]
 fn after_a_failed_sync_nothing_is_written() {
     let folders = Folders::new();

@@ -61,6 +61,25 @@ fn d76_one_address_that_cannot_travel_holds_back_no_other() {
 }
 
 #[test]
+fn one_internationalised_address_makes_the_message_so() {
+    Case::to(&["one@b.test", "ü@b.test"]).run_every_way(
+        "
+        S: 220 mx
+        C: EHLO relay.test
+        S: 250-mx
+        S: 250 SMTPUTF8
+        C: MAIL FROM:<from@a.test> SMTPUTF8
+        S: 550 no
+        D: said 550 no
+        D: said 550 no
+        C: QUIT
+        S: 221 bye
+        X: remote 221 bye
+        ",
+    );
+}
+
+#[test]
 fn parameters_travel_where_they_are_offered() {
     let case = Case::to(&["ü@b.test"]).with(|envelope| {
         envelope.body = hikyaku_wire::Body::EightBitMime;

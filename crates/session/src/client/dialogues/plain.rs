@@ -314,6 +314,89 @@ fn a_354_for_nobody_gets_a_lone_dot() {
 }
 
 #[test]
+fn a_354_after_a_refused_mail_gets_a_lone_dot_and_no_reset_follows() {
+    Case::to(&["one@b.test"]).then(&["two@b.test"]).run_every_way(
+        "
+        S: 220 mx
+        C: EHLO relay.test
+        S: 250-mx
+        S: 250 PIPELINING
+        C: MAIL FROM:<from@a.test>
+        C: RCPT TO:<one@b.test>
+        C: DATA
+        S: 550 5.7.1 no
+        S: 250 ok
+        S: 354 go ahead
+        C: .
+        S: 250 empty message queued
+        D: said 550 5.7.1 no
+        C: MAIL FROM:<from@a.test>
+        C: RCPT TO:<two@b.test>
+        C: DATA
+        S: 250 ok
+        S: 550 5.1.1 no such user
+        S: 354 go ahead
+        C: .
+        S: 554 none
+        D: said 550 5.1.1 no such user
+        C: QUIT
+        S: 221 bye
+        X: remote 221 bye
+        ",
+    );
+    Case::to(&["one@b.test"]).then(&["two@b.test"]).run_every_way(
+        "
+        S: 220 mx
+        C: EHLO relay.test
+        S: 250-mx
+        S: 250 PIPELINING
+        C: MAIL FROM:<from@a.test>
+        C: RCPT TO:<one@b.test>
+        C: DATA
+        S: 250 ok
+        S: 550 5.1.1 no such user
+        S: 354 go ahead
+        C: .
+        S: 554 none
+        D: said 550 5.1.1 no such user
+        C: MAIL FROM:<from@a.test>
+        C: RCPT TO:<two@b.test>
+        C: DATA
+        S: 421 down
+        D: said 421 down
+        X: remote 421 down
+        ",
+    );
+}
+
+#[test]
+fn one_reset_is_enough() {
+    Case::to(&["one@b.test"]).then(&["two@b.test"]).then(&["three@b.test"]).run_every_way(
+        "
+        S: 220 mx
+        C: EHLO relay.test
+        S: 250 mx
+        C: MAIL FROM:<from@a.test>
+        S: 250 ok
+        C: RCPT TO:<one@b.test>
+        S: 550 5.1.1 no such user
+        D: said 550 5.1.1 no such user
+        C: RSET
+        S: 250 ok
+        C: MAIL FROM:<from@a.test>
+        S: 550 5.7.1 no
+        D: said 550 5.7.1 no
+        C: MAIL FROM:<from@a.test>
+        S: 550 5.7.1 no
+        D: said 550 5.7.1 no
+        C: QUIT
+        S: 221 bye
+        X: remote 221 bye
+        ",
+    );
+}
+
+#[test]
 fn lmtp_answers_for_each_recipient() {
     let script = "
         S: 220 store

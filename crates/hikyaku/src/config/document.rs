@@ -1,0 +1,299 @@
+//! The TOML form of a configuration.
+
+use std::{
+    collections::BTreeSet, fmt, marker::PhantomData, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration,
+};
+
+use hikyaku_policy::{DomainPattern, Network};
+use hikyaku_wire::{Domain, ForwardPath, Hello, Host};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, SeqAccess, Visitor},
+};
+use toml::Spanned;
+
+use super::{Config, ConfigError, ListenerConfig, Mode, Store};
+use crate::{Address, HostPort, Route, Users};
+
+/// Reads the text, and puts what it says in the place of the defaults.
+pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
+    let file: File = toml::from_str(text).map_err(|error| ConfigError::from_toml(text, &error))?;
+    if let Some(policy) = file.policy {
+        return Err(ConfigError::at(text, policy.span(), "policy files cannot be read yet"));
+    }
+    let mut config = Config::default();
+    if let Some(Parsed(hostname)) = file.hostname {
+        config.hostname = hostname.to_string();
+        config.delivery.helo = config.hostname.parse().expect("a domain is a greeting");
+    }
+    if let Some(data_dir) = file.data_dir {
+        config.data_dir = data_dir;
+    }
+    if let Some(domains) = file.local_domains {
+        config.local_domains = domains.into_iter().map(|d| d.0).collect();
+    }
+    config.relay_domains = file.relay_domains.into_iter().map(|d| d.0).collect();
+    config.trusted_networks = file.trusted_networks.into_iter().map(|n| n.0).collect();
+    if let Some(listeners) = file.listener {
+        let listener = |l: ListenerTable| match *l.mode.get_ref() {
+            Mode::Submissions => {
+                Err(ConfigError::at(text, l.mode.span(), "`submissions` needs TLS, which is not here yet"))
+            }
+            mode => Ok(ListenerConfig { address: l.address.0, mode }),
+        };
+        config.listeners = listeners.into_iter().map(listener).collect::<Result<_, _>>()?;
+    }
+    config.store = store(text, file.queue)?;
+    delivery(text, file.delivery, &mut config)?;
+    config.maildir = file.local.maildir.unwrap_or_else(|| config.data_dir.join("mail"));
+    config.directory.users = file.local.users.0;
+    config.directory.postmaster = file.local.postmaster.map(|name| postmaster(text, &name, &config)).transpose()?;
+    config.dns_servers = file.dns.servers.into_iter().map(|server| server.0).collect();
+    config.dns_zone = file.dns.zone;
+    config.audit = file.audit.file.unwrap_or_else(|| config.data_dir.join("audit.jsonl"));
+    Ok(config)
+}
+
+fn store(text: &str, queue: QueueTable) -> Result<Store, ConfigError> {
+    if let Some(store) = queue.store {
+        match store.get_ref() {
+            StoreWord::Spool if queue.url.is_none() => return Ok(Store::Spool),
+            StoreWord::Memory if queue.url.is_none() => return Ok(Store::Memory),
+            StoreWord::Postgres => {
+                return Err(ConfigError::at(text, store.span(), "the `postgres` store is not here yet"));
+            }
+            _ => {}
+        }
+    }
+    match queue.url {
+        Some(url) => Err(ConfigError::at(text, url.span(), "only the `postgres` store has one, which is not here yet")),
+        None => Ok(Store::default()),
+    }
+}
+
+/// The mailbox of a name or of an address, whose domain must then be local.
+fn postmaster(text: &str, name: &Spanned<String>, config: &Config) -> Result<String, ConfigError> {
+    let error = |message: &str| ConfigError::at(text, name.span(), format!("{:?}: {message}", name.get_ref()));
+    // A quoted local part may hold an `@`; a domain cannot.
+    let (local, domain) = match name.get_ref().rsplit_once('@') {
+        Some((local, domain)) if !domain.ends_with('"') => (local, Some(domain)),
+        _ => (name.get_ref().as_str(), None),
+    };
+    let User(mailbox) = local.parse().map_err(error)?;
+    match domain.map(str::parse::<Host>) {
+        Some(Ok(host)) if !config.local_domains.contains(&host) => Err(error("the domain is not in local_domains")),
+        Some(Err(_)) => Err(error("not an address")),
+        _ => Ok(mailbox),
+    }
+}
+
+fn delivery(text: &str, table: DeliveryTable, config: &mut Config) -> Result<(), ConfigError> {
+    let by_mx = table.route.as_ref().is_none_or(|route| *route.get_ref() == RouteWord::Mx);
+    config.delivery.smarthost = match (table.smarthost, table.route) {
+        (Some(host), _) if by_mx => {
+            return Err(ConfigError::at(text, host.span(), "is used only with `route = \"smarthost\"`"));
+        }
+        (None, Some(route)) if !by_mx => {
+            return Err(ConfigError::at(text, route.span(), "needs `smarthost = \"host:port\"`"));
+        }
+        (host, _) => host.map(|host| host.into_inner().0.0),
+    };
+    config.delivery.transports = table.transport.into_iter().map(|t| (t.domain.0, t.to.0)).collect();
+    if let Some(Parsed(helo)) = table.helo {
+        config.delivery.helo = helo;
+    }
+    if let Some(Seconds(timeout)) = table.connect_timeout {
+        config.delivery.connect_timeout = timeout;
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct File {
+    hostname: Option<Parsed<Domain>>,
+    data_dir: Option<PathBuf>,
+    local_domains: Option<Vec<Parsed<DomainPattern>>>,
+    #[serde(default)]
+    relay_domains: Vec<Parsed<DomainPattern>>,
+    #[serde(default)]
+    trusted_networks: Vec<Parsed<Network>>,
+    policy: Option<Spanned<String>>,
+    listener: Option<Vec<ListenerTable>>,
+    #[serde(default)]
+    queue: QueueTable,
+    #[serde(default)]
+    delivery: DeliveryTable,
+    #[serde(default)]
+    local: LocalTable,
+    #[serde(default)]
+    dns: DnsTable,
+    #[serde(default)]
+    audit: AuditTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct ListenerTable {
+    address: Parsed<Address>,
+    mode: Spanned<Mode>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct QueueTable {
+    store: Option<Spanned<StoreWord>>,
+    url: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StoreWord {
+    Spool,
+    Memory,
+    Postgres,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct DeliveryTable {
+    route: Option<Spanned<RouteWord>>,
+    smarthost: Option<Spanned<Parsed<Smarthost>>>,
+    helo: Option<Parsed<Hello>>,
+    connect_timeout: Option<Seconds>,
+    #[serde(default)]
+    transport: Vec<TransportTable>,
+}
+
+#[derive(PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RouteWord {
+    Mx,
+    Smarthost,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct TransportTable {
+    domain: Parsed<DomainPattern>,
+    to: Parsed<Route>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct LocalTable {
+    maildir: Option<PathBuf>,
+    #[serde(default)]
+    users: UserList,
+    postmaster: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct DnsTable {
+    #[serde(default)]
+    servers: Vec<Parsed<SocketAddr>>,
+    zone: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct AuditTable {
+    file: Option<PathBuf>,
+}
+
+/// A value that is written as a string.
+struct Parsed<T>(T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // An error that is made inside a visitor gets the place of this very value.
+        struct Text<T>(PhantomData<T>);
+
+        impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Text<T> {
+            type Value = Parsed<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Parsed<T>, E> {
+                text.parse().map(Parsed).map_err(|error| E::custom(format_args!("{text:?}: {error}")))
+            }
+        }
+
+        deserializer.deserialize_str(Text(PhantomData))
+    }
+}
+
+struct Smarthost(HostPort);
+
+impl FromStr for Smarthost {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| "expected `host:port`")
+    }
+}
+
+/// The name of a mailbox, in lower case.
+struct User(String);
+
+impl FromStr for User {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let path = format!("<{text}@{}>", super::LOCAL_DOMAIN).parse::<ForwardPath>().ok();
+        let mailbox = path.as_ref().and_then(ForwardPath::mailbox).filter(|m| !m.local().as_str().is_empty());
+        let mailbox = mailbox.ok_or("expected the part of an address before the `@`")?;
+        Ok(Self(mailbox.local().as_str().to_lowercase()))
+    }
+}
+
+#[derive(Default)]
+struct UserList(Users);
+
+impl<'de> Deserialize<'de> for UserList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyOrList;
+
+        impl<'de> Visitor<'de> for AnyOrList {
+            type Value = Users;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"any\" or a list of names")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Users, E> {
+                match text {
+                    "any" => Ok(Users::Any),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Users, A::Error> {
+                let mut users = BTreeSet::new();
+                while let Some(Parsed(User(name))) = names.next_element()? {
+                    users.insert(name);
+                }
+                Ok(Users::Listed(users))
+            }
+        }
+
+        deserializer.deserialize_any(AnyOrList).map(Self)
+    }
+}
+
+/// A time of 1 to 600 whole seconds.
+#[derive(Deserialize)]
+#[serde(try_from = "i64")]
+struct Seconds(Duration);
+
+impl TryFrom<i64> for Seconds {
+    type Error = &'static str;
+
+    fn try_from(seconds: i64) -> Result<Self, Self::Error> {
+        let seconds = u64::try_from(seconds).ok().filter(|seconds| (1..=600).contains(seconds));
+        seconds.map(|seconds| Self(Duration::from_secs(seconds))).ok_or("expected 1 to 600 seconds")
+    }
+}

@@ -1,0 +1,95 @@
+//! What happens to a message while it streams in: limits, and the road into the queue.
+
+use bytes::Bytes;
+use hikyaku_message::{HeaderLimits, HeaderScan, Received};
+use hikyaku_queue::{Draft, Envelope, MsgId, NewUnit, Queue, SizeHint};
+use hikyaku_wire::Reply;
+
+use crate::{now, random};
+
+/// A message on its way into the queue. Dropped before [`commit`](Self::commit), it leaves
+/// nothing behind.
+#[derive(Debug)]
+pub struct Intake<D> {
+    id: MsgId,
+    draft: D,
+    scan: HeaderScan,
+    size: u64,
+}
+
+impl<D: Draft> Intake<D> {
+    /// Asks the queue for room, before the client is asked for the message.
+    ///
+    /// # Errors
+    /// The reply that tells the client why there is no room, 4xx.
+    pub async fn open<Q: Queue<Draft = D>>(queue: &Q, declared_size: Option<u64>) -> Result<Self, Reply> {
+        let id = MsgId::new(now(), random());
+        let draft = queue.draft(id, SizeHint(declared_size)).await.map_err(|error| error.reply())?;
+        Ok(Self { id, draft, scan: HeaderScan::new(HeaderLimits::default()), size: 0 })
+    }
+
+    /// The id that follows the message from here on.
+    pub fn id(&self) -> MsgId {
+        self.id
+    }
+
+    /// Octets so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// The header section is over a limit, the message has had too many hops (554 5.4.6), or the
+    /// queue cannot take it (4xx).
+    pub async fn push(&mut self, piece: Bytes) -> Result<(), Reply> {
+        if !self.scan.is_done() {
+            self.scan.push(&piece);
+            if let Some(limit) = self.scan.over() {
+                return Err(limit.reply());
+            }
+        }
+        self.size += piece.len() as u64;
+        self.draft.write(piece).await.map_err(|error| error.reply())
+    }
+
+    /// Puts the trace field in front and makes the message durable. Only after this may the
+    /// client be told 250.
+    ///
+    /// # Errors
+    /// The reply that tells the client to come again, 4xx.
+    pub async fn commit(self, envelope: Envelope, trace: Received<'_>, units: Vec<NewUnit>) -> Result<(), Reply> {
+        let prepend = Bytes::from(trace.to_string());
+        self.draft.commit(envelope, prepend, units, None).await.map_err(|error| error.reply())?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hikyaku_queue::Memory;
+
+    use super::*;
+
+    async fn push(pieces: &[&str]) -> Result<(), String> {
+        let mut intake = Intake::open(&Memory::new(), None).await.unwrap();
+        for piece in pieces {
+            intake.push(Bytes::from(piece.to_string())).await.map_err(|reply| reply.to_string())?;
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn d52_a_loop_is_noticed_while_the_header_streams_in() {
+        let hops = |n: usize| "Received: by x\r\n".repeat(n) + "\r\n";
+        assert_eq!(push(&[&hops(100), "body"]).await, Ok(()));
+        assert!(push(&[&hops(101)]).await.unwrap_err().starts_with("554 5.4.6"));
+        assert_eq!(push(&["\r\n", &hops(200)]).await, Ok(()), "hops in the body are none");
+    }
+
+    #[tokio::test]
+    async fn a_header_without_end_is_refused() {
+        assert!(push(&[&"x".repeat(300 * 1024)]).await.is_err());
+    }
+}

@@ -1,0 +1,242 @@
+//! Client conversations: the fold over the steps of `hikyaku_session::client`.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use hikyaku_queue::BodyReader;
+use hikyaku_session::client::{Body, Config, Envelope, Outcome, Ready, Receive, Settled, Step, start};
+use hikyaku_wire::{Code, EnhancedCode, Reply};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, split},
+    net::{TcpStream, UnixStream},
+    time::{sleep_until, timeout},
+};
+
+use crate::Stream;
+
+/// Where to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A TCP port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A connection to a server that has greeted us and waits for a message.
+pub struct Connection {
+    wire: Wire,
+    ready: Ready,
+}
+
+struct Wire {
+    io: Box<dyn Stream>,
+    input: BytesMut,
+    out: BytesMut,
+}
+
+/// Octets of a message in memory at a time.
+const PIECE: usize = 64 * 1024;
+/// Octets that one read takes at the most.
+const READ: usize = 8 * 1024;
+
+impl Connection {
+    /// Connects and says hello.
+    ///
+    /// # Errors
+    /// What became of it, as a reply: ours (4.4.1) if there is no connection, the server's if it
+    /// does not want us.
+    pub async fn open(target: &Target, config: Arc<Config>, connect_timeout: Duration) -> Result<Self, Outcome> {
+        let io = match timeout(connect_timeout, connect(target)).await {
+            Ok(Ok(io)) => io,
+            Ok(Err(error)) => return Err(no_connection(format!("cannot connect to {target}: {error}"))),
+            Err(_) => return Err(no_connection(format!("cannot connect to {target}: it does not answer"))),
+        };
+        let mut wire = Wire { io, input: BytesMut::new(), out: BytesMut::new() };
+        match wire.run(start(config, Instant::now())).await {
+            Step::Ready(ready) => Ok(Self { wire, ready }),
+            Step::Close(close) => {
+                let outcome = close.outcome().clone();
+                wire.close().await;
+                Err(outcome)
+            }
+            Step::Receive(_) | Step::Body(_) | Step::Done(_) => Err(no_connection("no hello".to_owned())),
+        }
+    }
+
+    /// Sends one message and says what became of each recipient, in the order of the envelope.
+    /// The connection comes back if it can be used again.
+    pub async fn send<B: BodyReader>(self, envelope: &Envelope, body: &B) -> (Vec<Settled>, Option<Self>) {
+        let Self { mut wire, ready } = self;
+        let size = body.len() + body.prepend().len() as u64;
+        let first = match ready.send(envelope, size, Instant::now(), &mut wire.input, &mut wire.out) {
+            Ok(step) => step,
+            Err(unsupported) => {
+                let settled = not_tried(envelope, &Outcome::ours(unsupported.reply));
+                return (settled, Some(Self { wire, ready: *unsupported.ready }));
+            }
+        };
+        let mut step = wire.run(first).await;
+        if let Step::Body(begun) = step {
+            step = wire.content(begun, body).await;
+            step = wire.run(step).await;
+        }
+        let (settled, next) = match step {
+            Step::Done(done) => done.settle(),
+            Step::Close(close) => (not_tried(envelope, close.outcome()), Step::Close(close)),
+            Step::Ready(ready) => {
+                return (not_tried(envelope, &no_connection("nothing was sent".to_owned())), Some(Self { wire, ready }));
+            }
+            // `run` and `content` never end with these.
+            Step::Receive(_) | Step::Body(_) => {
+                return (not_tried(envelope, &no_connection("the conversation was cut".to_owned())), None);
+            }
+        };
+        match wire.run(next).await {
+            Step::Ready(ready) => (settled, Some(Self { wire, ready })),
+            _ => {
+                wire.close().await;
+                (settled, None)
+            }
+        }
+    }
+
+    /// Says QUIT and waits for the answer.
+    pub async fn quit(self) {
+        let Self { mut wire, ready } = self;
+        let step = ready.quit(Instant::now(), &mut wire.out);
+        // Whatever the server answers, the conversation is over.
+        let _ = wire.run(step).await;
+        wire.close().await;
+    }
+}
+
+async fn connect(target: &Target) -> io::Result<Box<dyn Stream>> {
+    Ok(match target {
+        Target::Tcp(address) => {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Box::new(stream)
+        }
+        Target::Unix(path) => Box::new(UnixStream::connect(path).await?),
+    })
+}
+
+fn no_connection(text: String) -> Outcome {
+    Outcome::ours(Reply::new(Code::LOCAL_ERROR_451, EnhancedCode::new(4, 4, 1), text))
+}
+
+fn not_tried(envelope: &Envelope, outcome: &Outcome) -> Vec<Settled> {
+    vec![Settled::NotTried(outcome.clone()); envelope.to.len()]
+}
+
+impl Wire {
+    /// Goes on until something else than a reply is needed.
+    async fn run(&mut self, mut step: Step) -> Step {
+        loop {
+            step = match step {
+                Step::Receive(receive) => match receive.process(Instant::now(), &mut self.input, &mut self.out) {
+                    Step::Receive(hungry) => self.feed(hungry).await,
+                    next => next,
+                },
+                other => return other,
+            }
+        }
+    }
+
+    /// Writes and reads at the same time, so that a flight of commands that is larger than the
+    /// buffers between us cannot block both sides (RFC 2920 §3.1).
+    async fn feed(&mut self, receive: Receive) -> Step {
+        let deadline = receive.deadline();
+        self.input.reserve(READ);
+        let (mut reader, mut writer) = split(&mut self.io);
+        tokio::select! {
+            () = sleep_until(deadline.into()) => receive.timed_out(),
+            read = reader.read_buf(&mut self.input) => match read {
+                Ok(0) | Err(_) => receive.closed(),
+                Ok(_) => Step::Receive(receive),
+            },
+            written = writer.write_buf(&mut self.out), if !self.out.is_empty() => match written {
+                // What the server said before it went is still to be read.
+                Ok(_) => Step::Receive(receive),
+                Err(_) => {
+                    self.out.clear();
+                    Step::Receive(receive)
+                }
+            },
+        }
+    }
+
+    /// The content: what was put in front, then the text, a piece at a time.
+    async fn content<B: BodyReader>(&mut self, mut step: Body, body: &B) -> Step {
+        let mut piece = body.prepend().clone();
+        let mut at = 0;
+        loop {
+            // A bare line end spoils the message; `finish` says so.
+            if step.write(Instant::now(), &piece, &mut self.out).is_err() {
+                return step.finish(Instant::now(), &mut self.out);
+            }
+            step = match self.push(step).await {
+                Step::Body(step) => step,
+                ended => return ended,
+            };
+            if at >= body.len() {
+                return step.finish(Instant::now(), &mut self.out);
+            }
+            piece = match body.read_at(at, PIECE).await {
+                Ok(piece) if !piece.is_empty() => piece,
+                _ => return step.abandon(Reply::LOCAL_ERROR_451.append(": the queue cannot read the message")),
+            };
+            at += piece.len() as u64;
+        }
+    }
+
+    /// Writes everything, and listens meanwhile for a server that has heard enough.
+    async fn push(&mut self, mut step: Body) -> Step {
+        while !self.out.is_empty() {
+            let deadline = step.deadline();
+            self.input.reserve(READ);
+            let (mut reader, mut writer) = split(&mut self.io);
+            let next = tokio::select! {
+                () = sleep_until(deadline.into()) => step.timed_out(),
+                read = reader.read_buf(&mut self.input) => match read {
+                    Ok(0) | Err(_) => step.closed(),
+                    Ok(_) => step.process(&mut self.input),
+                },
+                written = writer.write_buf(&mut self.out) => match written {
+                    Ok(0) | Err(_) => step.closed(),
+                    Ok(_) => Step::Body(step),
+                },
+            };
+            step = match next {
+                Step::Body(step) => step,
+                ended => return ended,
+            };
+        }
+        Step::Body(step)
+    }
+
+    async fn close(&mut self) {
+        // Polite words at the end; if they do not get through, nothing is lost.
+        let last = async {
+            self.io.write_all_buf(&mut self.out).await?;
+            self.io.shutdown().await
+        };
+        let _ = timeout(Duration::from_secs(5), last).await;
+    }
+}
