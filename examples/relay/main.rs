@@ -3,7 +3,7 @@
 
 mod parts;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use bytes::Bytes;
 use clap::Parser;
@@ -71,8 +71,7 @@ async fn run(config: Config) -> Result<(), parts::Problem> {
     for (listener, mode) in listeners {
         let (parts, address) = (parts.clone(), listener.address().to_string());
         let protocol = parts.protocol(mode);
-        let handler =
-            move || Relay { parts: parts.clone(), mode, listener: address.clone(), session: None, messages: 0 };
+        let handler = move || Relay::new(parts.clone(), mode, address.clone());
         servers.spawn(serve(listener, protocol, handler, stop.clone()));
     }
     tokio::select! {
@@ -93,6 +92,8 @@ struct Relay {
     mode: Mode,
     listener: String,
     session: Option<String>,
+    peer: Option<IpAddr>,
+    hello: Option<Hello>,
     messages: u64,
 }
 
@@ -108,27 +109,32 @@ impl Handler for Relay {
 
     async fn connect(&mut self, session: &Session) -> Reply {
         self.session = Some(session.id().to_owned());
-        let peer = session.peer().address.map(|address| (address, session.peer().port).into());
+        self.peer = session.peer().address;
+        let peer = self.peer.map(|address| (address, session.peer().port).into());
         self.record(audit::Connection { listener: self.listener.clone(), peer, mode: self.mode.to_string() });
         Reply::OK_250
     }
 
-    async fn hello(&mut self, _: &Session, _: &Hello) -> Reply {
+    async fn hello(&mut self, _: &Session, name: &Hello) -> Reply {
+        self.hello = Some(name.clone());
         Reply::OK_250
     }
 
-    async fn mail(&mut self, session: &Session, mail: &Mail) -> Result<Transaction, Reply> {
-        if self.mode == Mode::Submission && !self.parts.is_trusted(session.peer().address) {
-            let reply = Reply::AUTHENTICATION_REQUIRED_530;
-            self.decided("mail", session, mail, None, "submission needs authentication", &reply);
-            return Err(reply);
+    async fn mail(&mut self, _: &Session, mail: &Mail) -> Result<Transaction, Reply> {
+        if self.mode == Mode::Submission && !self.parts.is_trusted(self.peer) {
+            return Err(self.refused(
+                "mail",
+                mail,
+                "submission needs authentication",
+                Reply::AUTHENTICATION_REQUIRED_530,
+            ));
         }
         Ok(Transaction { mail: mail.clone(), recipients: Vec::new(), intake: None })
     }
 
-    async fn recipient(&mut self, session: &Session, mail: &mut Transaction, recipient: &Recipient) -> Reply {
-        let mut facts = Facts::new(session.peer().address, self.mode.listener());
-        facts.hello = session.hello().cloned();
+    async fn recipient(&mut self, _: &Session, mail: &mut Transaction, recipient: &Recipient) -> Reply {
+        let mut facts = Facts::new(self.peer, self.mode.listener());
+        facts.hello = self.hello.clone();
         facts.sender = Some(mail.mail.from.clone());
         facts.recipient = Some(recipient.to.clone());
         let decision = self.parts.policy.decide(&facts);
@@ -137,7 +143,7 @@ impl Handler for Relay {
             (true, true) => (Reply::RECIPIENT_OK_250, decision.rule),
             (false, _) => (decision.reply, decision.rule),
         };
-        self.decided("recipient", session, &mail.mail, Some(&recipient.to), rule, &reply);
+        self.decided("recipient", &mail.mail, Some(&recipient.to), rule, &reply);
         if reply.is_positive() {
             mail.recipients.push(recipient.to.clone());
         }
@@ -145,15 +151,14 @@ impl Handler for Relay {
     }
 
     async fn data(&mut self, _: &Session, mail: &mut Transaction) -> Result<(), Reply> {
-        mail.intake = Some(Intake::open(&self.parts.delivery.queue, mail.mail.params.size).await?);
+        let intake = Intake::open(&self.parts.delivery.queue, mail.mail.params.size).await;
+        mail.intake = Some(intake.map_err(|reply| self.refused("data", &mail.mail, "queue", reply))?);
         Ok(())
     }
 
     async fn body(&mut self, mail: &mut Transaction, piece: Bytes) -> Result<(), Reply> {
-        match &mut mail.intake {
-            Some(intake) => intake.push(piece).await,
-            None => Err(Reply::BAD_SEQUENCE_503),
-        }
+        let Some(intake) = &mut mail.intake else { return Err(Reply::BAD_SEQUENCE_503) };
+        intake.push(piece).await.map_err(|reply| self.refused("message", &mail.mail, "intake", reply))
     }
 
     async fn message(&mut self, session: &Session, mail: Transaction) -> Verdicts {
@@ -164,13 +169,13 @@ impl Handler for Relay {
         let mut envelope = Envelope::new(mail.from.clone(), time);
         envelope.body = mail.params.body.unwrap_or(Body::SevenBit);
         envelope.smtputf8 = mail.params.smtputf8;
-        envelope.origin.address = session.peer().address;
-        envelope.origin.hello = session.hello().map(Hello::to_string);
+        envelope.origin.address = self.peer;
+        envelope.origin.hello = self.hello.as_ref().map(Hello::to_string);
         envelope.origin.session = Some(session.id().to_owned());
         envelope.origin.listener = Some(self.listener.clone());
         let trace = Received {
-            helo: session.hello().map_or("", Hello::as_str),
-            peer: session.peer().address,
+            helo: self.hello.as_ref().map_or("", Hello::as_str),
+            peer: self.peer,
             by: &self.parts.delivery.hostname,
             with: session.with_protocol(),
             id: &id,
@@ -179,18 +184,11 @@ impl Handler for Relay {
         };
         let units = self.parts.delivery.routes.units(&recipients, time, Schedule::default().expires(time));
         if let Err(reply) = intake.commit(envelope, trace, units).await {
-            self.decided("message", session, &mail, None, "queue", &reply);
-            return Verdicts::One(reply);
+            return Verdicts::One(self.refused("message", &mail, "queue", reply));
         }
         self.messages += 1;
         let event = audit::Queued { sender: mail.from, recipients, size };
         self.parts.audit.record(Some(session.id()), Some(&id), event);
         Verdicts::One(Reply::new(Code::OK_250, EnhancedCode::new(2, 0, 0), format!("queued as {id}")))
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.record(audit::Closed { reason: "end of the conversation".to_owned(), messages: self.messages });
     }
 }

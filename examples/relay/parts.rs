@@ -8,10 +8,7 @@ use hikyaku::{
     dns::{Name, System, SystemError, Timing, Zone, ZoneError},
     policy::{Networks, Policy},
     queue::{DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
-    session::{
-        Protocol,
-        server::{self, Session},
-    },
+    session::{Protocol, server},
     wire::{ForwardPath, Mail, Reply},
 };
 
@@ -130,30 +127,38 @@ impl Parts {
 }
 
 impl Relay {
+    pub(crate) fn new(parts: Arc<Parts>, mode: Mode, listener: String) -> Self {
+        Self { parts, mode, listener, session: None, peer: None, hello: None, messages: 0 }
+    }
+
     /// Writes down a fact of this connection.
     pub(crate) fn record(&self, event: impl Into<Event>) {
         self.parts.audit.record(self.session.as_deref(), None, event);
     }
 
     /// Writes down a decision, with the rule and the reply.
-    pub(crate) fn decided(
-        &self,
-        stage: &str,
-        session: &Session,
-        mail: &Mail,
-        recipient: Option<&ForwardPath>,
-        rule: &str,
-        reply: &Reply,
-    ) {
+    pub(crate) fn decided(&self, stage: &str, mail: &Mail, recipient: Option<&ForwardPath>, rule: &str, reply: &Reply) {
         self.record(audit::Decision {
             stage: stage.to_owned(),
-            peer: session.peer().address,
-            hello: session.hello().map(ToString::to_string),
+            peer: self.peer,
+            hello: self.hello.as_ref().map(ToString::to_string),
             user: None,
             sender: Some(mail.from.clone()),
             recipient: recipient.cloned(),
             rule: rule.to_owned(),
             reply: reply.clone(),
         });
+    }
+
+    /// Writes down a refusal that concerns the whole transaction, and gives it back.
+    pub(crate) fn refused(&self, stage: &str, mail: &Mail, rule: &str, reply: Reply) -> Reply {
+        self.decided(stage, mail, None, rule, &reply);
+        reply
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.record(audit::Closed { reason: "end of the conversation".to_owned(), messages: self.messages });
     }
 }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use hikyaku_message::{Action, Report, ReportRecipient};
 use hikyaku_queue::{
-    Attempt, BodyReader, Claimed, Draft, Envelope, MsgId, NewRcpt, NewUnit, Queue, QueueError, Schedule, Sealed, SizeHint,
+    Attempt, BodyReader, Claimed, Draft, Envelope, MsgId, NewRcpt, NewUnit, Queue, QueueError, Schedule, Sealed,
+    SizeHint,
 };
 use hikyaku_wire::{Body, EnhancedCode, ForwardPath, Host, LocalPart, Mailbox, ReversePath, Timestamp};
 

@@ -139,9 +139,7 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
                 }
                 let running = active.entry(due.key.clone()).or_default();
                 let waiting = usize::try_from(due.waiting).unwrap_or(usize::MAX);
-                while workers.len() < self.limits.workers
-                    && *running < self.limits.workers_per_key.min(waiting)
-                {
+                while workers.len() < self.limits.workers && *running < self.limits.workers_per_key.min(waiting) {
                     *running += 1;
                     *serial += 1;
                     let (delivery, key, stop) = (self.clone(), due.key.clone(), stop.clone());
@@ -359,8 +357,8 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
     async fn settle(&self, claimed: Claimed, body: Option<&Q::Body>, results: Vec<Result>) {
         let now = now();
         let message = claimed.lease.unit.msg.to_string();
-        let session = claimed.envelope.origin.session.clone();
-        let record = |event: audit::Event| self.audit.record(session.as_deref(), Some(&message), event);
+        // The connection that brought the message may be long gone: only `queued` names both.
+        let record = |event: audit::Event| self.audit.record(None, Some(&message), event);
         let next = self.schedule.next(now, claimed.attempts + 1, u32::from_be_bytes(random()));
         let relayed = claimed.key != Route::Maildir.key();
         let (mut settled, mut failed, mut deferred) = (Vec::new(), Vec::new(), false);
@@ -387,8 +385,7 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
         let mut settlement = Settlement::new(if deferred { Next::RetryAt(next) } else { Next::Finish });
         settlement.results = settled;
         let recipients = failed.iter().map(|(path, _)| path.clone()).collect();
-        let bounce =
-            Bounce { hostname: &self.hostname, routes: &self.routes, schedule: &self.schedule, now };
+        let bounce = Bounce { hostname: &self.hostname, routes: &self.routes, schedule: &self.schedule, now };
         let bounced = match bounce.seal(&self.queue, &claimed, body, failed).await {
             Ok(sealed) => sealed.map(|(sealed, to)| {
                 let event = audit::Bounced { to, bounce: sealed.id().to_string(), recipients };
@@ -422,7 +419,7 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
             reply: None,
         };
         let message = claimed.lease.unit.msg.to_string();
-        self.audit.record(claimed.envelope.origin.session.as_deref(), Some(&message), event);
+        self.audit.record(None, Some(&message), event);
     }
 }
 

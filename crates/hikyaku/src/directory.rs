@@ -69,8 +69,12 @@ mod tests {
     fn names_are_matched_whole() {
         let alice = Directory { users: Users::Listed(["alice".to_owned()].into()), postmaster: None };
         assert_eq!(mailbox(&alice, "<ALICE@example.test>").as_deref(), Some("alice"));
-        for to in ["<alice%third.test@example.test>", "<third.test!alice@example.test>", "<alice+x@example.test>",
-            "<\"alice \"@example.test>"] {
+        for to in [
+            "<alice%third.test@example.test>",
+            "<third.test!alice@example.test>",
+            "<alice+x@example.test>",
+            "<\"alice \"@example.test>",
+        ] {
             assert_eq!(mailbox(&alice, to), None, "{to}");
         }
         assert_eq!(mailbox(&Directory::default(), "<\"\"@example.test>"), None);

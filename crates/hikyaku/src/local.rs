@@ -232,9 +232,16 @@ mod tests {
     fn no_name_leaves_the_folder() {
         let maildirs = Maildirs::new("/mail");
         for (mailbox, name) in [
-            ("alice", "alice"), ("a.b-c_d", "a.b-c_d"), ("..", "%2E."), ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"),
-            ("|/bin/sh", "%7C%2Fbin%2Fsh"), ("/tmp/x", "%2Ftmp%2Fx"), (":include:/x", "%3Ainclude%3A%2Fx"),
-            ("A", "%41"), ("%41", "%2541"), ("ü", "%C3%BC"),
+            ("alice", "alice"),
+            ("a.b-c_d", "a.b-c_d"),
+            ("..", "%2E."),
+            ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"),
+            ("|/bin/sh", "%7C%2Fbin%2Fsh"),
+            ("/tmp/x", "%2Ftmp%2Fx"),
+            (":include:/x", "%3Ainclude%3A%2Fx"),
+            ("A", "%41"),
+            ("%41", "%2541"),
+            ("ü", "%C3%BC"),
         ] {
             assert_eq!(maildirs.folder(mailbox), Path::new("/mail").join(name));
         }

@@ -100,7 +100,10 @@ impl Connection {
             Step::Done(done) => done.settle(),
             Step::Close(close) => (not_tried(envelope, close.outcome()), Step::Close(close)),
             Step::Ready(ready) => {
-                return (not_tried(envelope, &no_connection("nothing was sent".to_owned())), Some(Self { wire, ready }));
+                return (
+                    not_tried(envelope, &no_connection("nothing was sent".to_owned())),
+                    Some(Self { wire, ready }),
+                );
             }
             // `run` and `content` never end with these.
             Step::Receive(_) | Step::Body(_) => {

@@ -160,20 +160,43 @@ mod tests {
 
     #[test]
     fn routes_print_what_they_parse() {
-        for text in ["maildir", "mx:example.org", "mx:[192.0.2.1]", "mx:[IPv6:2001:db8::1]", "127.0.0.1:25",
-            "mail.example:587", "[2001:db8::1]:25", "lmtp:127.0.0.1:24", "lmtp:unix:/run/lmtp"] {
+        for text in [
+            "maildir",
+            "mx:example.org",
+            "mx:[192.0.2.1]",
+            "mx:[IPv6:2001:db8::1]",
+            "127.0.0.1:25",
+            "mail.example:587",
+            "[2001:db8::1]:25",
+            "lmtp:127.0.0.1:24",
+            "lmtp:unix:/run/lmtp",
+        ] {
             assert_eq!(text.parse::<Route>().unwrap().to_string(), text);
         }
-        for text in ["", "fax", "mail.example", "mail.example:0", "mail.example:x", ":25", "[::1:25", "lmtp:", "lmtp:x",
-            "lmtp:unix:rel", "mx:", "mx:a..b", "a b:25", "256.1.1.1:25", "maildir:25x"] {
+        for text in [
+            "",
+            "fax",
+            "mail.example",
+            "mail.example:0",
+            "mail.example:x",
+            ":25",
+            "[::1:25",
+            "lmtp:",
+            "lmtp:x",
+            "lmtp:unix:rel",
+            "mx:",
+            "mx:a..b",
+            "a b:25",
+            "256.1.1.1:25",
+            "maildir:25x",
+        ] {
             assert_eq!(text.parse::<Route>(), Err(RouteError), "{text}");
         }
     }
 
     #[test]
     fn a_unit_for_each_route_and_nobody_twice() {
-        let routes =
-            Routes { local: "example.test".parse().unwrap(), transports: Vec::new(), smarthost: None };
+        let routes = Routes { local: "example.test".parse().unwrap(), transports: Vec::new(), smarthost: None };
         let to = ["<a@example.test>", "<b@third.test>", "<c@EXAMPLE.test>", "<a@example.test>", "<postmaster>"];
         let to: Vec<ForwardPath> = to.iter().map(|t| t.parse().unwrap()).collect();
         let units = routes.units(&to, Timestamp::default(), Timestamp::default());

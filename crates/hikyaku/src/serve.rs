@@ -121,12 +121,7 @@ pub async fn serve<H: Handler>(
 /// # Errors
 /// The stream failed, or the peer did not take our replies in time. What belonged to a running
 /// transaction has been dropped.
-pub async fn converse<S: Stream, H: Handler>(
-    io: S,
-    first: Step,
-    handler: &mut H,
-    mut stop: Stop,
-) -> io::Result<()> {
+pub async fn converse<S: Stream, H: Handler>(io: S, first: Step, handler: &mut H, mut stop: Stop) -> io::Result<()> {
     let mut wire = Wire { io, input: BytesMut::new(), out: BytesMut::new() };
     let mut mail: Option<H::Mail> = None;
     let mut step = first;

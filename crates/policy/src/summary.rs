@@ -107,17 +107,19 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = || Destination::ALL.into_iter().filter(|to| self.cell(Who::Stranger, *to).is_some());
+        // No blanks behind the last column.
+        let width = |to| if to == Destination::Elsewhere { 0 } else { 8 };
         write!(f, "{:18}", "")?;
         for to in columns() {
-            write!(f, "  {to:>0$}", if to == Destination::Elsewhere { 0 } else { 8 })?;
+            write!(f, "  {to:0$}", width(to))?;
         }
-        for who in Who::ALL.into_iter().filter(|who| self.cell(*who, Destination::Elsewhere).is_some()) {
-            write!(f, "\n{who:18}")?;
-            for permitted in columns().filter_map(|to| Some((to, self.cell(who, to)?))) {
-                match permitted {
-                    (Destination::Elsewhere, permitted) => write!(f, "  {permitted}")?,
-                    (_, permitted) => write!(f, "  {permitted:8}")?,
-                }
+        for who in Who::ALL {
+            let cells = || columns().filter_map(move |to| Some((to, self.cell(who, to)?)));
+            if cells().next().is_some() {
+                write!(f, "\n{who:18}")?;
+            }
+            for (to, permitted) in cells() {
+                write!(f, "  {permitted:0$}", width(to))?;
             }
         }
         writeln!(f)

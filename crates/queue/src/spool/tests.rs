@@ -155,6 +155,30 @@ fn nobody_else_may_look() {
 }
 
 #[test]
+fn a_dropped_write_spoils_the_draft() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(1).build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    runtime.block_on(async {
+        let spool = Spool::open(folder.path(), SpoolConfig::default()).await.unwrap();
+        let mut draft = spool.draft(id(1), SizeHint::UNKNOWN).await.unwrap();
+        // The only thread for file work is busy, so the write cannot be done at the first poll.
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || wait.recv());
+        {
+            let mut write = std::pin::pin!(draft.write(Bytes::from(vec![b'x'; 200_000])));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(write.as_mut().poll(&mut context).is_pending());
+        }
+        go.send(()).unwrap();
+        busy.await.unwrap().unwrap();
+        assert!(matches!(draft.write(Bytes::from_static(b"more")).await, Err(QueueError::Invalid(_))));
+        let envelope = Envelope::new("<>".parse().unwrap(), now());
+        let commit = draft.commit(envelope, Bytes::new(), vec![unit("a", &["<a@a.test>"])], None).await;
+        assert!(matches!(commit, Err(QueueError::Invalid(_))));
+    });
+}
+
+#[test]
 fn the_reserve_is_the_smaller_of_the_two() {
     let config = SpoolConfig::default();
     let (mib, tib) = (1 << 20, 1 << 40);
