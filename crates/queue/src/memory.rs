@@ -325,8 +325,8 @@ mod tests {
             Memory::new()
         }
 
-        fn reopen(&self, _: Memory) -> Option<Memory> {
-            None
+        fn reopen(&self, queue: Memory) -> std::result::Result<Memory, Memory> {
+            Err(queue)
         }
 
         fn full(&self) -> Memory {
@@ -351,8 +351,8 @@ mod tests {
             DynQueue::new(Memory::new())
         }
 
-        fn reopen(&self, _: DynQueue) -> Option<DynQueue> {
-            None
+        fn reopen(&self, queue: DynQueue) -> std::result::Result<DynQueue, DynQueue> {
+            Err(queue)
         }
 
         fn full(&self) -> DynQueue {

@@ -25,8 +25,11 @@ pub trait Store: Sync {
     /// An empty queue with its defaults.
     fn fresh(&self) -> Self::Queue;
 
-    /// The same queue, closed and opened again; none if it does not outlive that.
-    fn reopen(&self, queue: Self::Queue) -> Option<Self::Queue>;
+    /// The same queue, closed and opened again.
+    ///
+    /// # Errors
+    /// The queue as it was, if it would not outlive that.
+    fn reopen(&self, queue: Self::Queue) -> Result<Self::Queue, Self::Queue>;
 
     /// An empty queue without room for a message of a mebibyte.
     fn full(&self) -> Self::Queue;

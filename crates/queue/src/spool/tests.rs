@@ -59,14 +59,14 @@ impl Store for Folders {
         self.open(&self.new_folder())
     }
 
-    fn reopen(&self, spool: Spool) -> Option<Spool> {
+    fn reopen(&self, spool: Spool) -> std::result::Result<Spool, Spool> {
         assert_eq!(spool.health(), Health::Ok);
         let path = self.close(spool);
         assert_eq!(files(&path.join("tmp")), [""; 0], "space is given back");
         assert_eq!(files(&path.join("sealed")), [""; 0], "space is given back");
         let spool = self.open(&path);
         assert_eq!(spool.quarantined(), []);
-        Some(spool)
+        Ok(spool)
     }
 
     fn full(&self) -> Spool {

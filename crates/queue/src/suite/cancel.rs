@@ -60,7 +60,7 @@ pub(super) fn futures_may_be_dropped<S: Store>(store: &S) {
             assert_eq!(entries(&queue, &Filter::all()).await, []);
         });
     }
-    if let Some(queue) = store.reopen(queue) {
+    if let Ok(queue) = store.reopen(queue) {
         assert_eq!(store.block_on(entries(&queue, &Filter::all())), [], "nothing half-done is left");
     }
 }

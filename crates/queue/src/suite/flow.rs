@@ -84,7 +84,7 @@ pub(super) fn drafts_are_invisible<S: Store>(store: &S) {
         assert!(queue.body(id(1)).await.is_err());
         enqueue(&queue, 1, vec![due("a", 0)]).await;
     });
-    if let Some(queue) = store.reopen(queue) {
+    if let Ok(queue) = store.reopen(queue) {
         assert_eq!(store.block_on(entries(&queue, &Filter::all())).len(), 1);
     }
 }
@@ -100,7 +100,7 @@ async fn commit(queue: &impl Queue, n: u16, idem: Option<u8>, minutes: i64) -> R
 
 pub(super) fn commits_are_idempotent<S: Store>(store: &S) {
     let again = Receipt { id: id(1), duplicate: true };
-    let mut queue = store.fresh();
+    let queue = store.fresh();
     store.block_on(async {
         assert!(!commit(&queue, 1, None, 0).await.duplicate);
         assert_eq!(commit(&queue, 1, None, 0).await, again);
@@ -109,13 +109,7 @@ pub(super) fn commits_are_idempotent<S: Store>(store: &S) {
         let sealed = draft.seal(envelope(), Bytes::new(), vec![due("a", 0)]).await;
         assert!(matches!(sealed, Err(QueueError::Duplicate(_))), "{sealed:?}");
     });
-    if let Some(reopened) = store.reopen(queue) {
-        assert_eq!(store.block_on(commit(&reopened, 1, None, 0)), again);
-        queue = reopened;
-    } else {
-        queue = store.fresh();
-        store.block_on(commit(&queue, 1, None, 0));
-    }
+    let queue = store.reopen(queue).unwrap_or_else(|queue| queue);
     store.block_on(async {
         let lease = claim_one(&queue, "a", 0).await.lease;
         queue
@@ -134,14 +128,7 @@ pub(super) fn submissions_are_idempotent<S: Store>(store: &S) {
         assert_eq!(commit(&queue, 2, Some(7), 59).await, Receipt { id: id(1), duplicate: true });
         assert_eq!(commit(&queue, 3, Some(8), 59).await, Receipt { id: id(3), duplicate: false });
     });
-    let queue = match store.reopen(queue) {
-        Some(queue) => queue,
-        None => {
-            let queue = store.fresh();
-            store.block_on(commit(&queue, 1, Some(7), 0));
-            queue
-        }
-    };
+    let queue = store.reopen(queue).unwrap_or_else(|queue| queue);
     store.block_on(async {
         assert_eq!(commit(&queue, 4, Some(7), 59).await, Receipt { id: id(1), duplicate: true });
         assert_eq!(commit(&queue, 5, Some(7), 60).await, Receipt { id: id(5), duplicate: false }, "the window is over");
@@ -275,16 +262,13 @@ pub(super) fn results_stay<S: Store>(store: &S) {
     };
     let mut lease = check(&queue, &old);
     let queue = match store.reopen(queue) {
-        Some(queue) => {
+        Ok(queue) => {
             lease = check(&queue, &lease);
             queue
         }
-        None => store.fresh(),
+        Err(queue) => queue,
     };
     store.block_on(async {
-        if entries(&queue, &Filter::all()).await.is_empty() {
-            return;
-        }
         let settle = |results, next| queue.settle(lease, settlement(results, next), Durability::Sync);
         assert_invalid(settle(vec![(0, failed(2)), (2, failed(2))], Next::Finish).await);
         let done =
@@ -295,7 +279,7 @@ pub(super) fn results_stay<S: Store>(store: &S) {
         let results = vec![(0, RcptState::Delivered(said(1, 250, (2, 1, 5), "ok")))];
         assert_eq!(queue.settle(lease, settlement(results, Next::Finish), Durability::Lazy).await.expect("x"), GONE);
     });
-    if let Some(queue) = store.reopen(queue) {
+    if let Ok(queue) = store.reopen(queue) {
         assert_eq!(store.block_on(entries(&queue, &Filter::all())), [], "a final result is not lazy");
     }
 }
@@ -322,7 +306,7 @@ pub(super) fn follow_ups_come_with_the_settlement<S: Store>(store: &S) {
             assert_eq!((&body.prepend()[..], &read(&body, 9).await[..]), (&b"X: y\r\n"[..], &b"bounce"[..]));
         }
     });
-    if let Some(queue) = store.reopen(queue) {
+    if let Ok(queue) = store.reopen(queue) {
         let left = store.block_on(entries(&queue, &Filter::all()));
         assert_eq!(left.iter().map(|entry| entry.unit.msg).collect::<Vec<_>>(), [id(2), id(11), id(12)]);
         assert_eq!((left[0].due, left[0].attempts), (at(30), 1));
@@ -347,7 +331,7 @@ pub(super) fn retries_are_counted<S: Store>(store: &S) {
         }
         assert_eq!((only_entry(&queue, 1).await.attempts, only_entry(&queue, 1).await.due), (3, at(70)));
     });
-    if let Some(queue) = store.reopen(queue) {
+    if let Ok(queue) = store.reopen(queue) {
         let entry = store.block_on(only_entry(&queue, 1));
         assert!(
             entry.attempts >= 2 && entry.due >= at(30),
