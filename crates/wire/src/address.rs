@@ -212,8 +212,8 @@ impl Hash for Domain {
 
 impl Ord for Domain {
     fn cmp(&self, other: &Self) -> Ordering {
-        let lower = |d: &Self| d.0.bytes().map(|b| b.to_ascii_lowercase()).collect::<Vec<_>>();
-        lower(self).cmp(&lower(other))
+        let (a, b) = (self.0.bytes(), other.0.bytes());
+        a.map(|b| b.to_ascii_lowercase()).cmp(b.map(|b| b.to_ascii_lowercase()))
     }
 }
 

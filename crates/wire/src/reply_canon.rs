@@ -36,7 +36,8 @@ canon! {
     STORAGE_FULL_452 = INSUFFICIENT_STORAGE_452 [4 3 1] "no room for the message now, try again later";
     TOO_MANY_RECIPIENTS_452 = INSUFFICIENT_STORAGE_452 [4 5 3] "too many recipients, send the rest in another transaction";
     LINE_TOO_LONG_500 = SYNTAX_ERROR_500 [5 5 2] "line too long";
-    SYNTAX_500 = SYNTAX_ERROR_500 [5 5 2] "command not recognized";
+    SYNTAX_500 = SYNTAX_ERROR_500 [5 5 2] "syntax error";
+    UNKNOWN_COMMAND_500 = SYNTAX_ERROR_500 [5 5 1] "command not recognized";
     PARAMETER_501 = PARAMETER_ERROR_501 [5 5 4] "syntax error in argument";
     NOT_IMPLEMENTED_502 = NOT_IMPLEMENTED_502 [5 5 1] "command not implemented";
     BAD_SEQUENCE_503 = BAD_SEQUENCE_503 [5 5 1] "bad sequence of commands";

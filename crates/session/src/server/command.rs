@@ -86,7 +86,7 @@ impl Connection {
                 Command::Lhlo(hello) if protocol == Protocol::Lmtp => {
                     self.hello(Question::Hello { hello, extended: true });
                 }
-                Command::Helo(_) | Command::Ehlo(_) | Command::Lhlo(_) => return Err(unknown()),
+                Command::Helo(_) | Command::Ehlo(_) | Command::Lhlo(_) => return Err(Reply::UNKNOWN_COMMAND_500),
                 Command::Mail(mail) => {
                     self.may_begin(&mail)?;
                     self.ask(Question::Mail(mail));
@@ -115,7 +115,7 @@ impl Connection {
                         self.say(&Reply::NOT_IMPLEMENTED_502, out);
                         self.close();
                     } else if !NOT_IMPLEMENTED.contains(&verb.as_str()) {
-                        return Err(unknown());
+                        return Err(Reply::UNKNOWN_COMMAND_500);
                     } else {
                         return Err(Reply::NOT_IMPLEMENTED_502);
                     }
@@ -199,11 +199,6 @@ impl Connection {
             self.say(&Reply::new(Code::UNAVAILABLE_421, EnhancedCode::new(4, 7, 0), text), out);
         }
     }
-}
-
-/// A verb that this protocol does not have.
-fn unknown() -> Reply {
-    Reply::new(Code::SYNTAX_ERROR_500, EnhancedCode::new(5, 5, 1), "command not recognized")
 }
 
 fn is_data(line: &[u8]) -> bool {
