@@ -96,6 +96,7 @@ impl Server {
                     self.running = None;
                     ended.next()
                 }
+                Step::Refused(refused) => refused.next(),
                 Step::Close => return,
             });
         }

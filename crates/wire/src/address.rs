@@ -77,7 +77,7 @@ impl LocalPart {
     /// # Errors
     /// Control characters, and more than 64 octets in the form that is printed.
     pub fn from_content(content: &str) -> Result<Self, AddressError> {
-        if let Some(at) = content.bytes().position(|b| b < 32 || b == 127) {
+        if let Some(at) = content.find(char::is_control) {
             return Err(AddressErrorKind::Syntax.at(at));
         }
         let part = Self(content.into());
@@ -189,6 +189,9 @@ impl FromStr for Domain {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         complete(text.as_bytes(), grammar::domain)?;
+        if let Some(at) = text.find(char::is_control) {
+            return Err(AddressErrorKind::Syntax.at(at));
+        }
         Self::from_checked(text)
     }
 }
@@ -325,7 +328,12 @@ impl Mailbox {
         if local.len() + 1 + host.len() > MAILBOX_LIMIT {
             return Err(AddressErrorKind::TooLong.at(at + MAILBOX_LIMIT));
         }
-        let utf8 = |bytes| std::str::from_utf8(bytes).map_err(|_| AddressErrorKind::NotUtf8.at(at));
+        let utf8 = |bytes| {
+            let text = std::str::from_utf8(bytes).map_err(|_| AddressErrorKind::NotUtf8.at(at))?;
+            // The grammar lets through all that is not ASCII, controls such as U+0085 among it.
+            let control = text.contains(char::is_control);
+            if control { Err(AddressErrorKind::Syntax.at(at)) } else { Ok(text) }
+        };
         let moved = |by: usize| move |e: AddressError| e.kind.at(e.at + by);
         let local_part = LocalPart::from_wire(utf8(local)?).map_err(moved(at))?;
         let host_at = at + local.len() + 1;
@@ -476,7 +484,10 @@ mod tests {
 
     #[test]
     fn content_that_cannot_be_said_cannot_be_held() {
-        for content in ["a\r\nb", "a\0", "\u{7f}"] {
+        for text in ["a\u{85}@b.test", "\"\u{9b}\"@b.test", "a@b\u{85}.test"] {
+            assert_eq!(kind(text), Some(AddressErrorKind::Syntax), "{text:?}");
+        }
+        for content in ["a\r\nb", "a\0", "\u{7f}", "\u{85}"] {
             assert!(LocalPart::from_content(content).is_err());
         }
         assert!(LocalPart::from_content(&"\"".repeat(31)).is_ok());

@@ -223,9 +223,12 @@ fn moved(by: usize, kind: fn(AddressErrorKind) -> CommandErrorKind) -> impl Fn(A
     move |error| kind(error.kind).at(by + error.at)
 }
 
-/// Octets that are no text are told apart from a path that is wrong (RFC 6531 §3.3).
+/// Octets that are no text are told apart from a path that is wrong (RFC 6531 §3.3); controls
+/// beyond ASCII (U+0080 to U+009F) have no place in a command either.
 fn utf8(line: &[u8]) -> Result<(), CommandError> {
-    std::str::from_utf8(line).map(drop).map_err(|error| CommandErrorKind::NotUtf8.at(error.valid_up_to()))
+    let text = std::str::from_utf8(line).map_err(|error| CommandErrorKind::NotUtf8.at(error.valid_up_to()))?;
+    let control = text.find(|c: char| c.is_control() && c != '\t');
+    control.map_or(Ok(()), |at| Err(CommandErrorKind::Unrecognized.at(at)))
 }
 
 fn mail(line: &[u8]) -> Result<Mail, CommandError> {
@@ -429,6 +432,7 @@ mod tests {
         assert_eq!(reply(b"RCPT TO:<\xc3(@d.test>"), "501 5.5.2");
         assert_eq!(reply(b"RCPT TO:<\xc3@d.test>"), "501 5.5.2");
         assert_eq!(reply(b"VRFY \xff"), "501 5.5.2");
+        assert_eq!(reply("MAIL FROM:<> A=\u{93}"), "500 5.5.2");
         for line in
             [&b"\0"[..], b"", b" ", b"NOOP \x00", b"\x16\x03\x01", b"RCPT TO:<a\0@b.test>", b"NO\rOP", b"\xff\xfe"]
         {

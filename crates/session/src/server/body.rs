@@ -124,15 +124,18 @@ impl Connection {
 
     fn body_ended(&mut self, now: Instant, out: &mut BytesMut) -> Turn {
         let Mode::Body(incoming) = std::mem::replace(&mut self.mode, Mode::Command) else { return Turn::Done };
-        let (reply, closing) = match incoming.fault {
+        let (reply, closing, known) = match incoming.fault {
             None => return Turn::Message,
-            Some((Fault::Ambiguous, _)) => (Reply::BARE_LINE_END_550, true),
-            Some((Fault::TooBig, _)) => (Reply::TOO_BIG_552, false),
-            Some((Fault::Refused(reply), _)) => (reply, false),
+            Some((Fault::Ambiguous, _)) => (Reply::BARE_LINE_END_550, true, false),
+            Some((Fault::TooBig, _)) => (Reply::TOO_BIG_552, false, false),
+            Some((Fault::Refused(reply), _)) => (reply, false, true),
         };
         let replies = Verdicts::One(reply).into_replies(self.session.protocol(), self.session.recipients());
         self.end(Cause::Refused);
         self.settle(now, &replies, out);
+        if known {
+            self.known();
+        }
         if closing {
             self.close();
         }

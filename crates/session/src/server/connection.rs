@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use hikyaku_wire::{Capabilities, Code, EhloKeyword, Hello, Lines, Mail, Recipient, Reply};
 
 use super::{
-    Cause, Ended, Flush, Pause, Receive, Session, Step, Verdicts, body::Incoming, session::Transaction, step::Decide,
+    Cause, Ended, Flush, Pause, Receive, Refused, Session, Step, Verdicts, body::Incoming, session::Transaction, step::Decide,
 };
 use crate::Protocol;
 
@@ -26,6 +26,8 @@ pub(super) struct Connection {
     pub(super) fresh: bool,
     /// A transaction is over and the application does not know yet.
     ended: Option<Cause>,
+    /// What the machine has refused by itself, and the application does not know yet.
+    refused: Option<Reply>,
     /// The reply just written is to be held back.
     pause: Option<Instant>,
     /// Refused commands since the last accepted message.
@@ -78,6 +80,7 @@ impl Connection {
             barred: None,
             fresh: true,
             ended: None,
+            refused: None,
             pause: None,
             errors: 0,
             refusals: 0,
@@ -91,6 +94,9 @@ impl Connection {
 
     /// The step that is due.
     pub(super) fn next(mut self: Box<Self>) -> Step {
+        if let Some(reply) = self.refused.take() {
+            return Step::Refused(Refused { reply, connection: self });
+        }
         if let Some(cause) = self.ended.take() {
             return Step::Ended(Ended { cause, connection: self });
         }
@@ -118,7 +124,7 @@ impl Connection {
 
     /// Whether anything comes before the next look at the input.
     pub(super) fn is_interrupted(&self) -> bool {
-        self.ended.is_some() || self.pause.is_some() || matches!(self.mode, Mode::Ask(_) | Mode::Closing)
+        self.refused.is_some() || self.ended.is_some() || self.pause.is_some() || matches!(self.mode, Mode::Ask(_) | Mode::Closing)
     }
 
     pub(super) fn is_full(&self, out: &BytesMut) -> bool {
@@ -178,12 +184,18 @@ impl Connection {
     pub(super) fn say(&mut self, reply: &Reply, out: &mut BytesMut) {
         if reply.is_transient() || reply.is_permanent() {
             reply.clone().append(&format!(" ({})", self.session.id())).write(out);
+            self.refused = Some(reply.clone());
         } else {
             reply.write(out);
         }
         if reply.code().as_u16() == 421 {
             self.close();
         }
+    }
+
+    /// What has just been said were the application's own words.
+    pub(super) fn known(&mut self) {
+        self.refused = None;
     }
 
     /// A command that failed.

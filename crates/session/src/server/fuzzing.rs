@@ -196,6 +196,10 @@ impl Play {
                 assert!(ended.session().mail().is_none());
                 ended.next()
             }
+            Step::Refused(refused) => {
+                assert!(refused.reply().is_transient() || refused.reply().is_permanent());
+                refused.next()
+            }
             Step::Receive(_) | Step::Close => unreachable!("handled by the caller"),
         }
     }

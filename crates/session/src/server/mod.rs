@@ -31,5 +31,5 @@ mod transaction;
 
 pub use config::{Config, Limits, Peer};
 pub use session::Session;
-pub use step::{Body, Data, Decide, Ended, Flush, Message, Pause, Receive, Stage, Step, start};
+pub use step::{Body, Data, Decide, Ended, Flush, Message, Pause, Receive, Refused, Stage, Step, start};
 pub use transaction::{Cause, Verdicts};

@@ -29,6 +29,7 @@ pub enum Step {
     Body(Body),
     Message(Message),
     Ended(Ended),
+    Refused(Refused),
     /// The conversation is over and all output is on its way.
     Close,
 }
@@ -194,6 +195,7 @@ impl Decide {
     pub fn reply(mut self, now: Instant, reply: &Reply, out: &mut BytesMut) -> Step {
         self.connection.touch(now);
         self.connection.decided(now, *self.question, reply, out);
+        self.connection.known();
         self.connection.next()
     }
 }
@@ -225,6 +227,7 @@ impl Data {
         self.0.touch(now);
         self.0.end(Cause::Refused);
         self.0.refuse(now, reply, out);
+        self.0.known();
         self.0.after_refused_data(input, out);
         self.0.next()
     }
@@ -277,7 +280,33 @@ impl Message {
     pub fn reply(mut self, now: Instant, verdicts: Verdicts, out: &mut BytesMut) -> Step {
         self.0.touch(now);
         self.0.judged(now, verdicts, out);
+        self.0.known();
         self.0.next()
+    }
+}
+
+/// The machine has refused something by itself: for the log.
+#[derive(Debug)]
+#[must_use = "a step that is dropped ends the conversation"]
+pub struct Refused {
+    pub(super) reply: Reply,
+    pub(super) connection: Box<Connection>,
+}
+
+impl Refused {
+    /// What the peer was told, without the connection's id.
+    pub fn reply(&self) -> &Reply {
+        &self.reply
+    }
+
+    /// What is known of the conversation.
+    pub fn session(&self) -> &Session {
+        &self.connection.session
+    }
+
+    /// Goes on.
+    pub fn next(self) -> Step {
+        self.connection.next()
     }
 }
 

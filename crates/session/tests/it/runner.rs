@@ -178,6 +178,7 @@ impl Runner {
                 self.ended.push(ended.cause());
                 ended.next()
             }
+            Step::Refused(refused) => refused.next(),
             Step::Close => return None,
         })
     }
