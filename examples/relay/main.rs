@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// A mail relay that is closed unless its configuration says otherwise.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(name = "relay", version)]
 struct Arguments {
     /// The configuration; without it the relay listens on 127.0.0.1:2525 for example.test.
     #[arg(long, value_name = "FILE.toml")]
@@ -65,7 +65,7 @@ async fn run(config: Config) -> Result<(), parts::Problem> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let parts = Arc::new(Parts::open(config).await?);
     let (stopper, stop) = Stopper::new();
-    let delivery = tokio::spawn(parts.delivery.clone().run(stop.clone()));
+    let mut delivery = tokio::spawn(parts.delivery.clone().run(stop.clone()));
     parts.announce(&listeners);
     let mut servers = tokio::task::JoinSet::new();
     for (listener, mode) in listeners {
@@ -77,6 +77,7 @@ async fn run(config: Config) -> Result<(), parts::Problem> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        _ = &mut delivery => return Err(parts::Problem::Delivery),
     }
     stopper.stop();
     while servers.join_next().await.is_some() {}
@@ -122,7 +123,7 @@ impl Handler for Relay {
 
     async fn mail(&mut self, _: &Session, mail: &Mail) -> Result<Transaction, Reply> {
         if self.mode == Mode::Submission && !self.parts.is_trusted(self.peer) {
-            return Err(self.refused(
+            return Err(self.refuse(
                 "mail",
                 mail,
                 "submission needs authentication",
@@ -152,13 +153,17 @@ impl Handler for Relay {
 
     async fn data(&mut self, _: &Session, mail: &mut Transaction) -> Result<(), Reply> {
         let intake = Intake::open(&self.parts.delivery.queue, mail.mail.params.size).await;
-        mail.intake = Some(intake.map_err(|reply| self.refused("data", &mail.mail, "queue", reply))?);
+        mail.intake = Some(intake.map_err(|reply| self.refuse("data", &mail.mail, "queue", reply))?);
         Ok(())
     }
 
     async fn body(&mut self, mail: &mut Transaction, piece: Bytes) -> Result<(), Reply> {
         let Some(intake) = &mut mail.intake else { return Err(Reply::BAD_SEQUENCE_503) };
-        intake.push(piece).await.map_err(|reply| self.refused("message", &mail.mail, "intake", reply))
+        intake.push(piece).await.map_err(|reply| self.refuse("message", &mail.mail, "intake", reply))
+    }
+
+    fn refused(&mut self, _: &Session, reply: &Reply) {
+        self.refused_by_session(reply);
     }
 
     async fn message(&mut self, session: &Session, mail: Transaction) -> Verdicts {
@@ -184,7 +189,7 @@ impl Handler for Relay {
         };
         let units = self.parts.delivery.routes.units(&recipients, time, Schedule::default().expires(time));
         if let Err(reply) = intake.commit(envelope, trace, units).await {
-            return Verdicts::One(self.refused("message", &mail, "queue", reply));
+            return Verdicts::One(self.refuse("message", &mail, "queue", reply));
         }
         self.messages += 1;
         let event = audit::Queued { sender: mail.from, recipients, size };

@@ -3,7 +3,7 @@
 use std::{io, net::IpAddr, sync::Arc};
 
 use hikyaku::{
-    AuditLog, Config, Delivery, DeliveryLimits, Dns, Listener, Maildirs, Mode, Route, Store,
+    Address, AuditLog, Config, Delivery, DeliveryLimits, Dns, Listener, Maildirs, Mode, Route, Store, Users,
     audit::{self, Event},
     dns::{Name, System, SystemError, Timing, Zone, ZoneError},
     policy::{Networks, Policy},
@@ -37,6 +37,8 @@ pub(crate) enum Problem {
     Resolver(#[from] SystemError),
     #[error(transparent)]
     Policy(#[from] hikyaku::ConfigError),
+    #[error("delivery has stopped by itself; what was queued is safe")]
+    Delivery,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -96,13 +98,17 @@ impl Parts {
             listeners: listeners.iter().map(|(listener, mode)| format!("{} ({mode})", listener.address())).collect(),
         };
         println!("{}", self.policy.summary());
-        if let Some((listener, _)) = listeners.first() {
-            let to = self.delivery.routes.local.iter().next();
-            let domain = to.map_or_else(|| "example.test".to_owned(), |d| d.to_string().replace("*.", "mail."));
+        let mx = listeners.iter().find(|(l, mode)| *mode == Mode::Mx && matches!(l.address(), Address::Tcp(_)));
+        if let (Some((listener, _)), Some(domain)) = (mx, self.delivery.routes.local.iter().next()) {
+            let user = match &self.delivery.directory.users {
+                Users::Any => "alice",
+                Users::Listed(users) => users.first().map_or("postmaster", String::as_str),
+            };
+            let domain = domain.to_string().replace("*.", "mail.");
             println!("send a first mail:");
             println!(
                 "  printf 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n' | curl --silent --show-error --url smtp://{} \
-                 --mail-from you@example.org --mail-rcpt alice@{domain} --upload-file -",
+                 --mail-from you@example.org --mail-rcpt {user}@{domain} --upload-file -",
                 listener.address()
             );
         }
@@ -150,8 +156,22 @@ impl Relay {
         });
     }
 
+    /// Writes down what the session has refused without asking.
+    pub(crate) fn refused_by_session(&self, reply: &Reply) {
+        self.record(audit::Decision {
+            stage: "session".to_owned(),
+            peer: self.peer,
+            hello: self.hello.as_ref().map(ToString::to_string),
+            user: None,
+            sender: None,
+            recipient: None,
+            rule: "protocol".to_owned(),
+            reply: reply.clone(),
+        });
+    }
+
     /// Writes down a refusal that concerns the whole transaction, and gives it back.
-    pub(crate) fn refused(&self, stage: &str, mail: &Mail, rule: &str, reply: Reply) -> Reply {
+    pub(crate) fn refuse(&self, stage: &str, mail: &Mail, rule: &str, reply: Reply) -> Reply {
         self.decided(stage, mail, None, rule, &reply);
         reply
     }

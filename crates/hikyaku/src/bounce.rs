@@ -45,7 +45,7 @@ impl Bounce<'_> {
             boundary: id(),
             recipients: failed.into_iter().map(recipient).collect(),
             smtputf8: claimed.envelope.smtputf8,
-            header: header::<Q>(body).await?,
+            header: header::<Q>(body).await,
         };
         let mut envelope = Envelope::new(ReversePath::Null, self.now);
         envelope.smtputf8 = report.needs_smtputf8();
@@ -84,10 +84,11 @@ fn recipient((path, attempt): (ForwardPath, Attempt)) -> ReportRecipient {
     }
 }
 
-/// The beginning of the original, which holds its header section.
-async fn header<Q: Queue>(body: Option<&Q::Body>) -> Result<Vec<u8>, QueueError> {
-    let Some(body) = body else { return Ok(Vec::new()) };
+/// The beginning of the original, which holds its header section; nothing where it cannot be
+/// read, because the sender must be told all the same.
+async fn header<Q: Queue>(body: Option<&Q::Body>) -> Vec<u8> {
+    let Some(body) = body else { return Vec::new() };
     let mut header = body.prepend().to_vec();
-    header.extend_from_slice(&body.read_at(0, HEADER_LIMIT).await?);
-    Ok(header)
+    header.extend_from_slice(&body.read_at(0, HEADER_LIMIT).await.unwrap_or_default());
+    header
 }

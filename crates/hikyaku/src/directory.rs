@@ -37,6 +37,10 @@ impl Directory {
         if local == POSTMASTER {
             return Some(self.postmaster.as_deref().unwrap_or(POSTMASTER).to_lowercase());
         }
+        // A Maildir's name has up to three octets for each, and 255 at the most.
+        if local.len() > 85 {
+            return None;
+        }
         let known = match &self.users {
             // `""@domain` is grammar, but nobody's name (RFC 5321 §4.1.2).
             Users::Any => !local.is_empty(),
@@ -78,5 +82,7 @@ mod tests {
             assert_eq!(mailbox(&alice, to), None, "{to}");
         }
         assert_eq!(mailbox(&Directory::default(), "<\"\"@example.test>"), None);
+        let grows = "\u{23a}".repeat(32);
+        assert_eq!(mailbox(&Directory::default(), &format!("<{grows}@example.test>")), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What happens to a message while it streams in: limits, and the road into the queue.
 
 use bytes::Bytes;
-use hikyaku_message::{HeaderLimits, HeaderScan, Received};
+use hikyaku_message::{HeaderLimits, HeaderScan, Malformed, Received};
 use hikyaku_queue::{Draft, Envelope, MsgId, NewUnit, Queue, SizeHint};
 use hikyaku_wire::Reply;
 
@@ -41,13 +41,17 @@ impl<D: Draft> Intake<D> {
     /// Takes the next piece.
     ///
     /// # Errors
-    /// The header section is over a limit, the message has had too many hops (554 5.4.6), or the
-    /// queue cannot take it (4xx).
+    /// The header section is over a limit, the message has had too many hops (554 5.4.6), it
+    /// begins with a space (554 5.6.0), or the queue cannot take it (4xx).
     pub async fn push(&mut self, piece: Bytes) -> Result<(), Reply> {
         if !self.scan.is_done() {
             self.scan.push(&piece);
             if let Some(limit) = self.scan.over() {
                 return Err(limit.reply());
+            }
+            // It would continue the trace field that we put in front of it.
+            if self.scan.malformed() == Some(Malformed::LeadingSpace) {
+                return Err(Reply::BAD_CONTENT_554.append(": it begins with a space"));
             }
         }
         self.size += piece.len() as u64;
@@ -86,6 +90,14 @@ mod tests {
         assert_eq!(push(&[&hops(100), "body"]).await, Ok(()));
         assert!(push(&[&hops(101)]).await.unwrap_err().starts_with("554 5.4.6"));
         assert_eq!(push(&["\r\n", &hops(200)]).await, Ok(()), "hops in the body are none");
+    }
+
+    #[tokio::test]
+    async fn d52_nothing_can_continue_our_trace_field() {
+        for text in [" for <forged@bank.test>", "\tx\r\n\r\n"] {
+            assert!(push(&[text]).await.unwrap_err().starts_with("554 5.6.0"), "{text:?}");
+        }
+        assert_eq!(push(&["Subject: x\r\n folded\r\n\r\n"]).await, Ok(()));
     }
 
     #[tokio::test]

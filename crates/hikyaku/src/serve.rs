@@ -68,6 +68,12 @@ pub trait Handler: Send + 'static {
         ready(Err(Reply::RELAY_DENIED_550))
     }
 
+    /// The machine has refused something by itself, which no other method was asked about: for
+    /// the log. By default nothing is done.
+    fn refused(&mut self, session: &Session, reply: &Reply) {
+        let _ = (session, reply);
+    }
+
     /// The message is complete. A positive reply is a promise: it must not be given before the
     /// message is safe.
     fn message(&mut self, session: &Session, mail: Self::Mail) -> impl Future<Output = Verdicts> + Send {
@@ -80,6 +86,11 @@ pub trait Handler: Send + 'static {
 const GRACE: Duration = Duration::from_secs(60);
 /// How long a peer may take to accept 64 KiB of replies.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long, and for how many octets, a connection is read after our last reply.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_OCTETS: usize = 1 << 20;
+/// Connections of one listener at once: more wait to be accepted.
+const CONNECTIONS: usize = 400;
 /// Octets that one read takes at the most.
 const READ: usize = 32 * 1024;
 
@@ -99,7 +110,7 @@ pub async fn serve<H: Handler>(
         let accepted = tokio::select! {
             biased;
             () = stop.requested() => break,
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept(), if connections.len() < CONNECTIONS => accepted,
             // Keeps the set small; a panic has already been reported by the panic hook.
             Some(_) = connections.join_next() => continue,
         };
@@ -186,13 +197,17 @@ pub async fn converse<S: Stream, H: Handler>(io: S, first: Step, handler: &mut H
                 };
                 message.reply(Instant::now(), verdicts, &mut wire.out)
             }
+            Step::Refused(refused) => {
+                handler.refused(refused.session(), refused.reply());
+                refused.next()
+            }
             Step::Ended(ended) => {
                 mail = None;
                 ended.next()
             }
             Step::Close => {
                 wire.flush().await?;
-                return wire.io.shutdown().await;
+                return wire.close().await;
             }
         };
     }
@@ -210,6 +225,26 @@ impl<S: Stream> Wire<S> {
             timeout(WRITE_TIMEOUT, self.io.write_all_buf(&mut self.out)).await??;
             self.io.flush().await?;
         }
+        Ok(())
+    }
+
+    /// Closes our side and reads what is still on its way, within bounds: unread input would make
+    /// the kernel reset the connection, and the last reply would be lost with it.
+    async fn close(&mut self) -> io::Result<()> {
+        self.io.shutdown().await?;
+        let linger = async {
+            let mut left = LINGER_OCTETS;
+            while left > 0 {
+                self.input.clear();
+                self.input.reserve(READ);
+                match self.io.read_buf(&mut self.input).await {
+                    Ok(read) if read > 0 => left = left.saturating_sub(read),
+                    _ => break,
+                }
+            }
+        };
+        // A peer that goes on sending has had its time.
+        let _ = timeout(LINGER, linger).await;
         Ok(())
     }
 

@@ -15,14 +15,15 @@ use hikyaku::{
     Address, AuditLog, Delivery, DeliveryLimits, Directory, Dns, Handler, Intake, Listener, Maildirs, Route, Routes,
     Stop, Stopper,
     audit::{Entry, Event},
+    converse,
     dns::{Error, Name, RecordType, Zone},
     message::Received,
     now,
-    queue::{CountBy, Envelope, Manage, Memory, Schedule},
+    queue::{CountBy, Envelope, Filter, KeyQuota, Manage, Memory, Queue, Schedule, WorkerId},
     serve,
     session::{
         Protocol,
-        server::{Config, Session, Verdicts},
+        server::{Config, Peer, Session, Verdicts, start},
     },
     wire::{ForwardPath, Hello, Mail, Recipient, Reply},
 };
@@ -31,6 +32,9 @@ use tokio::net::TcpListener;
 /// What a server does; what it got.
 #[derive(Clone)]
 struct Sink {
+    greeting: Reply,
+    /// Messages that one connection takes before it says 421.
+    patience: usize,
     recipient: fn(&ForwardPath) -> Reply,
     message: fn() -> Verdicts,
     connections: Arc<AtomicUsize>,
@@ -40,7 +44,14 @@ struct Sink {
 impl Sink {
     fn new(recipient: fn(&ForwardPath) -> Reply) -> Self {
         let message = || Verdicts::One(Reply::OK_250);
-        Self { recipient, message, connections: Arc::default(), mails: Arc::default() }
+        Self {
+            greeting: Reply::OK_250,
+            patience: usize::MAX,
+            recipient,
+            message,
+            connections: Arc::default(),
+            mails: Arc::default(),
+        }
     }
 
     async fn listen(&self, protocol: Protocol, stop: &Stop) -> u16 {
@@ -63,12 +74,14 @@ impl Handler for Sink {
 
     async fn connect(&mut self, _: &Session) -> Reply {
         self.connections.fetch_add(1, Ordering::SeqCst);
-        Reply::OK_250
+        self.greeting.clone()
     }
     async fn hello(&mut self, _: &Session, _: &Hello) -> Reply {
         Reply::OK_250
     }
     async fn mail(&mut self, _: &Session, _: &Mail) -> Result<Self::Mail, Reply> {
+        let tired = Reply::SHUTTING_DOWN_421;
+        self.patience = self.patience.checked_sub(1).ok_or(tired)?;
         Ok(Default::default())
     }
     async fn recipient(&mut self, _: &Session, mail: &mut Self::Mail, to: &Recipient) -> Reply {
@@ -352,4 +365,146 @@ async fn a_panic_in_a_handler_ends_one_connection() {
     };
     assert!(!talk("panic", "QUIT\r\n").await.contains("\r\n221 "));
     assert!(talk("fine", "QUIT\r\n").await.ends_with("221 2.0.0 bye\r\n"));
+}
+
+#[tokio::test]
+async fn a_mail_that_is_slow_does_not_hold_back_the_next_to_the_same_host() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let sink = Sink::new(welcome);
+    let (_stopper, stop) = Stopper::new();
+    let (mut handler, server_stop) = (sink.clone(), stop.clone());
+    let relay = Relay::new(Zone::default(), &[("far.test", format!("127.0.0.1:{port}"))], |_| ());
+    relay.put(&["<a@far.test>"], DAY).await;
+    relay.run();
+    // The first connection is never greeted.
+    let (_silent, _) = listener.accept().await.unwrap();
+    relay.put(&["<b@far.test>"], DAY).await;
+    let (second, _) = listener.accept().await.unwrap();
+    tokio::spawn(async move {
+        let first = start(Arc::new(Config::new("sink.test")), Peer::default(), "c", std::time::Instant::now());
+        converse(second, first, &mut handler, server_stop).await
+    });
+    until(async || sink.got() == 1).await;
+}
+
+#[tokio::test]
+async fn many_silent_destinations_hold_back_neither_local_mail_nor_the_stop() {
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        silent.push(TcpListener::bind("127.0.0.1:0").await.unwrap());
+    }
+    let name = |n: usize| format!("s{n}.test");
+    let names: Vec<_> = (0..silent.len()).map(name).collect();
+    let transports: Vec<_> = names
+        .iter()
+        .zip(&silent)
+        .map(|(name, listener)| (name.as_str(), format!("127.0.0.1:{}", listener.local_addr().unwrap().port())))
+        .collect();
+    let relay = Relay::new(Zone::default(), &transports, |d| d.limits.workers = 60);
+    for name in &names {
+        for _ in 0..4 {
+            relay.put(&[&format!("<a@{name}>")], DAY).await;
+        }
+    }
+    relay.put(&["<sender@local.test>"], DAY).await;
+    let running = tokio::spawn(relay.delivery.clone().run(relay.stop.clone()));
+    until(async || relay.bounces().len() == 1).await;
+    relay.stopper.stop();
+    tokio::time::timeout(Duration::from_secs(20), running).await.expect("what was not greeted is given back").unwrap();
+    let counts = relay.delivery.queue.counts(CountBy::All).await.unwrap();
+    assert_eq!((counts[0].ready, counts[0].leased), (160, 0));
+    assert!(relay.deferrals().is_empty(), "no attempt is counted");
+}
+
+#[tokio::test]
+async fn a_unit_of_a_worker_that_died_is_delivered_by_another() {
+    let relay = Relay::new(Zone::default(), &[], |_| ());
+    relay.put(&["<sender@local.test>"], DAY).await;
+    let want = [KeyQuota { key: Route::Maildir.key(), max: 1 }];
+    let lost = relay.delivery.queue.claim(WorkerId::new("dead"), now(), &want, Duration::from_millis(1)).await.unwrap();
+    assert_eq!(lost.len(), 1);
+    until(async || now() > lost[0].lease.expires).await;
+    relay.run();
+    until(async || relay.bounces().len() == 1).await;
+}
+
+#[tokio::test]
+async fn a_bounce_for_which_there_is_no_room_costs_nobody_a_second_copy() {
+    let sink =
+        Sink::new(
+            |to| if to.to_string().contains("never") { Reply::UNKNOWN_USER_550 } else { Reply::RECIPIENT_OK_250 },
+        );
+    let (_stopper, stop) = Stopper::new();
+    let port = sink.listen(Protocol::Smtp, &stop).await;
+    let transports = [("far.test", format!("127.0.0.1:{port}"))];
+    // Room for the message, not for its bounce.
+    let relay = Relay::new(Zone::default(), &transports, |d| d.queue = Memory::with_capacity(300));
+    relay.put(&["<now@far.test>", "<never@far.test>"], DAY).await;
+    relay.run();
+    until(async || relay.deferrals().len() == 1).await;
+    assert_eq!(sink.got(), 1);
+    assert!(relay.failures().is_empty() && relay.bounces().is_empty());
+    until(async || relay.delivery.queue.counts(CountBy::All).await.unwrap()[0].ready == 1).await;
+    let page = relay.delivery.queue.list(&Filter::all(), None, 10).await.unwrap();
+    let open: Vec<_> =
+        page.entries[0].rcpts.iter().filter(|r| !r.state.is_final()).map(|r| r.addr.to_string()).collect();
+    assert_eq!(open, ["<never@far.test>"]);
+}
+
+#[tokio::test]
+async fn d69_it_is_no_for_good_only_if_every_host_says_so() {
+    let mut sink = Sink::new(welcome);
+    sink.greeting = "554 5.7.1 not you".parse().unwrap();
+    let (_stopper, stop) = Stopper::new();
+    let port = sink.listen(Protocol::Smtp, &stop).await;
+    let mut zone: Zone = "down.test. 60 MX 10 dead.test.\ndown.test. 60 MX 20 no.test.\n\
+                half.test. 60 MX 10 fails.test.\nhalf.test. 60 MX 20 lo.test.\n\
+                dead.test. 60 A 127.0.0.2\nno.test. 60 A 127.0.0.1\nlo.test. 60 A 169.254.0.1\n\
+                only.test. 60 MX 10 no.test.\n"
+        .parse()
+        .unwrap();
+    for kind in [RecordType::A, RecordType::AAAA] {
+        zone.failures.insert(("fails.test".parse::<Name>().unwrap(), kind), Error::ServerFailure);
+    }
+    let relay = Relay::new(zone.clone(), &[], |d| d.mx_port = port);
+    relay.put(&["<a@down.test>"], DAY).await;
+    relay.put(&["<a@only.test>"], DAY).await;
+    relay.run();
+    until(async || relay.deferrals().len() == 1 && relay.failures().len() == 1).await;
+    assert!(relay.deferrals()[0].starts_with("451 4.4.1"), "{:?}", relay.deferrals());
+    assert!(relay.failures()[0].starts_with("554 5.7.1 not you"), "{:?}", relay.failures());
+    let strict = Relay::new(zone, &[], |d| d.allow_private = false);
+    strict.put(&["<a@half.test>"], DAY).await;
+    strict.run();
+    until(async || strict.deferrals().len() == 1).await;
+    assert!(strict.deferrals()[0].starts_with("451 4.4.3"), "{:?}", strict.deferrals());
+}
+
+#[tokio::test]
+async fn a_server_that_takes_one_message_a_connection_gets_them_all() {
+    let mut sink = Sink::new(welcome);
+    sink.patience = 1;
+    let (_stopper, stop) = Stopper::new();
+    let port = sink.listen(Protocol::Smtp, &stop).await;
+    let relay = Relay::new(Zone::default(), &[("far.test", format!("127.0.0.1:{port}"))], |_| ());
+    for _ in 0..40 {
+        relay.put(&["<a@far.test>"], DAY).await;
+    }
+    relay.run();
+    relay.empty().await;
+    assert_eq!((sink.got(), relay.deferrals()), (40, Vec::new()));
+}
+
+#[tokio::test]
+async fn d69_silence_after_the_final_dot_is_no_reason_for_a_bounce() {
+    let mut sink = Sink::new(welcome);
+    sink.message = || panic!("on purpose");
+    let (_stopper, stop) = Stopper::new();
+    let port = sink.listen(Protocol::Smtp, &stop).await;
+    let relay = Relay::new(Zone::default(), &[("far.test", format!("127.0.0.1:{port}"))], |_| ());
+    relay.put(&["<a@far.test>"], DAY).await;
+    relay.run();
+    until(async || relay.deferrals().len() == 1).await;
+    assert!(relay.deferrals()[0].starts_with("451 4.4.2") && relay.bounces().is_empty(), "{:?}", relay.deferrals());
 }

@@ -243,7 +243,9 @@ impl Reply {
             Some(enhanced) => {
                 let prefix = enhanced.to_string();
                 let strip = |line: &str| match line.strip_prefix(&prefix) {
-                    Some(rest) if rest.is_empty() || rest.starts_with(' ') => rest.strip_prefix(' ').unwrap_or(rest).to_owned(),
+                    Some(rest) if rest.is_empty() || rest.starts_with(' ') => {
+                        rest.strip_prefix(' ').unwrap_or(rest).to_owned()
+                    }
                     _ => line.to_owned(),
                 };
                 text.split('\n').map(strip).collect::<Vec<_>>().join("\n")

@@ -7,7 +7,8 @@ use bytes::{Bytes, BytesMut};
 use hikyaku_wire::{Capabilities, Code, EhloKeyword, Hello, Lines, Mail, Recipient, Reply};
 
 use super::{
-    Cause, Ended, Flush, Pause, Receive, Refused, Session, Step, Verdicts, body::Incoming, session::Transaction, step::Decide,
+    Cause, Ended, Flush, Pause, Receive, Refused, Session, Step, Verdicts, body::Incoming, session::Transaction,
+    step::Decide,
 };
 use crate::Protocol;
 
@@ -124,7 +125,10 @@ impl Connection {
 
     /// Whether anything comes before the next look at the input.
     pub(super) fn is_interrupted(&self) -> bool {
-        self.refused.is_some() || self.ended.is_some() || self.pause.is_some() || matches!(self.mode, Mode::Ask(_) | Mode::Closing)
+        self.refused.is_some()
+            || self.ended.is_some()
+            || self.pause.is_some()
+            || matches!(self.mode, Mode::Ask(_) | Mode::Closing)
     }
 
     pub(super) fn is_full(&self, out: &BytesMut) -> bool {
