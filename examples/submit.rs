@@ -1,6 +1,6 @@
-//! Sends a file as a mail: `submit HOST:PORT FROM TO FILE`, where HOST is an address.
+//! Sends a file as a mail: `submit ADDRESS:PORT FROM TO FILE`. It says nothing when the mail was taken.
 
-use std::{env, error::Error, sync::Arc, time::Duration};
+use std::{env, error::Error, process::ExitCode, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hikyaku::{
@@ -29,18 +29,24 @@ impl BodyReader for Message {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    let Err(error) = submit().await else { return ExitCode::SUCCESS };
+    eprintln!("submit: {error}");
+    ExitCode::FAILURE
+}
+
+async fn submit() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [server, from, to, file] = &arguments[..] else {
-        return Err("usage: submit HOST:PORT FROM TO FILE".into());
+        return Err("expected ADDRESS:PORT FROM TO FILE".into());
     };
-    let text = String::from_utf8_lossy(&std::fs::read(file)?).replace("\r\n", "\n").replace('\n', "\r\n");
+    let text = String::from_utf8_lossy(&std::fs::read(file).map_err(|error| format!("{file}: {error}"))?)
+        .replace("\r\n", "\n")
+        .replace('\n', "\r\n");
     let mut envelope = Envelope::new(format!("<{from}>").parse()?, vec![format!("<{to}>").parse()?]);
-    if !text.is_ascii() {
-        envelope.body = Body::EightBitMime;
-    }
+    envelope.body = if text.is_ascii() { Body::SevenBit } else { Body::EightBitMime };
     let config = Arc::new(Config::new("localhost".parse()?));
-    let target = Target::Tcp(server.parse()?);
+    let target = Target::Tcp(server.parse().map_err(|_| format!("{server} is not ADDRESS:PORT"))?);
     let connection =
         Connection::open(&target, config, Duration::from_secs(30)).await.map_err(|o| o.reply.to_string())?;
     let (settled, connection) = connection.send(&envelope, &Message(text.into(), Bytes::new())).await;

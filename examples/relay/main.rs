@@ -167,9 +167,8 @@ impl Handler for Relay {
     }
 
     async fn message(&mut self, session: &Session, mail: Transaction) -> Verdicts {
-        let Transaction { mail, recipients, intake: Some(intake) } = mail else {
-            return Verdicts::One(Reply::BAD_SEQUENCE_503);
-        };
+        let Transaction { mail, recipients, intake } = mail;
+        let Some(intake) = intake else { return Verdicts::One(Reply::BAD_SEQUENCE_503) };
         let (id, size, time) = (intake.id().to_string(), intake.size(), now());
         let mut envelope = Envelope::new(mail.from.clone(), time);
         envelope.body = mail.params.body.unwrap_or(Body::SevenBit);
@@ -188,12 +187,13 @@ impl Handler for Relay {
             time,
         };
         let units = self.parts.delivery.routes.units(&recipients, time, Schedule::default().expires(time));
+        // Before the queue may begin to deliver it, so that the log tells its story in order.
+        let event = audit::Queued { sender: mail.from.clone(), recipients: recipients.clone(), size };
+        self.parts.audit.record(Some(session.id()), Some(&id), event);
         if let Err(reply) = intake.commit(envelope, trace, units).await {
             return Verdicts::One(self.refuse("message", &mail, "queue", reply));
         }
         self.messages += 1;
-        let event = audit::Queued { sender: mail.from, recipients, size };
-        self.parts.audit.record(Some(session.id()), Some(&id), event);
         Verdicts::One(Reply::new(Code::OK_250, EnhancedCode::new(2, 0, 0), format!("queued as {id}")))
     }
 }

@@ -124,7 +124,8 @@ events! {
         reply: Reply,
     }
 
-    /// A message is stored and will be delivered; the client was told so after this.
+    /// A message goes into the queue: it is there when the client has been told so. A refusal of
+    /// the stage `message` behind this line says that it did not get there.
     Queued = "queued" {
         /// The sender of the envelope.
         sender: ReversePath,

@@ -29,6 +29,9 @@ use hikyaku::{
 };
 use tokio::net::TcpListener;
 
+/// The recipients and the text of a mail that a server took.
+type Taken = (Vec<ForwardPath>, Vec<u8>);
+
 /// What a server does; what it got.
 #[derive(Clone)]
 struct Sink {
@@ -38,7 +41,7 @@ struct Sink {
     recipient: fn(&ForwardPath) -> Reply,
     message: fn() -> Verdicts,
     connections: Arc<AtomicUsize>,
-    mails: Arc<Mutex<Vec<(Vec<ForwardPath>, Vec<u8>)>>>,
+    mails: Arc<Mutex<Vec<Taken>>>,
 }
 
 impl Sink {
@@ -70,7 +73,7 @@ impl Sink {
 }
 
 impl Handler for Sink {
-    type Mail = (Vec<ForwardPath>, Vec<u8>);
+    type Mail = Taken;
 
     async fn connect(&mut self, _: &Session) -> Reply {
         self.connections.fetch_add(1, Ordering::SeqCst);

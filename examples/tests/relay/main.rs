@@ -8,6 +8,7 @@ mod configuration;
 mod crash;
 mod delivery;
 mod first_mail;
+mod modes;
 mod open_relay;
 mod shutdown;
 #[cfg(target_os = "linux")]
