@@ -69,9 +69,6 @@ impl Maildirs {
         blocking(move || make(&made)).await?;
         let name = format!("{}.{unit}-{}.hikyaku", received.as_millis().div_euclid(1000), rcpt.0);
         let (temporary, place) = (folder.join("tmp").join(&name), folder.join("new").join(&name));
-        if tokio::fs::try_exists(&place).await? {
-            return Ok(place);
-        }
         let written = write(&temporary, sender, body).await;
         let moved = match written {
             Ok(()) => {

@@ -1,0 +1,6 @@
+//! Delivery from a queue in memory to servers in this process, by routes that the DNS or a
+//! transport names.
+
+mod routes;
+mod support;
+mod trouble;
