@@ -101,6 +101,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn d68_a_full_queue_says_so_before_the_message_is_sent() {
+        let full = Memory::with_capacity(10);
+        let refused = Intake::open(&full, Some(1_000)).await.err().map(|reply| reply.to_string());
+        assert!(refused.is_some_and(|reply| reply.starts_with("452 4.3.1")));
+    }
+
+    #[tokio::test]
     async fn a_header_without_end_is_refused() {
         assert!(push(&[&"x".repeat(300 * 1024)]).await.is_err());
     }

@@ -133,6 +133,11 @@ async fn connect(target: &Target) -> io::Result<Box<dyn Stream>> {
     Ok(match target {
         Target::Tcp(address) => {
             let stream = TcpStream::connect(address).await?;
+            // Where nobody listens on a port that the system also gives to clients, a connection
+            // may end at itself, and wait for its own greeting.
+            if stream.local_addr()? == *address {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
             stream.set_nodelay(true)?;
             Box::new(stream)
         }
