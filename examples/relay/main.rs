@@ -96,6 +96,7 @@ struct Relay {
     peer: Option<IpAddr>,
     hello: Option<Hello>,
     messages: u64,
+    reason: String,
 }
 
 /// One transaction.
@@ -145,9 +146,7 @@ impl Handler for Relay {
             (false, _) => (decision.reply, decision.rule),
         };
         self.decided("recipient", &mail.mail, Some(&recipient.to), rule, &reply);
-        if reply.is_positive() {
-            mail.recipients.push(recipient.to.clone());
-        }
+        mail.recipients.extend(reply.is_positive().then(|| recipient.to.clone()));
         reply
     }
 

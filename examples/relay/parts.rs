@@ -9,7 +9,7 @@ use hikyaku::{
     policy::{Networks, Policy},
     queue::{DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
     session::{Protocol, server},
-    wire::{ForwardPath, Mail, Reply},
+    wire::{Code, ForwardPath, Mail, Reply},
 };
 
 use crate::Relay;
@@ -134,7 +134,16 @@ impl Parts {
 
 impl Relay {
     pub(crate) fn new(parts: Arc<Parts>, mode: Mode, listener: String) -> Self {
-        Self { parts, mode, listener, session: None, peer: None, hello: None, messages: 0 }
+        Self {
+            parts,
+            mode,
+            listener,
+            session: None,
+            peer: None,
+            hello: None,
+            messages: 0,
+            reason: "end of the conversation".to_owned(),
+        }
     }
 
     /// Writes down a fact of this connection.
@@ -157,7 +166,10 @@ impl Relay {
     }
 
     /// Writes down what the session has refused without asking.
-    pub(crate) fn refused_by_session(&self, reply: &Reply) {
+    pub(crate) fn refused_by_session(&mut self, reply: &Reply) {
+        if reply.code() == Code::UNAVAILABLE_421 {
+            self.reason = reply.to_string();
+        }
         self.record(audit::Decision {
             stage: "session".to_owned(),
             peer: self.peer,
@@ -179,6 +191,6 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        self.record(audit::Closed { reason: "end of the conversation".to_owned(), messages: self.messages });
+        self.record(audit::Closed { reason: self.reason.clone(), messages: self.messages });
     }
 }

@@ -81,6 +81,7 @@ fn every_refusal_stands_in_the_audit_log() {
     }
     client.send(b"Subject: x\r\n\r\nbare\nline\r\n.\r\n").unwrap();
     assert_eq!(client.reply().unwrap().code, 550);
+    let _idle = Client::hello(relay.address()).unwrap();
     let mut client = Client::hello(relay.address()).unwrap();
     let reply = client.transaction("a@sender.test", &["bert@example.test"], b" for <x@y.test>\r\n\r\nx\r\n").unwrap();
     assert_eq!(reply.code, 554, "{reply:?}");
@@ -101,7 +102,10 @@ fn every_refusal_stands_in_the_audit_log() {
             "protocol 502 5.5.1",
             "protocol 501 5.1.7",
             "protocol 550 5.5.2",
-            "intake 554 5.6.0"
+            "intake 554 5.6.0",
+            "protocol 421 4.3.2"
         ]
     );
+    let reasons: Vec<_> = site.audit().iter().filter_map(|line| line["reason"].as_str().map(str::to_owned)).collect();
+    assert_eq!(reasons.iter().filter(|reason| reason.starts_with("421 4.3.2")).count(), 1, "{reasons:?}");
 }
