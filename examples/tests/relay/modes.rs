@@ -74,6 +74,7 @@ fn every_refusal_stands_in_the_audit_log() {
         ("EXPN all", 502),
         ("MAIL FROM:<a..b@c.test>", 501),
         ("MAIL FROM:<a@sender.test>", 250),
+        ("RCPT TO:<x@third.test>", 550),
         ("RCPT TO:<bert@example.test>", 250),
         ("DATA", 354),
     ] {
@@ -101,6 +102,7 @@ fn every_refusal_stands_in_the_audit_log() {
             "protocol 500 5.5.1",
             "protocol 502 5.5.1",
             "protocol 501 5.1.7",
+            "implicit refusal 550 5.7.1",
             "protocol 550 5.5.2",
             "intake 554 5.6.0",
             "protocol 421 4.3.2"
