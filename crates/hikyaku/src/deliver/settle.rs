@@ -1,17 +1,11 @@
 //! What an attempt came to, written down: in the queue, in the audit log, to the sender.
 
-use std::time::Duration;
-
 use hikyaku_audit as audit;
 use hikyaku_dns::Resolver;
-use hikyaku_queue::{Attempt, Claimed, Durability, Next, Queue, QueueError, RcptState, Settlement};
+use hikyaku_queue::{Attempt, Claimed, Durability, Next, Queue, RcptState, Settlement};
 
 use super::{Delivery, attempt::Result};
 use crate::{Route, bounce::Bounce, now, random};
-
-/// How often, and how long apart, a settlement is repeated that the queue did not take.
-const TRIES: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(200);
 
 impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
     pub(super) async fn settle(&self, claimed: Claimed, body: Option<&Q::Body>, results: Vec<Result>) {
@@ -74,33 +68,10 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
         settlement.follow_up = follow_up;
         events.into_iter().for_each(record);
         let durability = if lazy { Durability::Lazy } else { Durability::Sync };
-        match self.write_down(&claimed, settlement, durability).await {
-            Ok(()) => bounced.into_iter().for_each(|event| record(event.into())),
+        match self.queue.settle(claimed.lease, settlement, durability).await {
+            Ok(_) => bounced.into_iter().for_each(|event| record(event.into())),
             // The lease runs out, and then it is delivered again: twice is better than never.
             Err(error) => self.audit.trouble(&format!("settlement of {message}: {error}")),
         }
-    }
-
-    /// Settles; a settlement without a bounce, which can be repeated as it is, is tried again when
-    /// the queue fails for a moment.
-    async fn write_down(
-        &self,
-        claimed: &Claimed,
-        settlement: Settlement,
-        durability: Durability,
-    ) -> std::result::Result<(), QueueError> {
-        let repeatable = settlement.follow_up.is_empty();
-        let (results, next) = (settlement.results.clone(), settlement.next.clone());
-        let mut outcome = self.queue.settle(claimed.lease, settlement, durability).await;
-        for _ in 1..TRIES {
-            match &outcome {
-                Err(error) if repeatable && !matches!(error, QueueError::LeaseLost | QueueError::ReadOnly) => {}
-                _ => break,
-            }
-            tokio::time::sleep(PAUSE).await;
-            let again = Settlement { results: results.clone(), next: next.clone(), follow_up: Vec::new() };
-            outcome = self.queue.settle(claimed.lease, again, durability).await;
-        }
-        outcome.map(drop)
     }
 }

@@ -134,7 +134,7 @@ impl Connection {
         self.end(Cause::Refused);
         self.settle(now, &replies, out);
         if known {
-            self.known();
+            self.known(&replies);
         }
         if closing {
             self.close();

@@ -1,5 +1,6 @@
 use std::{
     borrow::Cow,
+    collections::VecDeque,
     time::{Duration, Instant},
 };
 
@@ -28,7 +29,7 @@ pub(super) struct Connection {
     /// A transaction is over and the application does not know yet.
     ended: Option<Cause>,
     /// What the machine has refused by itself, and the application does not know yet.
-    refused: Option<Reply>,
+    refused: VecDeque<Reply>,
     /// The reply just written is to be held back.
     pause: Option<Instant>,
     /// Refused commands since the last accepted message.
@@ -81,7 +82,7 @@ impl Connection {
             barred: None,
             fresh: true,
             ended: None,
-            refused: None,
+            refused: VecDeque::new(),
             pause: None,
             errors: 0,
             refusals: 0,
@@ -95,7 +96,7 @@ impl Connection {
 
     /// The step that is due.
     pub(super) fn next(mut self: Box<Self>) -> Step {
-        if let Some(reply) = self.refused.take() {
+        if let Some(reply) = self.refused.pop_front() {
             return Step::Refused(Refused { reply, connection: self });
         }
         if let Some(cause) = self.ended.take() {
@@ -125,7 +126,7 @@ impl Connection {
 
     /// Whether anything comes before the next look at the input.
     pub(super) fn is_interrupted(&self) -> bool {
-        self.refused.is_some()
+        !self.refused.is_empty()
             || self.ended.is_some()
             || self.pause.is_some()
             || matches!(self.mode, Mode::Ask(_) | Mode::Closing)
@@ -188,7 +189,7 @@ impl Connection {
     pub(super) fn say(&mut self, reply: &Reply, out: &mut BytesMut) {
         if reply.is_transient() || reply.is_permanent() {
             reply.clone().append(&format!(" ({})", self.session.id())).write(out);
-            self.refused = Some(reply.clone());
+            self.refused.push_back(reply.clone());
         } else {
             reply.write(out);
         }
@@ -197,9 +198,9 @@ impl Connection {
         }
     }
 
-    /// What has just been said were the application's own words.
-    pub(super) fn known(&mut self) {
-        self.refused = None;
+    /// The application knows its own words; what the machine has put in their place it does not.
+    pub(super) fn known(&mut self, said: &[Reply]) {
+        self.refused.retain(|reply| !said.contains(reply));
     }
 
     /// A command that failed.
@@ -280,6 +281,7 @@ impl Connection {
             (self.errors, self.refusals, self.junk) = (0, 0, 0);
         }
         self.settle(now, &replies, out);
+        self.known(&replies);
     }
 
     /// Writes the replies at the end of the message. Together they are one answer.

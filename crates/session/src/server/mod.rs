@@ -12,6 +12,7 @@
 //!   |        '-> Message ---- one reply, or each ------'
 //!   |
 //!   '-- Flush (output full)   Pause (answer delayed)   Ended (transaction over)
+//!       Refused (by the machine itself: for the log)
 //!
 //!  421, QUIT, an attack: -> Ended, if a transaction ran -> Flush -> Close
 //! ```

@@ -195,7 +195,7 @@ impl Decide {
     pub fn reply(mut self, now: Instant, reply: &Reply, out: &mut BytesMut) -> Step {
         self.connection.touch(now);
         self.connection.decided(now, *self.question, reply, out);
-        self.connection.known();
+        self.connection.known(std::slice::from_ref(reply));
         self.connection.next()
     }
 }
@@ -227,7 +227,7 @@ impl Data {
         self.0.touch(now);
         self.0.end(Cause::Refused);
         self.0.refuse(now, reply, out);
-        self.0.known();
+        self.0.known(std::slice::from_ref(reply));
         self.0.after_refused_data(input, out);
         self.0.next()
     }
@@ -280,7 +280,6 @@ impl Message {
     pub fn reply(mut self, now: Instant, verdicts: Verdicts, out: &mut BytesMut) -> Step {
         self.0.touch(now);
         self.0.judged(now, verdicts, out);
-        self.0.known();
         self.0.next()
     }
 }

@@ -191,3 +191,42 @@ fn data_refused_with_a_message_behind_it_is_the_end() {
         assert_eq!((runner.said.as_str(), runner.closed), (format!("{said}{last}").as_str(), true));
     }
 }
+
+#[test]
+fn the_application_is_told_what_it_did_not_say_itself() {
+    let no = |stage, reply| Answer { stage, replies: vec![reply] };
+    let answers = [
+        no("rcpt", Reply::RELAY_DENIED_550),
+        no("data", Reply::STORAGE_FULL_452),
+        no("body", Reply::BAD_CONTENT_554),
+        no("message", Reply::LOCAL_ERROR_451),
+    ];
+    let mut runner = Runner::new(config(), answers);
+    runner.feed(b"EHLO a.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n");
+    let mail = b"MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n";
+    for _ in 0..2 {
+        runner.feed(mail);
+        runner.feed(b"x\r\n.\r\n");
+    }
+    assert_eq!(runner.refused, [""; 0], "all of it were its own words: {}", runner.said);
+    runner.feed(b"BOGUS\r\nNOOP\nDATA\r\n");
+    runner.feed(mail);
+    runner.feed(b"a\nb\r\n.\r\n");
+    assert_eq!(runner.refused, ["500", "500", "503", "550"]);
+    assert!(runner.closed);
+}
+
+#[test]
+fn the_application_is_told_when_the_last_word_was_not_its_own() {
+    let answers = (0..30).map(|_| Answer { stage: "mail", replies: vec![Reply::RELAY_DENIED_550] });
+    let mut runner = Runner::new(config(), answers);
+    runner.feed(b"EHLO a.test\r\n");
+    for _ in 0..30 {
+        runner.feed(b"MAIL FROM:<a@b.test>\r\n");
+    }
+    assert_eq!(runner.refused, ["421"], "too many errors: {}", runner.said);
+    // Two refusals at once: what stands behind a refused DATA ends the conversation.
+    let mut runner = Runner::new(config(), []);
+    runner.feed(b"EHLO a.test\r\nDATA\r\nx\r\n");
+    assert_eq!(runner.refused, ["503", "421"], "{}", runner.said);
+}

@@ -32,6 +32,8 @@ pub(crate) struct Runner {
     pub(crate) said: String,
     pub(crate) bodies: Vec<Vec<u8>>,
     pub(crate) ended: Vec<Cause>,
+    /// What the machine refused by itself, as the application was told.
+    pub(crate) refused: Vec<String>,
     pub(crate) paused: Duration,
     /// How long the application takes to store a piece.
     pub(crate) storing: Duration,
@@ -54,6 +56,7 @@ impl Runner {
             said: String::new(),
             bodies: Vec::new(),
             ended: Vec::new(),
+            refused: Vec::new(),
             paused: Duration::ZERO,
             storing: Duration::ZERO,
             most_out: 0,
@@ -178,7 +181,10 @@ impl Runner {
                 self.ended.push(ended.cause());
                 ended.next()
             }
-            Step::Refused(refused) => refused.next(),
+            Step::Refused(refused) => {
+                self.refused.push(refused.reply().code().to_string());
+                refused.next()
+            }
             Step::Close => return None,
         })
     }
