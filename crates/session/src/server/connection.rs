@@ -96,11 +96,12 @@ impl Connection {
 
     /// The step that is due.
     pub(super) fn next(mut self: Box<Self>) -> Step {
-        if let Some(reply) = self.refused.pop_front() {
-            return Step::Refused(Refused { reply, connection: self });
-        }
+        // What belongs to a transaction goes first, whatever else there is to say.
         if let Some(cause) = self.ended.take() {
             return Step::Ended(Ended { cause, connection: self });
+        }
+        if let Some(reply) = self.refused.pop_front() {
+            return Step::Refused(Refused { reply, connection: self });
         }
         if let Some(until) = self.pause.take() {
             return Step::Pause(Pause { until, connection: self });
