@@ -23,6 +23,7 @@ mod ehlo;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod grammar;
+mod hello;
 mod line;
 mod params;
 mod path;
@@ -37,9 +38,10 @@ pub use address::{AddressError, AddressErrorKind, Domain, Host, LocalPart, Mailb
 pub use codec::{CodecError, DotCodec, LineCodec, ReplyCodec};
 pub use command::{Argument, AuthCommand, Command, CommandError, CommandErrorKind};
 pub use dot::{BareLineEnd, Decoded, DotDecoder, DotEncoder};
-pub use ehlo::{Capabilities, EhloKeyword, Hello};
+pub use ehlo::{Capabilities, EhloKeyword};
+pub use hello::Hello;
 pub use line::{LineError, Lines};
-pub use params::{Body, Mail, MailParams, Param, Recipient, RecipientParams};
+pub use params::{Body, Mail, MailParams, Param, Params, Recipient, RecipientParams};
 pub use path::{ForwardPath, ReversePath};
 pub use reply::{Code, EnhancedCode, Reply, ReplyParseError};
 pub use reply_reader::{ReplyError, ReplyReader};

@@ -1,35 +1,48 @@
-//! The parameters of MAIL and RCPT (RFC 5321 §4.1.2 `esmtp-param`).
+//! MAIL and RCPT with their parameters (RFC 5321 §4.1.1.2, §4.1.1.3 and the extensions).
+//!
+//! ```
+//! use hikyaku_wire::{Body, Command};
+//!
+//! let line = b"MAIL FROM:<> SIZE=1024 BODY=8BITMIME X-TRACE=4711";
+//! let Command::Mail(mail) = Command::parse(line).unwrap() else { panic!("not MAIL") };
+//! assert_eq!((mail.params.size, mail.params.body), (Some(1024), Some(Body::EightBitMime)));
+//! assert_eq!(mail.params.other().value("X-TRACE"), Some("4711"));
+//! assert!(mail.params.keywords().eq(["SIZE", "BODY", "X-TRACE"]));
+//! ```
+
+mod keyword;
+mod param;
 
 use std::fmt;
 
-use nom::{Parser, character::complete::char, combinator::opt, sequence::preceded};
-
-use crate::{
-    CommandError, CommandErrorKind, ForwardPath, ReversePath,
-    grammar::{self, offset},
+pub use self::param::{Param, Params};
+use self::{
+    keyword::{Keyword, Of, Tail, Word},
+    param::Span,
 };
+use crate::{CommandError, CommandErrorKind, ForwardPath, ReversePath};
 
 /// What MAIL says: who gets a bounce, and the parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mail {
+#[derive(Clone, Copy, Debug)]
+pub struct Mail<T = Box<str>> {
     /// The reverse-path.
-    pub from: ReversePath,
+    pub from: ReversePath<T>,
     /// The parameters behind it.
-    pub params: MailParams,
+    pub params: MailParams<T>,
 }
 
 /// What RCPT says: one recipient, and the parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recipient {
+#[derive(Clone, Copy, Debug)]
+pub struct Recipient<T = Box<str>> {
     /// The forward-path.
-    pub to: ForwardPath,
+    pub to: ForwardPath<T>,
     /// The parameters behind it.
-    pub params: RecipientParams,
+    pub params: RecipientParams<T>,
 }
 
 /// The parameters of MAIL.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MailParams {
+#[derive(Clone, Copy, Debug)]
+pub struct MailParams<T = Box<str>> {
     /// `SIZE=`: octets of the message as the client estimates them (RFC 1870 §6). It may be a
     /// lie. `Some(0)` is not the same as absent.
     pub size: Option<u64>,
@@ -37,15 +50,13 @@ pub struct MailParams {
     pub body: Option<Body>,
     /// `SMTPUTF8` (RFC 6531 §3.4).
     pub smtputf8: bool,
-    /// Parameters without a field of their own, in order, each keyword once.
-    pub other: Vec<Param>,
+    other: Params<T>,
 }
 
 /// The parameters of RCPT.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecipientParams {
-    /// The parameters in order, each keyword once.
-    pub other: Vec<Param>,
+#[derive(Clone, Copy, Debug)]
+pub struct RecipientParams<T = Box<str>> {
+    other: Params<T>,
 }
 
 /// The value of `BODY=`.
@@ -60,27 +71,8 @@ pub enum Body {
     BinaryMime,
 }
 
-/// One parameter: a keyword and maybe a value, as they stand on the line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Param {
-    keyword: Box<str>,
-    value: Option<Box<str>>,
-}
-
-impl Param {
-    /// The keyword in upper case.
-    pub fn keyword(&self) -> &str {
-        &self.keyword
-    }
-
-    /// The value, still in the form of the wire (xtext is not decoded).
-    pub fn value(&self) -> Option<&str> {
-        self.value.as_deref()
-    }
-}
-
 impl Body {
-    fn parse(text: &str) -> Option<Self> {
+    fn read(text: &str) -> Option<Self> {
         [Self::SevenBit, Self::EightBitMime, Self::BinaryMime]
             .into_iter()
             .find(|body| body.as_str().eq_ignore_ascii_case(text))
@@ -96,95 +88,196 @@ impl Body {
     }
 }
 
-/// Digits of a SIZE at the most (RFC 1870 §3).
-const SIZE_DIGITS: usize = 20;
+/// `size-value = 1*20DIGIT` (RFC 1870 §3). Twenty digits may be more than 64 bits hold; such a
+/// message is too big for anybody, and no number stands in for it.
+fn size(word: &Word<'_>) -> Result<u64, CommandError> {
+    let digits = word.typed(|v| (v.len() <= 20 && v.bytes().all(|b| b.is_ascii_digit())).then_some(v))?;
+    digits.parse().map_err(|_| CommandErrorKind::Size.at(word.at))
+}
 
-impl MailParams {
-    /// Reads `*(SP esmtp-param)` to the end of the line; `at` is where `input` stands in it.
-    pub(crate) fn read(input: &[u8], at: usize) -> Result<Self, CommandError> {
+/// A parameter that comes twice is an error, because nobody could say which one counts.
+fn once<O>(field: &mut Option<O>, word: &Word<'_>, value: O) -> Result<(), CommandError> {
+    if field.replace(value).is_some() { Err(word.invalid()) } else { Ok(()) }
+}
+
+fn flag(field: &mut bool, word: &Word<'_>) -> Result<(), CommandError> {
+    word.bare()?;
+    if std::mem::replace(field, true) { Err(word.invalid()) } else { Ok(()) }
+}
+
+impl<'a> MailParams<&'a str> {
+    /// Reads `*(SP esmtp-param)` from octet `at` of the line to its end.
+    pub(crate) fn read(line: &'a str, at: usize) -> Result<Self, CommandError> {
         let mut params = Self::default();
-        for param in read(input, at)? {
-            let (param, at) = param;
-            let invalid = || CommandErrorKind::Parameter.at(at);
-            match (param.keyword(), param.value()) {
-                ("SIZE", Some(digits)) => {
-                    if digits.len() > SIZE_DIGITS || !digits.bytes().all(|b| b.is_ascii_digit()) {
-                        return Err(invalid());
-                    }
-                    // Twenty digits may be more than 64 bits hold: larger than any message.
-                    params.size = Some(digits.parse().unwrap_or(u64::MAX));
-                }
-                ("BODY", Some(word)) => params.body = Some(Body::parse(word).ok_or_else(invalid)?),
-                ("SMTPUTF8", None) => params.smtputf8 = true,
-                ("SIZE" | "BODY" | "SMTPUTF8", _) => return Err(invalid()),
-                _ => params.other.push(param),
+        if at == line.len() {
+            return Ok(params);
+        }
+        let mut tail = Tail::new(line, at);
+        let mut other = Span::new(Of::Mail);
+        while let Some(word) = tail.next()? {
+            match word.keyword {
+                Keyword::SIZE => once(&mut params.size, &word, size(&word)?)?,
+                Keyword::BODY => once(&mut params.body, &word, word.typed(Body::read)?)?,
+                Keyword::SMTPUTF8 => flag(&mut params.smtputf8, &word)?,
+                _ => other.push(line, word)?,
             }
         }
+        params.other = other.finish();
         Ok(params)
     }
 }
 
-impl RecipientParams {
-    /// Reads `*(SP esmtp-param)` to the end of the line; `at` is where `input` stands in it.
-    pub(crate) fn read(input: &[u8], at: usize) -> Result<Self, CommandError> {
-        let other = read(input, at)?.into_iter().map(|(param, _)| param).collect();
-        Ok(Self { other })
-    }
-}
-
-/// Every parameter with the octet at which it stands. A keyword that comes twice is an error,
-/// because nobody could say which one counts.
-fn read(mut input: &[u8], at: usize) -> Result<Vec<(Param, usize)>, CommandError> {
-    let end = at + input.len();
-    let mut params: Vec<(Param, usize)> = Vec::new();
-    while !input.is_empty() {
-        let one = (grammar::esmtp_keyword, opt(preceded(char('='), grammar::esmtp_value)));
-        let (rest, (keyword, value)) = preceded(char(' '), one)
-            .parse(input)
-            .map_err(|e| CommandErrorKind::Parameter.at(end - input.len() + offset(input, e)))?;
-        let here = end - input.len() + 1;
-        let text = |bytes| std::str::from_utf8(bytes).map_err(|_| CommandErrorKind::NotUtf8.at(here));
-        let param = Param {
-            keyword: text(keyword)?.to_ascii_uppercase().into(),
-            value: value.map(text).transpose()?.map(Into::into),
-        };
-        if params.iter().any(|(earlier, _)| earlier.keyword == param.keyword) {
-            return Err(CommandErrorKind::Parameter.at(here));
+impl<'a> RecipientParams<&'a str> {
+    /// Reads `*(SP esmtp-param)` from octet `at` of the line to its end.
+    pub(crate) fn read(line: &'a str, at: usize) -> Result<Self, CommandError> {
+        let mut params = Self::default();
+        if at == line.len() {
+            return Ok(params);
         }
-        params.push((param, here));
-        input = rest;
-    }
-    Ok(params)
-}
-
-impl fmt::Display for Param {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            Some(value) => write!(f, "{}={value}", self.keyword),
-            None => f.write_str(&self.keyword),
+        let mut tail = Tail::new(line, at);
+        let mut other = Span::new(Of::Rcpt);
+        while let Some(word) = tail.next()? {
+            other.push(line, word)?;
         }
+        params.other = other.finish();
+        Ok(params)
     }
 }
 
-impl fmt::Display for Mail {
+impl<T: AsRef<str>> MailParams<T> {
+    /// The keywords of all parameters that are there: those with a field in upper case, then the
+    /// others as they were received. A server answers one that it has not offered with 555
+    /// (RFC 5321 §4.1.1.11).
+    pub fn keywords(&self) -> impl Iterator<Item = &str> {
+        let known = [self.size.map(|_| "SIZE"), self.body.map(|_| "BODY"), self.smtputf8.then_some("SMTPUTF8")];
+        known.into_iter().flatten().chain(self.other.keywords())
+    }
+
+    /// The parameters without a field of their own.
+    pub fn other(&self) -> &Params<T> {
+        &self.other
+    }
+
+    /// The same parameters with texts of their own.
+    pub fn into_owned(self) -> MailParams
+    where
+        T: Into<Box<str>>,
+    {
+        MailParams { size: self.size, body: self.body, smtputf8: self.smtputf8, other: self.other.into_owned() }
+    }
+}
+
+impl<T: AsRef<str>> RecipientParams<T> {
+    /// The keywords of all parameters that are there, as [`MailParams::keywords`] gives them.
+    pub fn keywords(&self) -> impl Iterator<Item = &str> {
+        self.other.keywords()
+    }
+
+    /// The parameters without a field of their own.
+    pub fn other(&self) -> &Params<T> {
+        &self.other
+    }
+
+    /// The same parameters with texts of their own.
+    pub fn into_owned(self) -> RecipientParams
+    where
+        T: Into<Box<str>>,
+    {
+        RecipientParams { other: self.other.into_owned() }
+    }
+}
+
+/// What MAIL and RCPT have in common.
+macro_rules! command {
+    ($command:ident, $path:ident, $params:ident, $verb:literal) => {
+        impl $params {
+            /// Appends a parameter that has no field of its own.
+            ///
+            /// # Errors
+            /// [`Parameter`](CommandErrorKind::Parameter) at octet 0 for a keyword that is there
+            /// already or has a field of its own, and for the 33rd parameter.
+            pub fn push(&mut self, param: Param<&str>) -> Result<(), CommandError> {
+                self.other.push(param)
+            }
+        }
+
+        impl<T: AsRef<str>> $command<T> {
+            /// The same with texts of its own.
+            pub fn into_owned(self) -> $command
+            where
+                T: Into<Box<str>>,
+            {
+                $command { $path: self.$path.into_owned(), params: self.params.into_owned() }
+            }
+        }
+
+        impl<T: AsRef<str>, U: AsRef<str>> PartialEq<$command<U>> for $command<T> {
+            fn eq(&self, other: &$command<U>) -> bool {
+                self.$path == other.$path && self.params == other.params
+            }
+        }
+
+        impl<T: AsRef<str>> Eq for $command<T> {}
+
+        impl<T: AsRef<str>> Eq for $params<T> {}
+
+        impl<T: AsRef<str>> fmt::Display for $command<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($verb, ":{}{}"), self.$path, self.params)
+            }
+        }
+    };
+}
+
+command!(Mail, from, MailParams, "MAIL FROM");
+command!(Recipient, to, RecipientParams, "RCPT TO");
+
+impl<T: Default> Default for MailParams<T> {
+    fn default() -> Self {
+        Self { size: None, body: None, smtputf8: false, other: Params::empty(Of::Mail) }
+    }
+}
+
+impl<T: Default> Default for RecipientParams<T> {
+    fn default() -> Self {
+        Self { other: Params::empty(Of::Rcpt) }
+    }
+}
+
+impl<T: AsRef<str>, U: AsRef<str>> PartialEq<MailParams<U>> for MailParams<T> {
+    fn eq(&self, other: &MailParams<U>) -> bool {
+        self.size == other.size
+            && self.body == other.body
+            && self.smtputf8 == other.smtputf8
+            && self.other == other.other
+    }
+}
+
+impl<T: AsRef<str>, U: AsRef<str>> PartialEq<RecipientParams<U>> for RecipientParams<T> {
+    fn eq(&self, other: &RecipientParams<U>) -> bool {
+        self.other == other.other
+    }
+}
+
+impl<T: AsRef<str>> fmt::Display for MailParams<T> {
+    /// Each parameter with a space in front.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MAIL FROM:{}", self.from)?;
-        if let Some(size) = self.params.size {
+        if let Some(size) = self.size {
             write!(f, " SIZE={size}")?;
         }
-        if let Some(body) = self.params.body {
+        if let Some(body) = self.body {
             write!(f, " BODY={}", body.as_str())?;
         }
-        if self.params.smtputf8 {
+        if self.smtputf8 {
             f.write_str(" SMTPUTF8")?;
         }
-        self.params.other.iter().try_for_each(|param| write!(f, " {param}"))
+        self.other.fmt(f)
     }
 }
 
-impl fmt::Display for Recipient {
+impl<T: AsRef<str>> fmt::Display for RecipientParams<T> {
+    /// Each parameter with a space in front.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RCPT TO:{}", self.to)?;
-        self.params.other.iter().try_for_each(|param| write!(f, " {param}"))
+        self.other.fmt(f)
     }
 }

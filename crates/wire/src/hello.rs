@@ -1,0 +1,150 @@
+//! How a client greets: the argument of EHLO, HELO and LHLO (RFC 5321 §4.1.1.1, RFC 2033 §4.1).
+//!
+//! ```
+//! use hikyaku_wire::Hello;
+//!
+//! assert_eq!(Hello::parse("[192.0.2.1]").unwrap().address(), Some([192, 0, 2, 1].into()));
+//! assert!(Hello::parse("two words").is_err());
+//! ```
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    net::IpAddr,
+    str::FromStr,
+};
+
+use crate::{AddressError, AddressErrorKind, address::literal};
+
+/// The argument of EHLO, HELO or LHLO: `( Domain / address-literal )`, the name by which the client
+/// calls itself. It proves nothing.
+///
+/// More is allowed than in an address, because so many clients say it: underscores, hyphens and
+/// digits anywhere, and a dot at the end. Never allowed are U-labels: RFC 6531 §3.7.1 wants
+/// A-labels here. At most 255 octets. Comparison is by octet.
+#[derive(Clone, Copy, Debug)]
+pub struct Hello<T = Box<str>>(T);
+
+const LIMIT: usize = 255;
+
+impl<'a> Hello<&'a str> {
+    /// Reads a name or an address literal.
+    ///
+    /// # Errors
+    /// [`Syntax`](AddressErrorKind::Syntax) or [`Literal`](AddressErrorKind::Literal) for what is
+    /// neither, [`DomainTooLong`](AddressErrorKind::DomainTooLong) for more than 255 octets.
+    pub fn parse(text: &'a str) -> Result<Self, AddressError> {
+        if text.len() > LIMIT {
+            return Err(AddressErrorKind::DomainTooLong.at(text.floor_char_boundary(LIMIT)));
+        }
+        if let Some(inner) = text.strip_prefix('[') {
+            let address = inner.strip_suffix(']').and_then(literal);
+            return address.map(|_| Self(text)).ok_or(AddressErrorKind::Literal.at(1));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        let mut label = false;
+        for (at, byte) in name.bytes().enumerate() {
+            match byte {
+                b'.' if label => label = false,
+                b'-' | b'_' => label = true,
+                byte if byte.is_ascii_alphanumeric() => label = true,
+                _ => return Err(AddressErrorKind::Syntax.at(at)),
+            }
+        }
+        if label { Ok(Self(text)) } else { Err(AddressErrorKind::Syntax.at(name.len())) }
+    }
+}
+
+impl<T: AsRef<str>> Hello<T> {
+    /// The name as the client wrote it.
+    pub fn as_str(&self) -> &str {
+        self.0.as_ref()
+    }
+
+    /// The address, if it is an address literal.
+    pub fn address(&self) -> Option<IpAddr> {
+        literal(self.as_str().strip_prefix('[')?.strip_suffix(']')?)
+    }
+
+    /// The same name with a text of its own.
+    pub fn into_owned(self) -> Hello
+    where
+        T: Into<Box<str>>,
+    {
+        Hello(self.0.into())
+    }
+}
+
+impl FromStr for Hello {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        Hello::parse(text).map(Hello::into_owned)
+    }
+}
+
+impl<T: AsRef<str>, U: AsRef<str>> PartialEq<Hello<U>> for Hello<T> {
+    fn eq(&self, other: &Hello<U>) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl<T: AsRef<str>> Eq for Hello<T> {}
+
+impl<T: AsRef<str>> Hash for Hello<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl<T: AsRef<str>> fmt::Display for Hello<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d17_names_behind_ehlo() {
+        for text in ["xn--bcher-kva.test", "[IPv6:::1]", "[192.0.2.1]", "my_pc", "-x-.test", "x.test.", "1.2.3.4"] {
+            assert_eq!(Hello::parse(text).unwrap().to_string(), text);
+        }
+        for (text, at) in [
+            ("", 0),
+            (".", 0),
+            ("a b", 1),
+            ("bücher.test", 1),
+            ("a..b", 2),
+            (".a", 0),
+            ("a..", 2),
+            ("a;b", 1),
+            ("x\r\n", 1),
+            ("x\0", 1),
+            ("[1.2.3]", 1),
+            ("[]", 1),
+            ("[192.0.2.1", 1),
+            ("[192.0.2.1]x", 1),
+            ("[x.test]", 1),
+        ] {
+            assert_eq!(Hello::parse(text).unwrap_err().at, at, "{text:?}");
+        }
+        assert!(Hello::parse(&"x".repeat(255)).is_ok());
+        assert_eq!(Hello::parse(&"x".repeat(256)).unwrap_err().kind, AddressErrorKind::DomainTooLong);
+    }
+
+    #[test]
+    fn a_literal_has_an_address() {
+        assert_eq!("[192.0.2.1]".parse::<Hello>().unwrap().address(), Some([192, 0, 2, 1].into()));
+        assert_eq!("192.0.2.1".parse::<Hello>().unwrap().address(), None);
+    }
+
+    #[test]
+    fn borrowed_and_owned_are_the_same_name() {
+        let hello = Hello::parse("X.test").unwrap();
+        assert_eq!(hello, hello.into_owned());
+        assert_ne!(hello, Hello::parse("x.test").unwrap());
+    }
+}
