@@ -64,7 +64,7 @@ impl Connection {
                 self.refuse(now, &reply, out);
                 if has_verb(line, b"DATA") {
                     self.after_refused_data(input, out);
-                } else if has_verb(line, b"BDAT") {
+                } else if has_verb(line, b"BDAT") && self.barred.is_none() {
                     // Nobody knows how long its chunk is, which must not run as commands.
                     self.close();
                 }

@@ -58,7 +58,7 @@ impl CommandError {
             NotUtf8 | Sender(AddressErrorKind::NotUtf8) | Recipient(AddressErrorKind::NotUtf8) => {
                 (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 5, 2))
             }
-            Size => (Code::TOO_BIG_552, EnhancedCode::new(5, 3, 4)),
+            Size => return Reply::TOO_BIG_552,
             Sender(_) => (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 1, 7)),
             Recipient(_) => (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 1, 3)),
         };
