@@ -20,6 +20,7 @@ mod codec;
 mod command;
 mod dot;
 mod ehlo;
+mod esmtp;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod grammar;
@@ -29,8 +30,11 @@ mod path;
 mod reply;
 mod reply_canon;
 mod reply_reader;
+mod text;
 mod timestamp;
+mod utf8_address;
 mod verb;
+mod xtext;
 
 pub use address::{AddressError, AddressErrorKind, Domain, Host, LocalPart, Mailbox};
 #[cfg(feature = "codec")]
@@ -38,10 +42,16 @@ pub use codec::{CodecError, DotCodec, LineCodec, ReplyCodec};
 pub use command::{Argument, AuthCommand, Command, CommandError, CommandErrorKind};
 pub use dot::{BareLineEnd, Decoded, DotDecoder, DotEncoder};
 pub use ehlo::{Capabilities, EhloKeyword, Hello};
+pub use esmtp::{
+    AuthParam, ByMode, DeliverBy, EnvelopeId, Hold, HoldFor, HoldUntil, Notify, OriginalRecipient, Priority, Ret,
+    ValueError, ValueErrorKind,
+};
 pub use line::{LineError, Lines};
 pub use params::{Body, Mail, MailParams, Param, Recipient, RecipientParams};
 pub use path::{ForwardPath, ReversePath};
 pub use reply::{Code, EnhancedCode, Reply, ReplyParseError};
 pub use reply_reader::{ReplyError, ReplyReader};
 pub use timestamp::{Civil, Timestamp, TimestampError};
+pub use utf8_address::Utf8Address;
 pub use verb::Verb;
+pub use xtext::{Xtext, XtextError, XtextErrorKind};
