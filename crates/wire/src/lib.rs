@@ -20,6 +20,7 @@ mod codec;
 mod command;
 mod dot;
 mod ehlo;
+mod esmtp;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod grammar;
@@ -30,8 +31,11 @@ mod path;
 mod reply;
 mod reply_canon;
 mod reply_reader;
+mod text;
 mod timestamp;
+mod utf8_address;
 mod verb;
+mod xtext;
 
 pub use address::{AddressError, AddressErrorKind, Domain, Host, LocalPart, Mailbox};
 #[cfg(feature = "codec")]
@@ -39,6 +43,10 @@ pub use codec::{CodecError, DotCodec, LineCodec, ReplyCodec};
 pub use command::{Argument, AuthCommand, Command, CommandError, CommandErrorKind};
 pub use dot::{BareLineEnd, Decoded, DotDecoder, DotEncoder};
 pub use ehlo::{Capabilities, EhloKeyword};
+pub use esmtp::{
+    AuthParam, ByMode, DeliverBy, EnvelopeId, Hold, HoldFor, HoldUntil, Notify, OriginalRecipient, Priority, Ret,
+    ValueError, ValueErrorKind,
+};
 pub use hello::Hello;
 pub use line::{LineError, Lines};
 pub use params::{Body, Mail, MailParams, Param, Params, Recipient, RecipientParams};
@@ -46,4 +54,6 @@ pub use path::{ForwardPath, ReversePath};
 pub use reply::{Code, EnhancedCode, Reply, ReplyParseError};
 pub use reply_reader::{ReplyError, ReplyReader};
 pub use timestamp::{Civil, Timestamp, TimestampError};
+pub use utf8_address::Utf8Address;
 pub use verb::Verb;
+pub use xtext::{Xtext, XtextError, XtextErrorKind};

@@ -17,10 +17,13 @@ use std::fmt;
 
 pub use self::param::{Param, Params};
 use self::{
-    keyword::{Keyword, Of, Tail, Word},
+    keyword::{Keyword, Of, Tail},
     param::Span,
 };
-use crate::{CommandError, CommandErrorKind, ForwardPath, ReversePath};
+use crate::{
+    AuthParam, CommandError, CommandErrorKind, DeliverBy, EnvelopeId, ForwardPath, Hold, HoldFor, HoldUntil, Notify,
+    OriginalRecipient, Priority, Ret, ReversePath, ValueError, ValueErrorKind, command::same,
+};
 
 /// What MAIL says: who gets a bounce, and the parameters.
 #[derive(Clone, Copy, Debug)]
@@ -50,12 +53,31 @@ pub struct MailParams<T = Box<str>> {
     pub body: Option<Body>,
     /// `SMTPUTF8` (RFC 6531 §3.4).
     pub smtputf8: bool,
+    /// `AUTH=`: who has submitted the message (RFC 4954 §5). What a client says of it counts only
+    /// if the client is trusted.
+    pub auth: Option<AuthParam<T>>,
+    /// `RET=`: how much of the message a report returns (RFC 3461 §4.3).
+    pub ret: Option<Ret>,
+    /// `ENVID=`: by what the sender knows the message (RFC 3461 §4.4).
+    pub envid: Option<EnvelopeId<T>>,
+    /// `REQUIRETLS` (RFC 8689 §2).
+    pub requiretls: bool,
+    /// `HOLDFOR=` or `HOLDUNTIL=`, not both (RFC 4865 §4).
+    pub hold: Option<Hold<T>>,
+    /// `BY=` (RFC 2852 §4).
+    pub by: Option<DeliverBy>,
+    /// `MT-PRIORITY=` (RFC 6710 §3).
+    pub priority: Option<Priority>,
     other: Params<T>,
 }
 
 /// The parameters of RCPT.
 #[derive(Clone, Copy, Debug)]
 pub struct RecipientParams<T = Box<str>> {
+    /// `NOTIFY=`: of what the sender wants to be told (RFC 3461 §4.1).
+    pub notify: Option<Notify>,
+    /// `ORCPT=`: the recipient that the sender wrote to (RFC 3461 §4.2).
+    pub orcpt: Option<OriginalRecipient<T>>,
     other: Params<T>,
 }
 
@@ -72,10 +94,9 @@ pub enum Body {
 }
 
 impl Body {
-    fn read(text: &str) -> Option<Self> {
-        [Self::SevenBit, Self::EightBitMime, Self::BinaryMime]
-            .into_iter()
-            .find(|body| body.as_str().eq_ignore_ascii_case(text))
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        let mut words = [Self::EightBitMime, Self::SevenBit, Self::BinaryMime].into_iter();
+        words.find(|body| body.as_str().eq_ignore_ascii_case(text)).ok_or(ValueErrorKind::Word.at(0))
     }
 
     /// The word on the wire.
@@ -88,21 +109,27 @@ impl Body {
     }
 }
 
-/// `size-value = 1*20DIGIT` (RFC 1870 §3). Twenty digits may be more than 64 bits hold; such a
-/// message is too big for anybody, and no number stands in for it.
-fn size(word: &Word<'_>) -> Result<u64, CommandError> {
-    let digits = word.typed(|v| (v.len() <= 20 && v.bytes().all(|b| b.is_ascii_digit())).then_some(v))?;
-    digits.parse().map_err(|_| CommandErrorKind::Size.at(word.at))
+/// Digits of a SIZE at the most: `size-value = 1*20DIGIT` (RFC 1870 §3).
+const SIZE_DIGITS: usize = 20;
+
+fn size(digits: &str) -> Result<u64, ValueError> {
+    let mut size = Some(0_u64);
+    for (at, digit) in digits.bytes().enumerate() {
+        if !digit.is_ascii_digit() || at == SIZE_DIGITS {
+            return Err(ValueErrorKind::Number.at(at));
+        }
+        size = size.and_then(|size| size.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+    }
+    size.ok_or(ValueErrorKind::Range.at(0))
 }
 
-/// A parameter that comes twice is an error, because nobody could say which one counts.
-fn once<O>(field: &mut Option<O>, word: &Word<'_>, value: O) -> Result<(), CommandError> {
-    if field.replace(value).is_some() { Err(word.invalid()) } else { Ok(()) }
-}
-
-fn flag(field: &mut bool, word: &Word<'_>) -> Result<(), CommandError> {
-    word.bare()?;
-    if std::mem::replace(field, true) { Err(word.invalid()) } else { Ok(()) }
+/// Twenty digits may be more than 64 bits hold. Such a message is too big for anybody, and no
+/// number stands in for it.
+fn too_big(error: CommandError) -> CommandError {
+    match error.kind {
+        CommandErrorKind::Value(ValueErrorKind::Range) => CommandErrorKind::Size.at(error.at),
+        _ => error,
+    }
 }
 
 impl<'a> MailParams<&'a str> {
@@ -116,9 +143,17 @@ impl<'a> MailParams<&'a str> {
         let mut other = Span::new(Of::Mail);
         while let Some(word) = tail.next()? {
             match word.keyword {
-                Keyword::SIZE => once(&mut params.size, &word, size(&word)?)?,
-                Keyword::BODY => once(&mut params.body, &word, word.typed(Body::read)?)?,
-                Keyword::SMTPUTF8 => flag(&mut params.smtputf8, &word)?,
+                Keyword::SIZE => word.set(&mut params.size, size).map_err(too_big)?,
+                Keyword::BODY => word.set(&mut params.body, Body::parse)?,
+                Keyword::SMTPUTF8 => word.flag(&mut params.smtputf8)?,
+                Keyword::AUTH => word.set(&mut params.auth, AuthParam::parse)?,
+                Keyword::RET => word.set(&mut params.ret, Ret::parse)?,
+                Keyword::ENVID => word.set(&mut params.envid, EnvelopeId::parse)?,
+                Keyword::REQUIRETLS => word.flag(&mut params.requiretls)?,
+                Keyword::HOLDFOR => word.set(&mut params.hold, |text| HoldFor::parse(text).map(Hold::For))?,
+                Keyword::HOLDUNTIL => word.set(&mut params.hold, |text| HoldUntil::parse(text).map(Hold::Until))?,
+                Keyword::BY => word.set(&mut params.by, DeliverBy::parse)?,
+                Keyword::MT_PRIORITY => word.set(&mut params.priority, Priority::parse)?,
                 _ => other.push(line, word)?,
             }
         }
@@ -137,7 +172,11 @@ impl<'a> RecipientParams<&'a str> {
         let mut tail = Tail::new(line, at);
         let mut other = Span::new(Of::Rcpt);
         while let Some(word) = tail.next()? {
-            other.push(line, word)?;
+            match word.keyword {
+                Keyword::NOTIFY => word.set(&mut params.notify, Notify::parse)?,
+                Keyword::ORCPT => word.set(&mut params.orcpt, OriginalRecipient::parse)?,
+                _ => other.push(line, word)?,
+            }
         }
         params.other = other.finish();
         Ok(params)
@@ -163,14 +202,27 @@ impl<T: AsRef<str>> MailParams<T> {
     where
         T: Into<Box<str>>,
     {
-        MailParams { size: self.size, body: self.body, smtputf8: self.smtputf8, other: self.other.into_owned() }
+        MailParams {
+            size: self.size,
+            body: self.body,
+            smtputf8: self.smtputf8,
+            auth: self.auth.map(AuthParam::into_owned),
+            ret: self.ret,
+            envid: self.envid.map(EnvelopeId::into_owned),
+            requiretls: self.requiretls,
+            hold: self.hold.map(Hold::into_owned),
+            by: self.by,
+            priority: self.priority,
+            other: self.other.into_owned(),
+        }
     }
 }
 
 impl<T: AsRef<str>> RecipientParams<T> {
     /// The keywords of all parameters that are there, as [`MailParams::keywords`] gives them.
     pub fn keywords(&self) -> impl Iterator<Item = &str> {
-        self.other.keywords()
+        let known = [self.notify.map(|_| "NOTIFY"), self.orcpt.as_ref().map(|_| "ORCPT")];
+        known.into_iter().flatten().chain(self.other.keywords())
     }
 
     /// The parameters without a field of their own.
@@ -183,7 +235,11 @@ impl<T: AsRef<str>> RecipientParams<T> {
     where
         T: Into<Box<str>>,
     {
-        RecipientParams { other: self.other.into_owned() }
+        RecipientParams {
+            notify: self.notify,
+            orcpt: self.orcpt.map(OriginalRecipient::into_owned),
+            other: self.other.into_owned(),
+        }
     }
 }
 
@@ -234,13 +290,25 @@ command!(Recipient, to, RecipientParams, "RCPT TO");
 
 impl<T: Default> Default for MailParams<T> {
     fn default() -> Self {
-        Self { size: None, body: None, smtputf8: false, other: Params::empty(Of::Mail) }
+        Self {
+            size: None,
+            body: None,
+            smtputf8: false,
+            auth: None,
+            ret: None,
+            envid: None,
+            requiretls: false,
+            hold: None,
+            by: None,
+            priority: None,
+            other: Params::empty(Of::Mail),
+        }
     }
 }
 
 impl<T: Default> Default for RecipientParams<T> {
     fn default() -> Self {
-        Self { other: Params::empty(Of::Rcpt) }
+        Self { notify: None, orcpt: None, other: Params::empty(Of::Rcpt) }
     }
 }
 
@@ -249,28 +317,41 @@ impl<T: AsRef<str>, U: AsRef<str>> PartialEq<MailParams<U>> for MailParams<T> {
         self.size == other.size
             && self.body == other.body
             && self.smtputf8 == other.smtputf8
+            && same(&self.auth, &other.auth)
+            && self.ret == other.ret
+            && same(&self.envid, &other.envid)
+            && self.requiretls == other.requiretls
+            && same(&self.hold, &other.hold)
+            && self.by == other.by
+            && self.priority == other.priority
             && self.other == other.other
     }
 }
 
 impl<T: AsRef<str>, U: AsRef<str>> PartialEq<RecipientParams<U>> for RecipientParams<T> {
     fn eq(&self, other: &RecipientParams<U>) -> bool {
-        self.other == other.other
+        self.notify == other.notify && same(&self.orcpt, &other.orcpt) && self.other == other.other
     }
+}
+
+/// ` KEYWORD=value`, where there is a value.
+fn print(f: &mut fmt::Formatter<'_>, keyword: &str, value: Option<&impl fmt::Display>) -> fmt::Result {
+    value.map_or(Ok(()), |value| write!(f, " {keyword}={value}"))
 }
 
 impl<T: AsRef<str>> fmt::Display for MailParams<T> {
     /// Each parameter with a space in front.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(size) = self.size {
-            write!(f, " SIZE={size}")?;
-        }
-        if let Some(body) = self.body {
-            write!(f, " BODY={}", body.as_str())?;
-        }
-        if self.smtputf8 {
-            f.write_str(" SMTPUTF8")?;
-        }
+        print(f, "SIZE", self.size.as_ref())?;
+        print(f, "BODY", self.body.map(Body::as_str).as_ref())?;
+        f.write_str(if self.smtputf8 { " SMTPUTF8" } else { "" })?;
+        print(f, "AUTH", self.auth.as_ref())?;
+        print(f, "RET", self.ret.as_ref())?;
+        print(f, "ENVID", self.envid.as_ref())?;
+        f.write_str(if self.requiretls { " REQUIRETLS" } else { "" })?;
+        print(f, self.hold.as_ref().map_or("", Hold::keyword), self.hold.as_ref())?;
+        print(f, "BY", self.by.as_ref())?;
+        print(f, "MT-PRIORITY", self.priority.as_ref())?;
         self.other.fmt(f)
     }
 }
@@ -278,6 +359,8 @@ impl<T: AsRef<str>> fmt::Display for MailParams<T> {
 impl<T: AsRef<str>> fmt::Display for RecipientParams<T> {
     /// Each parameter with a space in front.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        print(f, "NOTIFY", self.notify.as_ref())?;
+        print(f, "ORCPT", self.orcpt.as_ref())?;
         self.other.fmt(f)
     }
 }

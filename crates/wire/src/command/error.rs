@@ -1,6 +1,6 @@
 //! Why a line is not a command.
 
-use crate::{AddressErrorKind, Code, EnhancedCode, Reply};
+use crate::{AddressErrorKind, Code, EnhancedCode, Reply, ValueErrorKind};
 
 /// Why a line is not a command, and at which octet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,9 +31,12 @@ pub enum CommandErrorKind {
     /// Not a valid forward-path.
     #[error("invalid recipient: {0}")]
     Recipient(AddressErrorKind),
-    /// A parameter is malformed, has a value that it cannot have, or comes twice.
+    /// A parameter is malformed, lacks a value or has one that it cannot have, or comes twice.
     #[error("invalid parameter")]
     Parameter,
+    /// The value of a parameter is wrong.
+    #[error("invalid parameter: {0}")]
+    Value(ValueErrorKind),
     /// `SIZE=` with a number that has no more than 20 digits but is too big for 64 bits.
     #[error("message too big for any host")]
     Size,
@@ -54,7 +57,7 @@ impl CommandError {
         use CommandErrorKind::*;
         let (code, enhanced) = match self.kind {
             Unrecognized => (Code::SYNTAX_ERROR_500, EnhancedCode::new(5, 5, 2)),
-            Argument | Hello | Parameter => (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 5, 4)),
+            Argument | Hello | Parameter | Value(_) => (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 5, 4)),
             NotUtf8 | Sender(AddressErrorKind::NotUtf8) | Recipient(AddressErrorKind::NotUtf8) => {
                 (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 5, 2))
             }

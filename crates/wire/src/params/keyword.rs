@@ -1,6 +1,6 @@
 //! Keywords of parameters as numbers, and the words of a line's tail.
 
-use crate::{CommandError, CommandErrorKind};
+use crate::{CommandError, CommandErrorKind, ValueError};
 
 /// A keyword in upper case as one number: its octets, the last one lowest. Of a keyword of more
 /// than 16 octets it is the last 16; the known ones are shorter, so that none can be mistaken.
@@ -11,6 +11,16 @@ impl Keyword {
     pub(super) const SIZE: Self = Self::of(b"SIZE");
     pub(super) const BODY: Self = Self::of(b"BODY");
     pub(super) const SMTPUTF8: Self = Self::of(b"SMTPUTF8");
+    pub(super) const AUTH: Self = Self::of(b"AUTH");
+    pub(super) const RET: Self = Self::of(b"RET");
+    pub(super) const ENVID: Self = Self::of(b"ENVID");
+    pub(super) const REQUIRETLS: Self = Self::of(b"REQUIRETLS");
+    pub(super) const HOLDFOR: Self = Self::of(b"HOLDFOR");
+    pub(super) const HOLDUNTIL: Self = Self::of(b"HOLDUNTIL");
+    pub(super) const BY: Self = Self::of(b"BY");
+    pub(super) const MT_PRIORITY: Self = Self::of(b"MT-PRIORITY");
+    pub(super) const NOTIFY: Self = Self::of(b"NOTIFY");
+    pub(super) const ORCPT: Self = Self::of(b"ORCPT");
 
     const fn of(text: &[u8]) -> Self {
         let (mut number, mut at) = (0, 0);
@@ -38,8 +48,21 @@ impl Keyword {
     /// Whether the parameters of this command have a field for the keyword.
     pub(super) fn has_field(self, of: Of) -> bool {
         match of {
-            Of::Mail => matches!(self, Self::SIZE | Self::BODY | Self::SMTPUTF8),
-            Of::Rcpt => false,
+            Of::Mail => matches!(
+                self,
+                Self::SIZE
+                    | Self::BODY
+                    | Self::SMTPUTF8
+                    | Self::AUTH
+                    | Self::RET
+                    | Self::ENVID
+                    | Self::REQUIRETLS
+                    | Self::HOLDFOR
+                    | Self::HOLDUNTIL
+                    | Self::BY
+                    | Self::MT_PRIORITY
+            ),
+            Of::Rcpt => matches!(self, Self::NOTIFY | Self::ORCPT),
         }
     }
 }
@@ -74,19 +97,32 @@ impl<'a> Word<'a> {
         Ok(Self { at, keyword, name, value })
     }
 
-    /// What is said of a value that the keyword cannot have.
+    /// What is said of a parameter that may not stand where it does.
     pub(super) fn invalid(&self) -> CommandError {
         CommandErrorKind::Parameter.at(self.at)
     }
 
     /// For a keyword that has no value.
-    pub(super) fn bare(&self) -> Result<(), CommandError> {
-        if self.value.is_none() { Ok(()) } else { Err(self.invalid()) }
+    pub(super) fn flag(&self, field: &mut bool) -> Result<(), CommandError> {
+        match (self.value, std::mem::replace(field, true)) {
+            (None, false) => Ok(()),
+            _ => Err(self.invalid()),
+        }
     }
 
-    /// For a keyword that has a value, and what `read` makes of it.
-    pub(super) fn typed<O>(&self, read: impl Fn(&'a str) -> Option<O>) -> Result<O, CommandError> {
-        self.value.and_then(read).ok_or(self.invalid())
+    /// For a keyword that has a value. One that comes twice is an error, because nobody could say
+    /// which one counts.
+    pub(super) fn set<V>(
+        &self,
+        field: &mut Option<V>,
+        parse: impl FnOnce(&'a str) -> Result<V, ValueError>,
+    ) -> Result<(), CommandError> {
+        let Some(value) = self.value.filter(|_| field.is_none()) else { return Err(self.invalid()) };
+        match parse(value) {
+            Ok(value) => *field = Some(value),
+            Err(error) => return Err(CommandErrorKind::Value(error.kind).at(self.at + self.name.len() + 1 + error.at)),
+        }
+        Ok(())
     }
 }
 
