@@ -24,8 +24,6 @@ use std::{
     str::FromStr,
 };
 
-use nom::Parser;
-
 pub(crate) use self::host::literal;
 pub use self::{domain::Domain, host::Host, local_part::LocalPart};
 use crate::grammar::{self, Parsed, reason};
@@ -97,9 +95,10 @@ impl<'a> Mailbox<&'a str> {
     }
 
     /// `Mailbox = Local-part "@" ( Domain / address-literal )`
+    #[inline(always)]
     pub(crate) fn read(input: &'a str) -> Parsed<'a, Self> {
         let (rest, local) = grammar::local_part(input)?;
-        let (rest, _) = nom::character::complete::char('@').parse(rest)?;
+        let rest = grammar::literally(rest, '@')?;
         let (rest, host) = Host::read(rest)?;
         if input.len() - rest.len() > MAILBOX_LIMIT {
             let left = input.len() - input.floor_char_boundary(MAILBOX_LIMIT);

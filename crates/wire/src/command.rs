@@ -25,7 +25,7 @@ pub use self::{
 };
 use crate::{
     AddressErrorKind, ForwardPath, Hello, Mail, MailParams, Recipient, RecipientParams, ReversePath, Verb,
-    grammar::{Parsed, reason},
+    grammar::{Mismatch, all, reason},
     verb::Known,
 };
 
@@ -85,23 +85,20 @@ impl<'a> Command<&'a str> {
     /// # Errors
     /// [`CommandError`] says what is wrong, where, and which reply belongs to it.
     pub fn parse(line: &'a [u8]) -> Result<Self, CommandError> {
-        // No production has a control character in it, so one is looked for only where none matched.
-        Self::read(line).map_err(|error| match line.iter().position(|b| b.is_ascii_control() && *b != b'\t') {
-            Some(at) => CommandErrorKind::Unrecognized.at(at),
-            None => error,
-        })
-    }
-
-    fn read(line: &'a [u8]) -> Result<Self, CommandError> {
         use CommandErrorKind as Kind;
         let mut line = line;
         while let [before @ .., b' ' | b'\t'] = line {
             line = before;
         }
-        let Some(verb) = Known::read(line) else {
+        let verb = Known::read(line);
+        // A verb alone needs no other look at the line.
+        if verb.is_none_or(|verb| line.len() > verb.len()) && !all(line, |b| matches!(b, b' '..=b'~')) {
+            check(line)?;
+        }
+        let Some(verb) = verb else {
             return unknown(line).ok_or(Kind::Unrecognized.at(0));
         };
-        let text = text(line)?;
+        let text = std::str::from_utf8(line).map_err(|error| Kind::NotUtf8.at(error.valid_up_to()))?;
         let at = verb.len() + 1;
         let argument = text.get(at..);
         // Where the argument begins, or should.
@@ -114,12 +111,14 @@ impl<'a> Command<&'a str> {
             Known::Ehlo => hello().map(Self::Ehlo),
             Known::Lhlo => hello().map(Self::Lhlo),
             Known::Mail => {
-                let (from, end) = path(text, "MAIL FROM:", ReversePath::read, Kind::Sender)?;
-                Ok(Self::Mail(Mail { from, params: MailParams::read(text, end)? }))
+                let at = after(text, "MAIL FROM:")?;
+                let (rest, from) = ReversePath::read(&text[at..]).map_err(|e| wrong_path(text, e, Kind::Sender))?;
+                Ok(Self::Mail(Mail { from, params: MailParams::read(text, text.len() - rest.len())? }))
             }
             Known::Rcpt => {
-                let (to, end) = path(text, "RCPT TO:", ForwardPath::read, Kind::Recipient)?;
-                Ok(Self::Rcpt(Recipient { to, params: RecipientParams::read(text, end)? }))
+                let at = after(text, "RCPT TO:")?;
+                let (rest, to) = ForwardPath::read(&text[at..]).map_err(|e| wrong_path(text, e, Kind::Recipient))?;
+                Ok(Self::Rcpt(Recipient { to, params: RecipientParams::read(text, text.len() - rest.len())? }))
             }
             Known::Data => bare(Self::Data),
             Known::Bdat => {
@@ -141,16 +140,13 @@ impl<'a> Command<&'a str> {
     }
 }
 
-/// Octets that are no text are told apart from an argument that is wrong (RFC 6531 §3.3); controls
-/// beyond ASCII (U+0080 to U+009F) have no place in a command either.
-fn text(line: &[u8]) -> Result<&str, CommandError> {
-    let text = std::str::from_utf8(line).map_err(|error| CommandErrorKind::NotUtf8.at(error.valid_up_to()))?;
-    if !text.is_ascii()
-        && let Some(at) = text.find(|c: char| c.is_control() && c != '\t')
-    {
-        return Err(CommandErrorKind::Unrecognized.at(at));
-    }
-    Ok(text)
+/// Of a line that has other octets than printable ASCII: a control character has no place in a command,
+/// among them the ones beyond ASCII (U+0080 to U+009F).
+#[cold]
+fn check(line: &[u8]) -> Result<(), CommandError> {
+    let ascii = line.iter().position(|b| b.is_ascii_control() && *b != b'\t');
+    let beyond = || line.windows(2).position(|pair| matches!(pair, [0xc2, 0x80..=0x9f]));
+    ascii.or_else(beyond).map_or(Ok(()), |at| Err(CommandErrorKind::Unrecognized.at(at)))
 }
 
 /// A line with a verb that is not known; none if its first word cannot be a verb, or what follows
@@ -164,25 +160,18 @@ fn unknown(line: &[u8]) -> Option<Command<&str>> {
     Some(Command::Unknown(Verb::parse(verb).ok()?, argument))
 }
 
-/// Reads `verb`, of which the first four letters are known, and the path behind it; gives the path
-/// and where it ends.
-fn path<'a, P>(
-    line: &'a str,
-    verb: &str,
-    read: impl Fn(&'a str) -> Parsed<'a, P>,
-    kind: fn(AddressErrorKind) -> CommandErrorKind,
-) -> Result<(P, usize), CommandError> {
-    let rest = match line.split_at_checked(verb.len()) {
-        Some((head, rest)) if head.eq_ignore_ascii_case(verb) => rest,
-        _ => return Err(CommandErrorKind::Argument.at("MAIL".len())),
-    };
-    match read(rest) {
-        Ok((rest, path)) => Ok((path, line.len() - rest.len())),
-        Err(error) => {
-            let (why, at) = reason(rest, error);
-            Err(kind(why).at(verb.len() + at))
-        }
+/// Where the path begins behind `verb`, of which the first four letters are known.
+fn after(line: &str, verb: &str) -> Result<usize, CommandError> {
+    match line.as_bytes().get(4..verb.len()) {
+        Some(rest) if rest.eq_ignore_ascii_case(&verb.as_bytes()[4..]) => Ok(verb.len()),
+        _ => Err(CommandErrorKind::Argument.at(4)),
     }
+}
+
+#[cold]
+fn wrong_path(line: &str, error: nom::Err<Mismatch>, kind: fn(AddressErrorKind) -> CommandErrorKind) -> CommandError {
+    let (why, at) = reason(line, error);
+    kind(why).at(at)
 }
 
 /// `chunk-size ::= 1*DIGIT` with `end-marker ::= LAST` (RFC 3030 §2). A size that is not read

@@ -14,7 +14,7 @@ use std::{
     str::FromStr,
 };
 
-use crate::{AddressError, AddressErrorKind, address::literal};
+use crate::{AddressError, AddressErrorKind, address::literal, grammar::is_hello};
 
 /// The argument of EHLO, HELO or LHLO: `( Domain / address-literal )`, the name by which the client
 /// calls itself. It proves nothing.
@@ -41,17 +41,22 @@ impl<'a> Hello<&'a str> {
             let address = inner.strip_suffix(']').and_then(literal);
             return address.map(|_| Self(text)).ok_or(AddressErrorKind::Literal.at(1));
         }
-        let name = text.strip_suffix('.').unwrap_or(text);
-        let mut label = false;
-        for (at, byte) in name.bytes().enumerate() {
-            match byte {
-                b'.' if label => label = false,
-                b'-' | b'_' => label = true,
-                byte if byte.is_ascii_alphanumeric() => label = true,
-                _ => return Err(AddressErrorKind::Syntax.at(at)),
+        // A dot ends each label; the last one need not have it.
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        loop {
+            let start = at;
+            while bytes.get(at).is_some_and(|b| is_hello(*b)) {
+                at += 1;
+            }
+            match bytes.get(at) {
+                _ if at == start => return Err(AddressErrorKind::Syntax.at(at)),
+                None => return Ok(Self(text)),
+                Some(b'.') if at + 1 == text.len() => return Ok(Self(text)),
+                Some(b'.') => at += 1,
+                Some(_) => return Err(AddressErrorKind::Syntax.at(at)),
             }
         }
-        if label { Ok(Self(text)) } else { Err(AddressErrorKind::Syntax.at(name.len())) }
     }
 }
 

@@ -134,26 +134,29 @@ fn too_big(error: CommandError) -> CommandError {
 
 impl<'a> MailParams<&'a str> {
     /// Reads `*(SP esmtp-param)` from octet `at` of the line to its end.
+    #[inline(always)]
     pub(crate) fn read(line: &'a str, at: usize) -> Result<Self, CommandError> {
         let mut params = Self::default();
         if at == line.len() {
             return Ok(params);
         }
-        let mut tail = Tail::new(line, at);
+        let mut tail = Tail::new(line, at, Of::Mail);
         let mut other = Span::new(Of::Mail);
         while let Some(word) = tail.next()? {
             match word.keyword {
-                Keyword::SIZE => word.set(&mut params.size, size).map_err(too_big)?,
-                Keyword::BODY => word.set(&mut params.body, Body::parse)?,
-                Keyword::SMTPUTF8 => word.flag(&mut params.smtputf8)?,
-                Keyword::AUTH => word.set(&mut params.auth, AuthParam::parse)?,
-                Keyword::RET => word.set(&mut params.ret, Ret::parse)?,
-                Keyword::ENVID => word.set(&mut params.envid, EnvelopeId::parse)?,
-                Keyword::REQUIRETLS => word.flag(&mut params.requiretls)?,
-                Keyword::HOLDFOR => word.set(&mut params.hold, |text| HoldFor::parse(text).map(Hold::For))?,
-                Keyword::HOLDUNTIL => word.set(&mut params.hold, |text| HoldUntil::parse(text).map(Hold::Until))?,
-                Keyword::BY => word.set(&mut params.by, DeliverBy::parse)?,
-                Keyword::MT_PRIORITY => word.set(&mut params.priority, Priority::parse)?,
+                Some(Keyword::Size) => word.set(&mut params.size, size).map_err(too_big)?,
+                Some(Keyword::Body) => word.set(&mut params.body, Body::parse)?,
+                Some(Keyword::SmtpUtf8) => word.flag(&mut params.smtputf8)?,
+                Some(Keyword::Auth) => word.set(&mut params.auth, AuthParam::parse)?,
+                Some(Keyword::Ret) => word.set(&mut params.ret, Ret::parse)?,
+                Some(Keyword::EnvId) => word.set(&mut params.envid, EnvelopeId::parse)?,
+                Some(Keyword::RequireTls) => word.flag(&mut params.requiretls)?,
+                Some(Keyword::HoldFor) => word.set(&mut params.hold, |text| HoldFor::parse(text).map(Hold::For))?,
+                Some(Keyword::HoldUntil) => {
+                    word.set(&mut params.hold, |text| HoldUntil::parse(text).map(Hold::Until))?
+                }
+                Some(Keyword::By) => word.set(&mut params.by, DeliverBy::parse)?,
+                Some(Keyword::MtPriority) => word.set(&mut params.priority, Priority::parse)?,
                 _ => other.push(line, word)?,
             }
         }
@@ -164,17 +167,18 @@ impl<'a> MailParams<&'a str> {
 
 impl<'a> RecipientParams<&'a str> {
     /// Reads `*(SP esmtp-param)` from octet `at` of the line to its end.
+    #[inline(always)]
     pub(crate) fn read(line: &'a str, at: usize) -> Result<Self, CommandError> {
         let mut params = Self::default();
         if at == line.len() {
             return Ok(params);
         }
-        let mut tail = Tail::new(line, at);
+        let mut tail = Tail::new(line, at, Of::Rcpt);
         let mut other = Span::new(Of::Rcpt);
         while let Some(word) = tail.next()? {
             match word.keyword {
-                Keyword::NOTIFY => word.set(&mut params.notify, Notify::parse)?,
-                Keyword::ORCPT => word.set(&mut params.orcpt, OriginalRecipient::parse)?,
+                Some(Keyword::Notify) => word.set(&mut params.notify, Notify::parse)?,
+                Some(Keyword::OrcPt) => word.set(&mut params.orcpt, OriginalRecipient::parse)?,
                 _ => other.push(line, word)?,
             }
         }

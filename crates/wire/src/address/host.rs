@@ -30,10 +30,17 @@ impl<'a> Host<&'a str> {
     }
 
     /// `Domain / address-literal`
+    #[inline(always)]
     pub(crate) fn read(input: &'a str) -> Parsed<'a, Self> {
-        if !input.starts_with('[') {
-            return grammar::domain(input).map(|(rest, name)| (rest, Self::Domain(Domain::checked(name))));
+        if input.starts_with('[') {
+            return Self::read_literal(input);
         }
+        let (rest, name) = grammar::domain(input)?;
+        Ok((rest, Self::Domain(Domain::checked(name))))
+    }
+
+    #[cold]
+    fn read_literal(input: &'a str) -> Parsed<'a, Self> {
         let (rest, inner) = grammar::address_literal(input)?;
         match literal(inner) {
             Some(address) => Ok((rest, Self::Address(address))),

@@ -1,71 +1,9 @@
 //! Keywords of parameters as numbers, and the words of a line's tail.
 
-use crate::{CommandError, CommandErrorKind, ValueError};
-
-/// A keyword in upper case as one number: its octets, the last one lowest. Of a keyword of more
-/// than 16 octets it is the last 16; the known ones are shorter, so that none can be mistaken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Keyword(u128);
-
-impl Keyword {
-    pub(super) const SIZE: Self = Self::of(b"SIZE");
-    pub(super) const BODY: Self = Self::of(b"BODY");
-    pub(super) const SMTPUTF8: Self = Self::of(b"SMTPUTF8");
-    pub(super) const AUTH: Self = Self::of(b"AUTH");
-    pub(super) const RET: Self = Self::of(b"RET");
-    pub(super) const ENVID: Self = Self::of(b"ENVID");
-    pub(super) const REQUIRETLS: Self = Self::of(b"REQUIRETLS");
-    pub(super) const HOLDFOR: Self = Self::of(b"HOLDFOR");
-    pub(super) const HOLDUNTIL: Self = Self::of(b"HOLDUNTIL");
-    pub(super) const BY: Self = Self::of(b"BY");
-    pub(super) const MT_PRIORITY: Self = Self::of(b"MT-PRIORITY");
-    pub(super) const NOTIFY: Self = Self::of(b"NOTIFY");
-    pub(super) const ORCPT: Self = Self::of(b"ORCPT");
-
-    const fn of(text: &[u8]) -> Self {
-        let (mut number, mut at) = (0, 0);
-        while at < text.len() {
-            number = number << 8 | text[at] as u128;
-            at += 1;
-        }
-        Self(number)
-    }
-
-    /// `esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")` at the start of `text`, and how many
-    /// octets it has.
-    pub(super) fn read(text: &str) -> Option<(Self, usize)> {
-        let (mut number, mut length) = (0, 0);
-        for byte in text.bytes() {
-            if !byte.is_ascii_alphanumeric() && (byte != b'-' || length == 0) {
-                break;
-            }
-            number = number << 8 | u128::from(byte.to_ascii_uppercase());
-            length += 1;
-        }
-        (length > 0).then_some((Self(number), length))
-    }
-
-    /// Whether the parameters of this command have a field for the keyword.
-    pub(super) fn has_field(self, of: Of) -> bool {
-        match of {
-            Of::Mail => matches!(
-                self,
-                Self::SIZE
-                    | Self::BODY
-                    | Self::SMTPUTF8
-                    | Self::AUTH
-                    | Self::RET
-                    | Self::ENVID
-                    | Self::REQUIRETLS
-                    | Self::HOLDFOR
-                    | Self::HOLDUNTIL
-                    | Self::BY
-                    | Self::MT_PRIORITY
-            ),
-            Of::Rcpt => matches!(self, Self::NOTIFY | Self::ORCPT),
-        }
-    }
-}
+use crate::{
+    CommandError, CommandErrorKind, ValueError,
+    grammar::{is_keyword, number, number_at},
+};
 
 /// The command to which parameters belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,27 +12,108 @@ pub(super) enum Of {
     Rcpt,
 }
 
+/// The keywords for which the parameters of MAIL or RCPT have a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keyword {
+    Size,
+    Body,
+    SmtpUtf8,
+    Auth,
+    Ret,
+    EnvId,
+    RequireTls,
+    HoldFor,
+    HoldUntil,
+    By,
+    MtPriority,
+    Notify,
+    OrcPt,
+}
+
+impl Keyword {
+    /// The keyword that is the first `length` octets of `text`: letters, digits and hyphens, of which
+    /// no two have the same number.
+    #[inline(always)]
+    fn read(text: &[u8], length: usize, of: Of) -> Option<Self> {
+        const SIZE: u64 = number(b"SIZE");
+        const BODY: u64 = number(b"BODY");
+        const SMTPUTF8: u64 = number(b"SMTPUTF8");
+        const AUTH: u64 = number(b"AUTH");
+        const RET: u64 = number(b"RET");
+        const ENVID: u64 = number(b"ENVID");
+        const REQUIRETLS: u64 = number(b"REQUIRETLS");
+        const HOLDFOR: u64 = number(b"HOLDFOR");
+        const HOLDUNTIL: u64 = number(b"HOLDUNTIL");
+        const BY: u64 = number(b"BY");
+        const MT_PRIORITY: u64 = number(b"MT-PRIORITY");
+        const NOTIFY: u64 = number(b"NOTIFY");
+        const ORCPT: u64 = number(b"ORCPT");
+        let (keyword, rest) = match (of, number_at(text, length)) {
+            (Of::Mail, SIZE) => (Self::Size, ""),
+            (Of::Mail, BODY) => (Self::Body, ""),
+            (Of::Mail, SMTPUTF8) => (Self::SmtpUtf8, ""),
+            (Of::Mail, AUTH) => (Self::Auth, ""),
+            (Of::Mail, RET) => (Self::Ret, ""),
+            (Of::Mail, ENVID) => (Self::EnvId, ""),
+            (Of::Mail, REQUIRETLS) => (Self::RequireTls, "LS"),
+            (Of::Mail, HOLDFOR) => (Self::HoldFor, ""),
+            (Of::Mail, HOLDUNTIL) => (Self::HoldUntil, "L"),
+            (Of::Mail, BY) => (Self::By, ""),
+            (Of::Mail, MT_PRIORITY) => (Self::MtPriority, "ITY"),
+            (Of::Rcpt, NOTIFY) => (Self::Notify, ""),
+            (Of::Rcpt, ORCPT) => (Self::OrcPt, ""),
+            _ => return None,
+        };
+        let same = length <= 8 || text[8..length].eq_ignore_ascii_case(rest.as_bytes());
+        (same && (length > 8) != rest.is_empty()).then_some(keyword)
+    }
+}
+
+/// How many octets of `text` are a keyword:
+/// `esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")`.
+fn length(text: &[u8]) -> usize {
+    if text.first() == Some(&b'-') {
+        return 0;
+    }
+    text.iter().position(|b| !is_keyword(*b)).unwrap_or(text.len())
+}
+
 /// One `esmtp-param` of which the keyword has been read; the value is any text without a space.
 #[derive(Clone, Copy)]
 pub(super) struct Word<'a> {
     /// The octet of the line at which it stands.
     pub(super) at: usize,
-    pub(super) keyword: Keyword,
+    /// None for a keyword that has no field.
+    pub(super) keyword: Option<Keyword>,
     pub(super) name: &'a str,
     pub(super) value: Option<&'a str>,
 }
 
 impl<'a> Word<'a> {
-    /// Reads a word without spaces that stands at `at` of the line.
-    pub(super) fn read(text: &'a str, at: usize) -> Result<Self, CommandError> {
-        let (keyword, length) = Keyword::read(text).ok_or(CommandErrorKind::Parameter.at(at))?;
-        let (name, rest) = text.split_at(length);
-        let value = match rest.as_bytes() {
-            [] => None,
-            [b'=', _, ..] => Some(&rest[1..]),
-            _ => return Err(CommandErrorKind::Parameter.at(at + length)),
+    /// Reads the parameter at the start of `text`, which stands at `at` of the line, up to a space;
+    /// gives how many octets it has too.
+    #[inline(always)]
+    pub(super) fn read(text: &'a str, at: usize, of: Of) -> Result<(Self, usize), CommandError> {
+        let invalid = |octets| Err(CommandErrorKind::Parameter.at(at + octets));
+        let bytes = text.as_bytes();
+        let length = length(bytes);
+        if length == 0 {
+            return invalid(0);
+        }
+        let (value, end) = match bytes.get(length) {
+            None | Some(b' ') => (None, length),
+            Some(b'=') => {
+                let rest = &text[length + 1..];
+                let end = memchr::memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
+                if end == 0 {
+                    return invalid(length);
+                }
+                (Some(&rest[..end]), length + 1 + end)
+            }
+            Some(_) => return invalid(length),
         };
-        Ok(Self { at, keyword, name, value })
+        let keyword = Keyword::read(bytes, length, of);
+        Ok((Self { at, keyword, name: &text[..length], value }, end))
     }
 
     /// What is said of a parameter that may not stand where it does.
@@ -103,6 +122,7 @@ impl<'a> Word<'a> {
     }
 
     /// For a keyword that has no value.
+    #[inline(always)]
     pub(super) fn flag(&self, field: &mut bool) -> Result<(), CommandError> {
         match (self.value, std::mem::replace(field, true)) {
             (None, false) => Ok(()),
@@ -112,6 +132,7 @@ impl<'a> Word<'a> {
 
     /// For a keyword that has a value. One that comes twice is an error, because nobody could say
     /// which one counts.
+    #[inline(always)]
     pub(super) fn set<V>(
         &self,
         field: &mut Option<V>,
@@ -130,23 +151,68 @@ impl<'a> Word<'a> {
 pub(super) struct Tail<'a> {
     line: &'a str,
     at: usize,
+    of: Of,
 }
 
 impl<'a> Tail<'a> {
     /// The rest of `line` from octet `at`.
-    pub(super) fn new(line: &'a str, at: usize) -> Self {
-        Self { line, at }
+    pub(super) fn new(line: &'a str, at: usize, of: Of) -> Self {
+        Self { line, at, of }
     }
 
     /// The next parameter, none at the end of the line.
+    #[inline(always)]
     pub(super) fn next(&mut self) -> Result<Option<Word<'a>>, CommandError> {
         let rest = &self.line[self.at..];
         let Some(text) = rest.strip_prefix(' ') else {
             return if rest.is_empty() { Ok(None) } else { Err(CommandErrorKind::Parameter.at(self.at)) };
         };
-        let end = memchr::memchr(b' ', text.as_bytes()).unwrap_or(text.len());
-        let word = Word::read(&text[..end], self.at + 1)?;
-        self.at += 1 + end;
+        let (word, octets) = Word::read(text, self.at + 1, self.of)?;
+        self.at += 1 + octets;
         Ok(Some(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyword_is_known_whole_and_in_any_case() {
+        let read = |text: &str, of| Word::read(text, 0, of).unwrap().0.keyword;
+        for (text, keyword) in [
+            ("SIZE=1", Some(Keyword::Size)),
+            ("siZe", Some(Keyword::Size)),
+            ("BODY=x", Some(Keyword::Body)),
+            ("smtputf8", Some(Keyword::SmtpUtf8)),
+            ("Auth=<>", Some(Keyword::Auth)),
+            ("RET=x", Some(Keyword::Ret)),
+            ("EnvID=x SIZE=1", Some(Keyword::EnvId)),
+            ("requireTLS", Some(Keyword::RequireTls)),
+            ("HoldFor=1", Some(Keyword::HoldFor)),
+            ("holdUNTIL=1", Some(Keyword::HoldUntil)),
+            ("by=1", Some(Keyword::By)),
+            ("BY=1 a", Some(Keyword::By)),
+            ("mt-Priority=1", Some(Keyword::MtPriority)),
+            ("SIZ", None),
+            ("SIZEX", None),
+            ("XSIZE", None),
+            ("SMTPUTF8X", None),
+            ("SMTPUTF", None),
+            ("SMTPUTFx", None),
+            ("REQUIRET", None),
+            ("REQUIRETL", None),
+            ("REQUIRETLX", None),
+            ("REQUIRETLSX", None),
+            ("HOLDUNTI", None),
+            ("MT-PRIORITYX-AND-MORE", None),
+            ("MT-PRIOR=1 ITY", None),
+            ("NOTIFY=x", None),
+        ] {
+            assert_eq!(read(text, Of::Mail), keyword, "{text}");
+        }
+        assert_eq!(read("notify=NEVER", Of::Rcpt), Some(Keyword::Notify));
+        assert_eq!(read("OrcPt=x", Of::Rcpt), Some(Keyword::OrcPt));
+        assert_eq!(read("SIZE=1", Of::Rcpt), None);
     }
 }

@@ -31,8 +31,11 @@ impl<'a> Param<&'a str> {
     /// # Errors
     /// [`Parameter`](CommandErrorKind::Parameter), with the octet.
     pub fn parse(text: &'a str) -> Result<Self, CommandError> {
-        let word = Word::read(text, 0)?;
-        Self::new(word.name, word.value)
+        let (word, end) = Word::read(text, 0, Of::Mail)?;
+        match word.value {
+            _ if end < text.len() => Err(CommandErrorKind::Parameter.at(end)),
+            value => Self::new(word.name, value),
+        }
     }
 
     /// Makes a parameter of its two parts.
@@ -40,9 +43,9 @@ impl<'a> Param<&'a str> {
     /// # Errors
     /// [`Parameter`](CommandErrorKind::Parameter), with the octet in the form that is printed.
     pub fn new(keyword: &'a str, value: Option<&'a str>) -> Result<Self, CommandError> {
-        let word = Word::read(keyword, 0)?;
-        if let Some(value) = word.value {
-            return Err(CommandErrorKind::Parameter.at(keyword.len() - value.len() - 1));
+        let (word, _) = Word::read(keyword, 0, Of::Mail)?;
+        if word.name.len() < keyword.len() {
+            return Err(CommandErrorKind::Parameter.at(word.name.len()));
         }
         match value {
             Some(value) if !is_esmtp_value(value) || value.contains(char::is_control) => {
@@ -129,8 +132,8 @@ impl<T: AsRef<str>> Params<T> {
     /// The parameters, one after the other.
     pub fn iter(&self) -> impl Iterator<Item = Param<&str>> + Clone {
         let of = self.of;
-        let words = self.text.as_ref().split(' ').filter_map(|text| Word::read(text, 0).ok());
-        words.filter(move |word| !word.keyword.has_field(of)).map(Param::from)
+        let words = self.text.as_ref().split(' ').filter_map(move |text| Word::read(text, 0, of).ok());
+        words.filter(|(word, _)| word.keyword.is_none()).map(|(word, _)| Param::from(word))
     }
 
     /// The keywords, as they were received.
@@ -163,9 +166,9 @@ impl<T: AsRef<str>> Params<T> {
 impl Params {
     /// Appends a parameter; what cannot stand beside the others comes back as an error at octet 0.
     pub(super) fn push(&mut self, param: Param<&str>) -> Result<(), CommandError> {
-        let word = Word::read(param.keyword, 0)?;
+        let (word, _) = Word::read(param.keyword, 0, self.of)?;
         let twice = self.keywords().any(|earlier| earlier.eq_ignore_ascii_case(param.keyword));
-        if twice || word.keyword.has_field(self.of) || self.iter().count() == LIMIT {
+        if twice || word.keyword.is_some() || self.iter().count() == LIMIT {
             return Err(word.invalid());
         }
         let separator = if self.is_empty() { "" } else { " " };
