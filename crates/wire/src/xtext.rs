@@ -121,6 +121,10 @@ impl<'a> Xtext<&'a str> {
     pub(crate) fn into_decoded(self) -> Cow<'a, str> {
         if self.0.contains('+') { Cow::Owned(self.chars().collect()) } else { Cow::Borrowed(self.0) }
     }
+
+    pub(crate) fn into_str(self) -> &'a str {
+        self.0
+    }
 }
 
 impl Xtext {

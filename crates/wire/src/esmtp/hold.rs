@@ -287,7 +287,7 @@ mod tests {
             let until = HoldUntil::new(moment).unwrap();
             proptest::prop_assert_eq!(until.timestamp(), moment);
             let again = HoldUntil::parse(until.as_str()).unwrap();
-            proptest::prop_assert_eq!((again.timestamp(), &again == &until), (moment, true));
+            proptest::prop_assert_eq!((again.timestamp(), again == until), (moment, true));
         }
 
         #[test]
