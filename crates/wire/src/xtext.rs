@@ -128,7 +128,7 @@ impl<'a> Xtext<&'a str> {
 }
 
 impl Xtext {
-    /// Writes `content` as `xtext`; `+`, `=` and the space become escapes.
+    /// Writes `content` as `xtext`; `+`, `=` and the space become escapes. It allocates once.
     ///
     /// # Errors
     /// Characters beyond printable ASCII, octets 32 to 126.
@@ -136,7 +136,8 @@ impl Xtext {
         if let Some(at) = content.bytes().position(|b| !is_printable(b)) {
             return Err(XtextErrorKind::Content.at(at));
         }
-        let mut encoded = String::with_capacity(content.len());
+        let escapes = content.bytes().filter(|b| !is_xchar(*b)).count();
+        let mut encoded = String::with_capacity(content.len() + 2 * escapes);
         for c in content.chars() {
             match c {
                 '+' => encoded.push_str("+2B"),
