@@ -32,6 +32,12 @@ const TEMPORARILY_UNAVAILABLE: &str = "[TEMPUNAVAIL]";
 ///
 /// An attribute that is not known is kept. Whether the peer may say any of it is the session's
 /// decision.
+///
+/// ```
+/// # use hikyaku_wire::XClient;
+/// let client = XClient::parse("ADDR=192.0.2.1 LOGIN=[UNAVAILABLE]").unwrap();
+/// assert_eq!((client.login(), client.helo()), (Some(None), None));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct XClient<T = Box<str>>(T);
 
@@ -350,7 +356,7 @@ fn says(value: Xtext<&str>, word: &str) -> bool {
 /// An IPv4 address, or `IPV6:` and an IPv6 address.
 fn address(value: Xtext<&str>) -> Option<IpAddr> {
     let mut buffer = [0; 64];
-    let text = decode(value, &mut buffer)?;
+    let text = value.decode_into(&mut buffer)?;
     match text.split_at_checked(5) {
         Some((tag, address)) if tag.eq_ignore_ascii_case("IPV6:") => address.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
         _ => text.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
@@ -360,19 +366,9 @@ fn address(value: Xtext<&str>) -> Option<IpAddr> {
 /// A port: one to five digits without a zero in front.
 fn number(value: Xtext<&str>) -> Option<u16> {
     let mut buffer = [0; 5];
-    let text = decode(value, &mut buffer)?;
+    let text = value.decode_into(&mut buffer)?;
     let form = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     form.then(|| text.parse().ok())?
-}
-
-/// What `xtext` stands for, which is ASCII, in a buffer of the caller's; `None` if it is longer.
-fn decode<'b>(value: Xtext<&str>, buffer: &'b mut [u8]) -> Option<&'b str> {
-    let mut length = 0;
-    for c in value.chars() {
-        *buffer.get_mut(length)? = u8::try_from(c).ok()?;
-        length += 1;
-    }
-    std::str::from_utf8(&buffer[..length]).ok()
 }
 
 #[cfg(test)]

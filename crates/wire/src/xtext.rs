@@ -19,6 +19,11 @@ use crate::{Code, EnhancedCode, Reply, text::wire_text};
 /// It never stands for anything but printable ASCII, octets 32 to 126: what is decoded cannot end
 /// a line. Two are equal if they are written the same; compare [`decode`](Self::decode) to compare
 /// what they stand for. There is no limit but that of the value it is part of.
+///
+/// ```
+/// # use hikyaku_wire::Xtext;
+/// assert_eq!(Xtext::parse("a+2Bb").unwrap().decode(), "a+b");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Xtext<T = Box<str>>(T);
 
@@ -115,6 +120,16 @@ impl<'a> Xtext<&'a str> {
             }
             [] => None,
         })
+    }
+
+    /// What it stands for, in a buffer of the caller's; `None` if it is longer.
+    pub(crate) fn decode_into(self, buffer: &mut [u8]) -> Option<&str> {
+        let mut length = 0;
+        for c in self.chars() {
+            *buffer.get_mut(length)? = u8::try_from(c).ok()?;
+            length += 1;
+        }
+        std::str::from_utf8(&buffer[..length]).ok()
     }
 
     /// What it stands for; a copy only if there is an escape in it.
@@ -253,6 +268,23 @@ mod tests {
             assert_eq!(matches!(xtext.decode(), Cow::Owned(_)), text.contains('+'));
         }
         assert_eq!(Xtext::encode("a+b= ~!").unwrap().as_str(), "a+2Bb+3D+20~!");
+    }
+
+    #[test]
+    fn two_are_equal_if_they_are_written_the_same() {
+        let parse = |text| Xtext::parse(text).unwrap();
+        assert_eq!(parse("+41b"), parse("+41b").into_owned());
+        assert_ne!(parse("+41b"), parse("+41c"));
+        assert_ne!(parse("+41"), parse("A"));
+        let set = std::collections::HashSet::from([parse("+41"), parse("A"), parse("A")]);
+        assert_eq!(set.len(), 2);
+    }
+
+    #[test]
+    fn a_buffer_that_is_too_small() {
+        let mut buffer = [0; 3];
+        assert_eq!(Xtext::parse("a+2Bb").unwrap().decode_into(&mut buffer), Some("a+b"));
+        assert_eq!(Xtext::parse("a+2Bbc").unwrap().decode_into(&mut buffer), None);
     }
 
     #[test]

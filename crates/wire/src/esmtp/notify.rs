@@ -6,6 +6,15 @@ use super::{ValueError, ValueErrorKind};
 
 /// The value of `NOTIFY` (RFC 3461 §4.1): `NEVER`, or when a report is asked for. At least one
 /// condition is in it.
+///
+/// ```
+/// use hikyaku_wire::Notify;
+///
+/// let notify = Notify::parse("FAILURE,SUCCESS").unwrap();
+/// assert!(notify.on_success() && notify.on_failure() && !notify.on_delay());
+/// assert_eq!(notify.to_string(), "SUCCESS,FAILURE");
+/// assert!(Notify::parse("NEVER,FAILURE").is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Notify(u8);
 

@@ -13,6 +13,14 @@ const LIMIT: usize = 500;
 ///
 /// An address of type `utf-8` is a [`Utf8Address`], one of any other type is [`Xtext`].
 ///
+/// ```
+/// use hikyaku_wire::OriginalRecipient;
+///
+/// let original = OriginalRecipient::parse("utf-8;jürg@example.org").unwrap();
+/// assert_eq!((original.address_type(), original.decode().as_ref()), ("utf-8", "jürg@example.org"));
+/// assert_eq!(original.to_ascii().unwrap().to_string(), r"utf-8;j\x{FC}rg@example.org");
+/// ```
+///
 /// # Incomplete support
 /// What the address means is not looked at: it is no address to send to, and of a type that is
 /// not known it need not be a mailbox. What it stands for holds no control character.

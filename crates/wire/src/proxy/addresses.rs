@@ -8,10 +8,11 @@ use std::{
 /// Where a proxied connection comes from and where it went to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyAddresses {
-    /// The proxy speaks for itself, for example to see whether the server lives. Only in
-    /// version 2; in version 1 it is written as `UNKNOWN`.
+    /// The proxy speaks for itself, for example to see whether the server lives; whatever else the
+    /// header says is ignored. Only in version 2; in version 1 it is written as `UNKNOWN`.
     Local,
-    /// The proxy does not know, or cannot say. The peer's own address is what counts.
+    /// The proxy does not know, or cannot say. The peer's own address is what counts; whatever
+    /// else the header says is ignored.
     Unknown,
     /// IPv4.
     Inet {

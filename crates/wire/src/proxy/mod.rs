@@ -32,6 +32,13 @@ pub use tlv::ProxyTlvs;
 ///
 /// Whether the peer may say it is the session's decision, by the peer's own address; a header that
 /// is malformed is a reason to close the connection without a word.
+///
+/// ```
+/// # use hikyaku_wire::ProxyHeader;
+/// let line = b"PROXY UNKNOWN\r\n";
+/// let (header, length) = ProxyHeader::parse(line, ProxyHeader::LIMIT).unwrap().unwrap();
+/// assert_eq!((header.client(), length), (None, 15));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ProxyHeader<T = Box<[u8]>> {
     addresses: ProxyAddresses,
