@@ -202,6 +202,7 @@ mod tests {
             ("rfc822;a+40b", "rfc822", "a@b"),
             ("RFC822;a+2Bb@x", "RFC822", "a+b@x"),
             ("rfc822;a;b", "rfc822", "a;b"),
+            ("rfc822;+41", "rfc822", "A"),
             ("utf-8;j\\x{FC}rg@x", "utf-8", "jürg@x"),
             ("UTF-8;jürg@x", "UTF-8", "jürg@x"),
             ("x+y;+2B", "x+y", "+"),
@@ -213,6 +214,9 @@ mod tests {
             assert_eq!(original.to_string(), text);
             assert_eq!(original.into_owned(), original);
             assert_eq!(original.is_ascii(), text.is_ascii());
+            if text.is_ascii() {
+                assert_eq!(original.to_ascii().unwrap().as_str(), text);
+            }
         }
     }
 
