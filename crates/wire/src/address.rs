@@ -199,7 +199,7 @@ pub(crate) fn complete<'a, O>(text: &'a str, production: impl Fn(&'a str) -> Par
         Ok(("", output)) => Ok(output),
         Ok((rest, _)) => Err(AddressErrorKind::Syntax.at(text.len() - rest.len())),
         Err(error) => {
-            let (kind, at) = reason(text, error);
+            let (kind, at) = reason(text.as_bytes(), error);
             Err(kind.at(at))
         }
     }

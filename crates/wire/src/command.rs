@@ -24,7 +24,7 @@ pub use self::{
     error::{CommandError, CommandErrorKind},
 };
 use crate::{
-    AddressErrorKind, ForwardPath, Hello, Mail, MailParams, Recipient, RecipientParams, ReversePath, Verb,
+    AddressErrorKind, ForwardPath, Hello, Mail, MailParams, Recipient, RecipientParams, ReversePath, Verb, XClient,
     grammar::{Mismatch, all, reason},
     verb::Known,
 };
@@ -72,6 +72,8 @@ pub enum Command<T = Box<str>> {
     StartTls,
     /// `AUTH SP sasl-mech [SP initial-response]` (RFC 4954 §4)
     Auth(AuthCommand<T>),
+    /// `XCLIENT 1*( SP attribute-name "=" attribute-value )`, of Postfix; there is no RFC
+    XClient(XClient<T>),
     /// A verb that is none of these, and what stands behind it.
     Unknown(Verb<T>, Option<Argument<T>>),
 }
@@ -136,6 +138,10 @@ impl<'a> Command<&'a str> {
                 let auth = AuthCommand::parse(argument.unwrap_or_default()).map_err(|e| e.kind.at(at + e.at))?;
                 Ok(Self::Auth(auth))
             }
+            Known::XClient => {
+                let client = XClient::parse(argument.unwrap_or_default());
+                client.map_err(|e| Kind::XClient(e.kind).at(at + e.at)).map(Self::XClient)
+            }
         }
     }
 }
@@ -170,7 +176,7 @@ fn after(line: &str, verb: &str) -> Result<usize, CommandError> {
 
 #[cold]
 fn wrong_path(line: &str, error: nom::Err<Mismatch>, kind: fn(AddressErrorKind) -> CommandErrorKind) -> CommandError {
-    let (why, at) = reason(line, error);
+    let (why, at) = reason(line.as_bytes(), error);
     kind(why).at(at)
 }
 
@@ -213,6 +219,7 @@ impl<T: AsRef<str>> Command<T> {
             Self::Help(argument) => Command::Help(argument.map(Argument::into_owned)),
             Self::StartTls => Command::StartTls,
             Self::Auth(auth) => Command::Auth(auth.into_owned()),
+            Self::XClient(client) => Command::XClient(client.into_owned()),
             Self::Unknown(verb, argument) => Command::Unknown(verb.into_owned(), argument.map(Argument::into_owned)),
         }
     }
@@ -232,6 +239,7 @@ impl<T: AsRef<str>, U: AsRef<str>> PartialEq<Command<U>> for Command<T> {
             (Self::Vrfy(a), Command::Vrfy(b)) | (Self::Expn(a), Command::Expn(b)) => a == b,
             (Self::Noop(a), Command::Noop(b)) | (Self::Help(a), Command::Help(b)) => same(a, b),
             (Self::Auth(a), Command::Auth(b)) => a == b,
+            (Self::XClient(a), Command::XClient(b)) => a == b,
             (Self::Unknown(a, x), Command::Unknown(b, y)) => a == b && same(x, y),
             (Self::Data, Command::Data)
             | (Self::Rset, Command::Rset)
@@ -274,6 +282,7 @@ impl<T: AsRef<str>> fmt::Display for Command<T> {
             Self::Help(argument) => f.write_str("HELP").and_then(|()| behind(f, argument)),
             Self::StartTls => f.write_str("STARTTLS"),
             Self::Auth(auth) => write!(f, "AUTH {auth}"),
+            Self::XClient(client) => write!(f, "XCLIENT {client}"),
             Self::Unknown(verb, argument) => write!(f, "{verb}").and_then(|()| behind(f, argument)),
         }
     }
@@ -321,6 +330,7 @@ mod tests {
             ("etrn x.test", "ETRN x.test"),
             ("XCLIENTS a  b", "XCLIENTS a  b"),
             ("TURN", "TURN"),
+            ("xclient NAME=a.test addr=[unavailable]", "XCLIENT NAME=a.test addr=[unavailable]"),
             ("send FROM:<a@b.test>", "SEND FROM:<a@b.test>"),
             ("bdat 0 last", "BDAT 0 LAST"),
             ("BDAT 007", "BDAT 7"),
@@ -415,6 +425,9 @@ mod tests {
             "RCPT FROM:<a@b.test>",
             "MAIL TO:<a@b.test>",
             "AUTH waytoolongformechanism",
+            "XCLIENT",
+            "XCLIENT NAME=a NAME=b",
+            "XCLIENT ADDR=a.test",
         ] {
             assert_eq!(reply(line), "501 5.5.4", "{line}");
         }

@@ -1,6 +1,12 @@
 //! What the fuzz targets call, and what the ordinary tests replay from the corpus.
 
+mod values;
+
 use bytes::BytesMut;
+
+#[cfg(feature = "sasl")]
+pub use values::sasl;
+pub use values::{esmtp, proxy, xclient, xtext};
 
 use crate::{Command, Decoded, DotDecoder, DotEncoder, Mailbox, Reply, ReplyReader};
 
@@ -94,6 +100,12 @@ mod tests {
         replay("wire_mailbox", super::mailbox);
         replay("wire_reply", super::reply);
         replay("wire_dot", super::dot);
+        replay("wire_xtext", super::xtext);
+        replay("wire_esmtp", super::esmtp);
+        replay("wire_xclient", super::xclient);
+        replay("wire_proxy", super::proxy);
+        #[cfg(feature = "sasl")]
+        replay("wire_sasl", super::sasl);
     }
 
     proptest::proptest! {
@@ -103,6 +115,28 @@ mod tests {
             super::mailbox(&data);
             super::reply(&data);
             super::dot(&data);
+            super::xtext(&data);
+            super::esmtp(&data);
+            super::xclient(&data);
+            super::proxy(&data);
+            #[cfg(feature = "sasl")]
+            super::sasl(&data);
+        }
+
+        #[test]
+        fn likely_values_hold_the_invariants(text in "(rfc822;|utf-8;|NEVER|SUCCESS|,|;R|;NT|2026-11-24T05:52:00Z|\\\\x\\{FC\\}|\\+2B|[ -~ü\r]){0,6}") {
+            super::xtext(text.as_bytes());
+            super::esmtp(text.as_bytes());
+        }
+
+        #[test]
+        fn likely_attributes_hold_the_invariants(text in "((NAME|ADDR|PORT|PROTO|LOGIN|X)=(\\[UNAVAILABLE\\]|\\+2B|IPV6:::1|1\\.2\\.3\\.4|E?SMTP|[!-~]){0,2} ?){0,4}") {
+            super::xclient(text.as_bytes());
+        }
+
+        #[test]
+        fn likely_proxy_lines_hold_the_invariants(text in "PROXY (TCP4|TCP6|UNKNOWN)( [0-9.]{7}| ::[0-9a-f]{1,4}| [0-9]{1,5}){0,5}\r?\n?") {
+            super::proxy(text.as_bytes());
         }
 
         #[test]

@@ -47,11 +47,16 @@ impl<I: Input> ParseError<I> for Mismatch {
 pub(crate) type Parsed<'a, O = &'a str> = IResult<&'a str, O, Mismatch>;
 
 /// The reason, and how many octets of `whole` were read before it.
-pub(crate) fn reason(whole: &str, error: nom::Err<Mismatch>) -> (AddressErrorKind, usize) {
+pub(crate) fn reason(whole: &[u8], error: nom::Err<Mismatch>) -> (AddressErrorKind, usize) {
     match error {
         nom::Err::Error(e) | nom::Err::Failure(e) => (e.kind, whole.len() - e.left),
         nom::Err::Incomplete(_) => (AddressErrorKind::Syntax, whole.len()),
     }
+}
+
+/// How many octets of `whole` were read before the production failed.
+pub(crate) fn offset(whole: &[u8], error: nom::Err<Mismatch>) -> usize {
+    reason(whole, error).1
 }
 
 /// What `kind` says is wrong at octet `at` of `input`.

@@ -28,13 +28,17 @@ mod hello;
 mod line;
 mod params;
 mod path;
+mod proxy;
 mod reply;
 mod reply_canon;
 mod reply_reader;
+#[cfg(feature = "sasl")]
+mod sasl;
 mod text;
 mod timestamp;
 mod utf8_address;
 mod verb;
+mod xclient;
 mod xtext;
 
 pub use address::{AddressError, AddressErrorKind, Domain, Host, LocalPart, Mailbox};
@@ -51,9 +55,13 @@ pub use hello::Hello;
 pub use line::{LineError, Lines};
 pub use params::{Body, Mail, MailParams, Param, Params, Recipient, RecipientParams};
 pub use path::{ForwardPath, ReversePath};
+pub use proxy::{ProxyAddresses, ProxyError, ProxyErrorKind, ProxyHeader, ProxyTlvs, ProxyTransport, UnixPath};
 pub use reply::{Code, EnhancedCode, Reply, ReplyParseError};
 pub use reply_reader::{ReplyError, ReplyReader};
+#[cfg(feature = "sasl")]
+pub use sasl::{AuthResponse, Base64, Challenge, InitialResponse, SaslError, SaslErrorKind};
 pub use timestamp::{Civil, Timestamp, TimestampError};
 pub use utf8_address::Utf8Address;
 pub use verb::Verb;
+pub use xclient::{XClient, XClientAttribute, XClientError, XClientErrorKind, XClientName, XClientProto};
 pub use xtext::{Xtext, XtextError, XtextErrorKind};

@@ -20,6 +20,11 @@ use crate::{XtextError, XtextErrorKind, text::wire_text};
 /// It never stands for a control character, because a mailbox holds none: what is decoded cannot
 /// end a line. Two are equal if they are written the same; compare [`decode`](Self::decode) to
 /// compare what they stand for. There is no limit but that of the value it is part of.
+///
+/// ```
+/// # use hikyaku_wire::Utf8Address;
+/// assert_eq!(Utf8Address::parse(r"j\x{FC}rg@x.test").unwrap().decode(), "jürg@x.test");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Utf8Address<T = Box<str>>(T);
 

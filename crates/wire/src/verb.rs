@@ -115,6 +115,7 @@ pub(crate) enum Known {
     Help,
     StartTls,
     Auth,
+    XClient,
 }
 
 impl Known {
@@ -139,7 +140,7 @@ impl Known {
             b"EXPN" => Self::Expn,
             b"HELP" => Self::Help,
             b"AUTH" => Self::Auth,
-            b"STAR" => return Self::long(line),
+            b"STAR" | b"XCLI" => return Self::long(line),
             _ => return None,
         };
         matches!(rest, [] | [b' ', ..]).then_some(verb)
@@ -148,12 +149,17 @@ impl Known {
     /// The verbs that are longer.
     fn long(line: &[u8]) -> Option<Self> {
         let word = line.split(|b| *b == b' ').next().unwrap_or_default();
-        word.eq_ignore_ascii_case(b"STARTTLS").then_some(Self::StartTls)
+        let long = [(&b"STARTTLS"[..], Self::StartTls), (b"XCLIENT", Self::XClient)];
+        long.into_iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map(|(_, verb)| verb)
     }
 
     /// Octets of the verb.
     pub(crate) fn len(self) -> usize {
-        if self == Self::StartTls { 8 } else { 4 }
+        match self {
+            Self::StartTls => 8,
+            Self::XClient => 7,
+            _ => 4,
+        }
     }
 }
 
@@ -187,6 +193,9 @@ mod tests {
             (b"startTLS x", Some(Known::StartTls)),
             (b"STAR", None),
             (b"STARTTLSX", None),
+            (b"xclient NAME=a", Some(Known::XClient)),
+            (b"XCLIENTS", None),
+            (b"XCLI", None),
         ] {
             assert_eq!(Known::read(line), verb, "{line:?}");
         }

@@ -12,13 +12,18 @@
 
 use std::borrow::Cow;
 
-use crate::{Code, EnhancedCode, Reply, text::wire_text};
+use crate::{Code, EnhancedCode, Reply, grammar::all, text::wire_text};
 
 /// `xtext = *( xchar / hexchar )` (RFC 3461 §4), in the encoded form, as received.
 ///
 /// It never stands for anything but printable ASCII, octets 32 to 126: what is decoded cannot end
 /// a line. Two are equal if they are written the same; compare [`decode`](Self::decode) to compare
 /// what they stand for. There is no limit but that of the value it is part of.
+///
+/// ```
+/// # use hikyaku_wire::Xtext;
+/// assert_eq!(Xtext::parse("a+2Bb").unwrap().decode(), "a+b");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Xtext<T = Box<str>>(T);
 
@@ -83,6 +88,9 @@ impl<'a> Xtext<&'a str> {
     /// Whatever is neither, and escapes that stand for something else than octets 32 to 126.
     pub fn parse(text: &'a str) -> Result<Self, XtextError> {
         let mut rest = text.as_bytes();
+        if all(rest, is_xchar) {
+            return Ok(Self(text));
+        }
         loop {
             let run = rest.iter().position(|b| !is_xchar(*b)).unwrap_or(rest.len());
             let at = text.len() - rest.len() + run;
@@ -117,14 +125,28 @@ impl<'a> Xtext<&'a str> {
         })
     }
 
+    /// What it stands for, in a buffer of the caller's; `None` if it is longer.
+    pub(crate) fn decode_into(self, buffer: &mut [u8]) -> Option<&str> {
+        let mut length = 0;
+        for c in self.chars() {
+            *buffer.get_mut(length)? = u8::try_from(c).ok()?;
+            length += 1;
+        }
+        std::str::from_utf8(&buffer[..length]).ok()
+    }
+
     /// What it stands for; a copy only if there is an escape in it.
     pub(crate) fn into_decoded(self) -> Cow<'a, str> {
         if self.0.contains('+') { Cow::Owned(self.chars().collect()) } else { Cow::Borrowed(self.0) }
     }
+
+    pub(crate) fn into_str(self) -> &'a str {
+        self.0
+    }
 }
 
 impl Xtext {
-    /// Writes `content` as `xtext`; `+`, `=` and the space become escapes.
+    /// Writes `content` as `xtext`; `+`, `=` and the space become escapes. It allocates once.
     ///
     /// # Errors
     /// Characters beyond printable ASCII, octets 32 to 126.
@@ -132,7 +154,8 @@ impl Xtext {
         if let Some(at) = content.bytes().position(|b| !is_printable(b)) {
             return Err(XtextErrorKind::Content.at(at));
         }
-        let mut encoded = String::with_capacity(content.len());
+        let escapes = content.bytes().filter(|b| !is_xchar(*b)).count();
+        let mut encoded = String::with_capacity(content.len() + 2 * escapes);
         for c in content.chars() {
             match c {
                 '+' => encoded.push_str("+2B"),
@@ -248,6 +271,23 @@ mod tests {
             assert_eq!(matches!(xtext.decode(), Cow::Owned(_)), text.contains('+'));
         }
         assert_eq!(Xtext::encode("a+b= ~!").unwrap().as_str(), "a+2Bb+3D+20~!");
+    }
+
+    #[test]
+    fn two_are_equal_if_they_are_written_the_same() {
+        let parse = |text| Xtext::parse(text).unwrap();
+        assert_eq!(parse("+41b"), parse("+41b").into_owned());
+        assert_ne!(parse("+41b"), parse("+41c"));
+        assert_ne!(parse("+41"), parse("A"));
+        let set = std::collections::HashSet::from([parse("+41"), parse("A"), parse("A")]);
+        assert_eq!(set.len(), 2);
+    }
+
+    #[test]
+    fn a_buffer_that_is_too_small() {
+        let mut buffer = [0; 3];
+        assert_eq!(Xtext::parse("a+2Bb").unwrap().decode_into(&mut buffer), Some("a+b"));
+        assert_eq!(Xtext::parse("a+2Bbc").unwrap().decode_into(&mut buffer), None);
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl Connection {
                 Command::Noop(_) => self.idle(&Reply::OK_250, out),
                 Command::Vrfy(_) => self.idle(&Reply::VRFY_252, out),
                 Command::Help(_) => self.idle(&Reply::HELP_214, out),
+                Command::XClient(_) => return Err(Reply::UNKNOWN_COMMAND_500),
                 Command::Bdat { .. } => {
                     // Its chunk follows unasked and must not run as commands.
                     self.say(&Reply::NOT_IMPLEMENTED_502, out);

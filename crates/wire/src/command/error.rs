@@ -1,6 +1,6 @@
 //! Why a line is not a command.
 
-use crate::{AddressErrorKind, Code, EnhancedCode, Reply, ValueErrorKind};
+use crate::{AddressErrorKind, Code, EnhancedCode, Reply, ValueErrorKind, XClientErrorKind};
 
 /// Why a line is not a command, and at which octet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +37,9 @@ pub enum CommandErrorKind {
     /// The value of a parameter is wrong.
     #[error("invalid parameter: {0}")]
     Value(ValueErrorKind),
+    /// An attribute of XCLIENT is wrong.
+    #[error("invalid attribute: {0}")]
+    XClient(XClientErrorKind),
     /// `SIZE=` with a number that has no more than 20 digits but is too big for 64 bits.
     #[error("message too big for any host")]
     Size,
@@ -57,7 +60,9 @@ impl CommandError {
         use CommandErrorKind::*;
         let (code, enhanced) = match self.kind {
             Unrecognized => (Code::SYNTAX_ERROR_500, EnhancedCode::new(5, 5, 2)),
-            Argument | Hello | Parameter | Value(_) => (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 5, 4)),
+            Argument | Hello | Parameter | Value(_) | XClient(_) => {
+                (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 5, 4))
+            }
             NotUtf8 | Sender(AddressErrorKind::NotUtf8) | Recipient(AddressErrorKind::NotUtf8) => {
                 (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 5, 2))
             }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{ValueError, ValueErrorKind};
-use crate::{Mailbox, Xtext, text::wire_text};
+use crate::{Mailbox, Xtext, address::MAILBOX_LIMIT, text::wire_text};
 
 /// The value of `AUTH=` at MAIL (RFC 4954 §5): who submitted the message first, as a mailbox in
 /// `xtext`, or `<>` if nobody knows. Unless the client may say so it counts as `<>`; that is the
@@ -37,7 +37,10 @@ impl<'a> AuthParam<&'a str> {
         if text.is_empty() {
             return Err(ValueErrorKind::Empty.at(0));
         }
-        if text != "<>" && xtext.decode().parse::<Mailbox>().is_err() {
+        // A mailbox that is longer than this is none.
+        let mut buffer = [0; MAILBOX_LIMIT];
+        let mailbox = xtext.decode_into(&mut buffer).and_then(|content| content.parse::<Mailbox>().ok());
+        if text != "<>" && mailbox.is_none() {
             return Err(ValueErrorKind::Mailbox.at(0));
         }
         Ok(Self(xtext))
@@ -111,6 +114,17 @@ mod tests {
         ] {
             assert_eq!(text.parse::<AuthParam>(), Err(kind.at(at)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_mailbox_has_254_octets() {
+        let of = |n: usize| {
+            let label = "d".repeat(63);
+            format!("{}+2B@{label}.{label}.{}", "x".repeat(63), "e".repeat(n))
+        };
+        assert_eq!(AuthParam::parse(&of(61)).unwrap().mailbox().map(|m| m.len()), Some(254));
+        assert_eq!(AuthParam::parse(&of(62)), Err(ValueErrorKind::Mailbox.at(0)));
+        assert_eq!(AuthParam::parse(&"+41".repeat(1000)), Err(ValueErrorKind::Mailbox.at(0)));
     }
 
     #[test]

@@ -3,9 +3,19 @@
 use std::{fmt, str::FromStr};
 
 use super::{ValueError, ValueErrorKind};
+use crate::grammar::{number, number_at};
 
 /// The value of `NOTIFY` (RFC 3461 §4.1): `NEVER`, or when a report is asked for. At least one
 /// condition is in it.
+///
+/// ```
+/// use hikyaku_wire::Notify;
+///
+/// let notify = Notify::parse("FAILURE,SUCCESS").unwrap();
+/// assert!(notify.on_success() && notify.on_failure() && !notify.on_delay());
+/// assert_eq!(notify.to_string(), "SUCCESS,FAILURE");
+/// assert!(Notify::parse("NEVER,FAILURE").is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Notify(u8);
 
@@ -39,20 +49,18 @@ impl Notify {
         if text.is_empty() {
             return Err(ValueErrorKind::Empty.at(0));
         }
-        let mut bits = 0;
-        let (mut never, mut at) = (false, 0);
-        for word in text.split(',') {
-            let known = WORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
-            match known {
-                Some((_, bit)) if bits & bit != 0 => return Err(ValueErrorKind::Duplicate.at(at)),
-                Some(_) if never => return Err(ValueErrorKind::NeverWithOthers.at(at)),
-                Some((_, bit)) => bits |= bit,
-                None if !word.eq_ignore_ascii_case("NEVER") => return Err(ValueErrorKind::Word.at(at)),
-                None if never => return Err(ValueErrorKind::Duplicate.at(at)),
-                None if bits != 0 => return Err(ValueErrorKind::NeverWithOthers.at(at)),
-                None => never = true,
+        let (mut bits, mut never, mut at) = (0, false, 0);
+        while let Some(rest) = text.as_bytes().get(at..) {
+            let (bit, length) = word(rest).ok_or(ValueErrorKind::Word.at(at))?;
+            match bit {
+                0 if never => return Err(ValueErrorKind::Duplicate.at(at)),
+                0 if bits != 0 => return Err(ValueErrorKind::NeverWithOthers.at(at)),
+                0 => never = true,
+                bit if bits & bit != 0 => return Err(ValueErrorKind::Duplicate.at(at)),
+                _ if never => return Err(ValueErrorKind::NeverWithOthers.at(at)),
+                bit => bits |= bit,
             }
-            at += word.len() + 1;
+            at += length + 1;
         }
         Ok(Self(bits))
     }
@@ -76,6 +84,18 @@ impl Notify {
     pub fn on_delay(self) -> bool {
         self.0 & DELAY != 0
     }
+}
+
+/// The word at the start of `text`, up to a comma, as its bit and its length; `NEVER` has no bit.
+fn word(text: &[u8]) -> Option<(u8, usize)> {
+    const SEVEN: [(u64, u8); 2] = [(number(b"SUCCESS"), SUCCESS), (number(b"FAILURE"), FAILURE)];
+    const FIVE: [(u64, u8); 2] = [(number(b"DELAY"), DELAY), (number(b"NEVER"), 0)];
+    let of = |words: [(u64, u8); 2], length| {
+        let found = text.len() >= length && matches!(text.get(length), None | Some(b','));
+        let number = found.then(|| number_at(text, length))?;
+        words.into_iter().find(|(word, _)| *word == number).map(|(_, bit)| (bit, length))
+    };
+    of(SEVEN, 7).or_else(|| of(FIVE, 5))
 }
 
 impl FromStr for Notify {

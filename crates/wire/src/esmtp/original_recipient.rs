@@ -13,6 +13,14 @@ const LIMIT: usize = 500;
 ///
 /// An address of type `utf-8` is a [`Utf8Address`], one of any other type is [`Xtext`].
 ///
+/// ```
+/// use hikyaku_wire::OriginalRecipient;
+///
+/// let original = OriginalRecipient::parse("utf-8;jürg@example.org").unwrap();
+/// assert_eq!((original.address_type(), original.decode().as_ref()), ("utf-8", "jürg@example.org"));
+/// assert_eq!(original.to_ascii().unwrap().to_string(), r"utf-8;j\x{FC}rg@example.org");
+/// ```
+///
 /// # Incomplete support
 /// What the address means is not looked at: it is no address to send to, and of a type that is
 /// not known it need not be a mailbox. What it stands for holds no control character.
@@ -194,6 +202,7 @@ mod tests {
             ("rfc822;a+40b", "rfc822", "a@b"),
             ("RFC822;a+2Bb@x", "RFC822", "a+b@x"),
             ("rfc822;a;b", "rfc822", "a;b"),
+            ("rfc822;+41", "rfc822", "A"),
             ("utf-8;j\\x{FC}rg@x", "utf-8", "jürg@x"),
             ("UTF-8;jürg@x", "UTF-8", "jürg@x"),
             ("x+y;+2B", "x+y", "+"),
@@ -205,6 +214,9 @@ mod tests {
             assert_eq!(original.to_string(), text);
             assert_eq!(original.into_owned(), original);
             assert_eq!(original.is_ascii(), text.is_ascii());
+            if text.is_ascii() {
+                assert_eq!(original.to_ascii().unwrap().as_str(), text);
+            }
         }
     }
 

@@ -1,10 +1,10 @@
-//! `MT-PRIORITY` (RFC 6710 §4.2).
+//! `MT-PRIORITY` (RFC 6710 §3).
 
 use std::{fmt, str::FromStr};
 
 use super::{ValueError, ValueErrorKind};
 
-/// The value of `MT-PRIORITY` (RFC 6710 §4.2): -9 is the lowest, 9 the highest, 0 what a message
+/// The value of `MT-PRIORITY` (RFC 6710 §3): -9 is the lowest, 9 the highest, 0 what a message
 /// without the parameter has. Whether a client may ask for it is the policy's decision.
 ///
 /// ```
