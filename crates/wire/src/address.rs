@@ -139,6 +139,11 @@ impl<T: AsRef<str>> Mailbox<T> {
         self.local.is_ascii() && self.host.domain().is_none_or(Domain::is_ascii)
     }
 
+    /// The same mailbox, borrowed.
+    pub fn borrowed(&self) -> Mailbox<&str> {
+        Mailbox { local: self.local.borrowed(), host: self.host.borrowed() }
+    }
+
     /// The same mailbox with texts of its own.
     pub fn into_owned(self) -> Mailbox
     where

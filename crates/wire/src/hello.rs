@@ -7,14 +7,9 @@
 //! assert!(Hello::parse("two words").is_err());
 //! ```
 
-use std::{
-    fmt,
-    hash::{Hash, Hasher},
-    net::IpAddr,
-    str::FromStr,
-};
+use std::net::IpAddr;
 
-use crate::{AddressError, AddressErrorKind, address::literal, grammar::is_hello};
+use crate::{AddressError, AddressErrorKind, address::literal, grammar::is_hello, text::wire_text};
 
 /// The argument of EHLO, HELO or LHLO: `( Domain / address-literal )`, the name by which the client
 /// calls itself. It proves nothing.
@@ -71,6 +66,11 @@ impl<T: AsRef<str>> Hello<T> {
         literal(self.as_str().strip_prefix('[')?.strip_suffix(']')?)
     }
 
+    /// The same name, borrowed.
+    pub fn borrowed(&self) -> Hello<&str> {
+        Hello(self.as_str())
+    }
+
     /// The same name with a text of its own.
     pub fn into_owned(self) -> Hello
     where
@@ -80,33 +80,7 @@ impl<T: AsRef<str>> Hello<T> {
     }
 }
 
-impl FromStr for Hello {
-    type Err = AddressError;
-
-    fn from_str(text: &str) -> Result<Self, AddressError> {
-        Hello::parse(text).map(Hello::into_owned)
-    }
-}
-
-impl<T: AsRef<str>, U: AsRef<str>> PartialEq<Hello<U>> for Hello<T> {
-    fn eq(&self, other: &Hello<U>) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl<T: AsRef<str>> Eq for Hello<T> {}
-
-impl<T: AsRef<str>> Hash for Hello<T> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
-    }
-}
-
-impl<T: AsRef<str>> fmt::Display for Hello<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+wire_text!(Hello, AddressError);
 
 #[cfg(test)]
 mod tests {

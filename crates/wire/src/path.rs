@@ -96,6 +96,11 @@ macro_rules! path {
                 self.mailbox().is_none_or(Mailbox::is_ascii)
             }
 
+            /// The same path, borrowed.
+            pub fn borrowed(&self) -> $path<&str> {
+                self.mailbox().map_or($path::$bare, |mailbox| $path::Mailbox(mailbox.borrowed()))
+            }
+
             /// The same path with texts of its own.
             pub fn into_owned(self) -> $path
             where

@@ -67,14 +67,22 @@ impl<T: AsRef<str>> Domain<T> {
             return Ok(if upper { Cow::Owned(self.to_lowercase()) } else { Cow::Borrowed(text) });
         }
         let ascii = idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::STD3).map_err(|_| Idna.at(0))?;
-        // Mapping may leave less than a name, or one that is too long.
-        grammar::domain(&ascii).ok().filter(|(rest, _)| rest.is_empty()).ok_or(DomainTooLong.at(0))?;
-        Ok(ascii)
+        // Mapping may leave a name that is too long, or none at all.
+        match complete(&ascii, grammar::domain) {
+            Ok(_) => Ok(ascii),
+            Err(error) if error.kind == DomainTooLong => Err(DomainTooLong.at(0)),
+            Err(_) => Err(Idna.at(0)),
+        }
     }
 
     /// Whether it can be sent without SMTPUTF8 (RFC 6531).
     pub fn is_ascii(&self) -> bool {
         self.as_str().is_ascii()
+    }
+
+    /// The same name, borrowed.
+    pub fn borrowed(&self) -> Domain<&str> {
+        Domain(self.as_str())
     }
 
     /// The same name with a text of its own.
@@ -133,5 +141,50 @@ impl<T: AsRef<str>> fmt::Display for Domain<T> {
 impl<T: fmt::Debug> fmt::Debug for Domain<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(all(test, feature = "idna"))]
+mod tests {
+    use super::*;
+    use crate::AddressErrorKind::{DomainTooLong, Idna};
+
+    #[test]
+    fn a_name_in_its_canonical_form_has_a_labels() {
+        for (text, ascii) in [
+            ("x.test", "x.test"),
+            ("X.Test", "x.test"),
+            ("bücher.test", "xn--bcher-kva.test"),
+            ("BÜCHER.test", "xn--bcher-kva.test"),
+            ("bu\u{308}cher.test", "xn--bcher-kva.test"),
+            ("faß.test", "xn--fa-hia.test"),
+            ("a\u{3002}例.test", "a.xn--fsq.test"),
+            // ASCII is what the DNS is asked for, whatever is wrong with it.
+            ("XN--A.test", "xn--a.test"),
+        ] {
+            let domain = Domain::parse(text).unwrap();
+            let canonical = domain.to_ascii().unwrap();
+            assert_eq!(canonical, ascii, "{text}");
+            assert_eq!(matches!(canonical, Cow::Borrowed(_)), text == ascii);
+            assert_eq!(domain.as_str(), text);
+        }
+    }
+
+    #[test]
+    fn what_has_no_a_labels() {
+        // 63 octets as received, more than 63 as an A-label.
+        let han = (0..21).filter_map(|i| char::from_u32(0x4e00 + 900 * i));
+        let long: String = han.chain(".test".chars()).collect();
+        for (text, kind) in [
+            ("\u{ad}.test", Idna),
+            ("a.\u{ad}", Idna),
+            ("a.\u{ff11}", Idna),
+            ("a\u{200d}b.test", Idna),
+            ("xn--a.ü.test", Idna),
+            ("a\u{fe13}b.test", Idna),
+            (&*long, DomainTooLong),
+        ] {
+            assert_eq!(Domain::parse(text).unwrap().to_ascii(), Err(kind.at(0)), "{text:?}");
+        }
     }
 }

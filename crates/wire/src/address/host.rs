@@ -58,6 +58,14 @@ impl<T: AsRef<str>> Host<T> {
         }
     }
 
+    /// The same host, borrowed.
+    pub fn borrowed(&self) -> Host<&str> {
+        match self {
+            Self::Domain(domain) => Host::Domain(domain.borrowed()),
+            Self::Address(address) => Host::Address(*address),
+        }
+    }
+
     /// The same host with a text of its own.
     pub fn into_owned(self) -> Host
     where

@@ -78,6 +78,11 @@ impl<T: AsRef<str>> LocalPart<T> {
         self.as_received().is_ascii()
     }
 
+    /// The same local part, borrowed.
+    pub fn borrowed(&self) -> LocalPart<&str> {
+        LocalPart(self.as_received())
+    }
+
     /// The same local part with a text of its own.
     pub fn into_owned(self) -> LocalPart
     where

@@ -1,12 +1,6 @@
 //! The text behind a verb.
 
-use std::{
-    fmt,
-    hash::{Hash, Hasher},
-    str::FromStr,
-};
-
-use crate::{CommandError, CommandErrorKind};
+use crate::{CommandError, CommandErrorKind, text::wire_text};
 
 /// The text behind a verb, without line ends or other control characters, and with no space at its
 /// end. It is kept as received.
@@ -52,33 +46,7 @@ impl<T: AsRef<str>> Argument<T> {
     }
 }
 
-impl FromStr for Argument {
-    type Err = CommandError;
-
-    fn from_str(text: &str) -> Result<Self, CommandError> {
-        Argument::parse(text).map(Argument::into_owned)
-    }
-}
-
-impl<T: AsRef<str>, U: AsRef<str>> PartialEq<Argument<U>> for Argument<T> {
-    fn eq(&self, other: &Argument<U>) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl<T: AsRef<str>> Eq for Argument<T> {}
-
-impl<T: AsRef<str>> Hash for Argument<T> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
-    }
-}
-
-impl<T: AsRef<str>> fmt::Display for Argument<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+wire_text!(Argument, CommandError);
 
 #[cfg(test)]
 mod tests {
