@@ -192,7 +192,18 @@ impl<T: AsRef<str>> MailParams<T> {
     /// others as they were received. A server answers one that it has not offered with 555
     /// (RFC 5321 §4.1.1.11).
     pub fn keywords(&self) -> impl Iterator<Item = &str> {
-        let known = [self.size.map(|_| "SIZE"), self.body.map(|_| "BODY"), self.smtputf8.then_some("SMTPUTF8")];
+        let known = [
+            self.size.map(|_| "SIZE"),
+            self.body.map(|_| "BODY"),
+            self.smtputf8.then_some("SMTPUTF8"),
+            self.auth.as_ref().map(|_| "AUTH"),
+            self.ret.map(|_| "RET"),
+            self.envid.as_ref().map(|_| "ENVID"),
+            self.requiretls.then_some("REQUIRETLS"),
+            self.hold.as_ref().map(Hold::keyword),
+            self.by.map(|_| "BY"),
+            self.priority.map(|_| "MT-PRIORITY"),
+        ];
         known.into_iter().flatten().chain(self.other.keywords())
     }
 
@@ -366,5 +377,199 @@ impl<T: AsRef<str>> fmt::Display for RecipientParams<T> {
         print(f, "NOTIFY", self.notify.as_ref())?;
         print(f, "ORCPT", self.orcpt.as_ref())?;
         self.other.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Command, XtextErrorKind};
+
+    const EVERY: &str = " SIZE=0 BODY=BINARYMIME SMTPUTF8 AUTH=a+2Bb@x.test RET=HDRS ENVID=a+2Bb REQUIRETLS HOLDFOR=60 \
+                         BY=-5;NT MT-PRIORITY=-9";
+
+    fn mail(tail: &str) -> Result<MailParams, CommandError> {
+        let line = format!("MAIL FROM:<>{tail}");
+        MailParams::read(&line, "MAIL FROM:<>".len()).map(MailParams::into_owned)
+    }
+
+    fn rcpt(tail: &str) -> Result<RecipientParams, CommandError> {
+        let line = format!("RCPT TO:<>{tail}");
+        RecipientParams::read(&line, "RCPT TO:<>".len()).map(RecipientParams::into_owned)
+    }
+
+    fn words(tail: &str) -> Vec<String> {
+        tail.split_whitespace().map(|word| word.split('=').next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_parameter_has_its_field() {
+        let params = mail(EVERY).unwrap();
+        assert_eq!((params.size, params.body, params.smtputf8), (Some(0), Some(Body::BinaryMime), true));
+        assert_eq!(params.auth.as_ref().unwrap().mailbox().as_deref(), Some("a+b@x.test"));
+        assert_eq!((params.ret, params.requiretls), (Some(Ret::Headers), true));
+        assert_eq!(params.envid.as_ref().unwrap().decode(), "a+b");
+        assert_eq!(params.hold, HoldFor::new(60).map(Hold::For));
+        assert_eq!(params.by.unwrap().seconds(), -5);
+        assert_eq!(params.priority, Priority::new(-9));
+        assert!(params.other().is_empty());
+        assert_eq!(params.keywords().collect::<Vec<_>>(), words(EVERY));
+        assert_eq!(params.to_string(), EVERY);
+        assert_eq!(mail(&EVERY.to_ascii_lowercase().replace("hdrs", "HDRS").replace("+2b", "+2B")), Ok(params));
+
+        let until = mail(" HOLDUNTIL=2026-11-24T05:52:00Z").unwrap();
+        assert!(until.keywords().eq(["HOLDUNTIL"]));
+        assert_eq!(until.to_string(), " HOLDUNTIL=2026-11-24T05:52:00Z");
+
+        let tail = " NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb@x.test";
+        let params = rcpt(tail).unwrap();
+        assert!(params.notify.unwrap().on_delay());
+        assert_eq!(params.orcpt.as_ref().unwrap().decode(), "a+b@x.test");
+        assert_eq!(
+            (params.keywords().map(str::to_owned).collect(), params.to_string()),
+            (words(tail), tail.to_owned())
+        );
+    }
+
+    #[test]
+    fn each_parameter_makes_a_difference() {
+        let none = mail("").unwrap();
+        for word in EVERY.split_whitespace().chain(["X=1", "HOLDUNTIL=2026-11-24T05:52:00Z"]) {
+            let one = mail(&format!(" {word}")).unwrap();
+            assert_ne!(one, none, "{word}");
+            assert_eq!(one, one.clone());
+        }
+        for word in ["NOTIFY=NEVER", "ORCPT=rfc822;a", "X"] {
+            assert_ne!(rcpt(&format!(" {word}")).unwrap(), rcpt("").unwrap(), "{word}");
+        }
+        assert_ne!(mail(" X=1").unwrap(), mail(" X=2").unwrap());
+        assert_ne!(mail(" X=1 Y").unwrap(), mail(" X=1").unwrap());
+    }
+
+    #[test]
+    fn d18_d20_no_keyword_comes_twice() {
+        let every = EVERY.split_whitespace().chain(["HOLDUNTIL=2026-11-24T05:52:00Z", "X-A=1", "X-B"]);
+        for word in every {
+            for again in [word.to_owned(), word.to_ascii_lowercase().replace("+2b", "+2B")] {
+                let error = mail(&format!(" {word} {again}")).unwrap_err();
+                assert_eq!(error, CommandErrorKind::Parameter.at(12 + word.len() + 2), "{word} {again}");
+            }
+        }
+        for word in ["NOTIFY=NEVER", "ORCPT=rfc822;a", "SIZE=1"] {
+            assert_eq!(rcpt(&format!(" {word} {word}")), Err(CommandErrorKind::Parameter.at(10 + word.len() + 2)));
+        }
+        let both = mail(" HOLDFOR=1 HOLDUNTIL=2026-11-24T05:52:00Z");
+        assert_eq!(both, Err(CommandErrorKind::Parameter.at(23)));
+        assert_eq!(mail(" X-A X-B x-a"), Err(CommandErrorKind::Parameter.at(21)));
+    }
+
+    #[test]
+    fn d18_d20_c1_9_an_error_points_at_the_octet() {
+        use CommandErrorKind::{Parameter, Size, Value};
+        for (tail, kind, at) in [
+            (" SIZE", Parameter, 1),
+            (" SIZE=", Parameter, 5),
+            (" SIZE=-1", Value(ValueErrorKind::Number), 6),
+            (" SIZE=1x", Value(ValueErrorKind::Number), 7),
+            (" SIZE=000000000000000000001", Value(ValueErrorKind::Number), 26),
+            (" SIZE=99999999999999999999", Size, 6),
+            (" BODY=9BIT", Value(ValueErrorKind::Word), 6),
+            (" SMTPUTF8=1", Parameter, 1),
+            (" REQUIRETLS=", Parameter, 11),
+            (" REQUIRETLS=1", Parameter, 1),
+            (" RET=ALL", Value(ValueErrorKind::Word), 5),
+            (" ENVID=a+00b", Value(ValueErrorKind::Xtext(XtextErrorKind::Content)), 8),
+            (" X=a=b", Parameter, 1),
+            (" X=\u{7f}", Parameter, 1),
+            (" =x", Parameter, 1),
+            (" -X", Parameter, 1),
+            (" X_Y", Parameter, 2),
+            ("  X", Parameter, 1),
+            ("X", Parameter, 0),
+            (" X ", Parameter, 3),
+        ] {
+            assert_eq!(mail(tail), Err(kind.at(12 + at)), "{tail}");
+        }
+        for (tail, kind, at) in [
+            (" NOTIFY=", Parameter, 7),
+            (" NOTIFY=NEVER,FAILURE", Value(ValueErrorKind::NeverWithOthers), 14),
+            (" ORCPT=;a", Value(ValueErrorKind::AddressType), 7),
+            (" ORCPT=rfc822;a+4g", Value(ValueErrorKind::Xtext(XtextErrorKind::Escape)), 15),
+        ] {
+            assert_eq!(rcpt(tail), Err(kind.at(10 + at)), "{tail}");
+        }
+        let error = Value(ValueErrorKind::TooLong(100)).at(19);
+        assert_eq!(error.reply().to_string(), "501 5.5.4 invalid parameter: value longer than 100 octets at octet 19");
+    }
+
+    #[test]
+    fn what_has_no_field_is_kept() {
+        let line = b"MAIL FROM:<> x-a=1 SIZE=1 X-B NOTIFY=NEVER SMTPUTF8";
+        let Command::Mail(mail) = Command::parse(line).unwrap() else { panic!() };
+        for params in [mail.params.into_owned(), mail.params.into_owned().into_owned()] {
+            assert_eq!(params, mail.params);
+            assert_eq!(params.to_string(), " SIZE=1 SMTPUTF8 X-A=1 X-B NOTIFY=NEVER");
+            assert!(params.keywords().eq(["SIZE", "SMTPUTF8", "X-A", "X-B", "NOTIFY"]));
+        }
+        assert!(mail.params.keywords().eq(["SIZE", "SMTPUTF8", "x-a", "X-B", "NOTIFY"]));
+        assert_eq!(mail.params.other().value("NOTIFY"), Some("NEVER"));
+        assert_eq!((mail.params.other().value("X-B"), mail.params.other().value("SIZE")), (None, None));
+        assert!(rcpt(" SIZE=1").unwrap().keywords().eq(["SIZE"]));
+    }
+
+    #[test]
+    fn parameters_have_a_number() {
+        let many = |count| (0..count).map(|i| format!(" X{i}")).collect::<String>();
+        assert_eq!(mail(&many(32)).unwrap().other().iter().count(), 32);
+        assert_eq!(mail(&many(33)).unwrap_err().kind, CommandErrorKind::Parameter);
+        assert!(mail(&format!("{EVERY}{}", many(32))).is_ok());
+        let mut params = rcpt(&many(31)).unwrap();
+        assert_eq!(params.push(Param::parse("Y=1").unwrap()), Ok(()));
+        assert!(params.push(Param::parse("Z").unwrap()).is_err());
+        assert_eq!(params.to_string(), format!("{} Y=1", many(31)));
+    }
+
+    #[test]
+    fn what_is_appended_stands_alone() {
+        let mut params = mail(" X=1").unwrap();
+        for text in ["x", "SIZE=1", "requiretls", "HOLDUNTIL=x"] {
+            assert_eq!(params.push(Param::parse(text).unwrap()), Err(CommandErrorKind::Parameter.at(0)), "{text}");
+        }
+        params.push(Param::parse("orcpt").unwrap()).unwrap();
+        assert_eq!(params.to_string(), " X=1 ORCPT");
+        let mut params = RecipientParams::default();
+        assert!(params.push(Param::parse("NOTIFY=NEVER").unwrap()).is_err());
+        params.push(Param::parse("SIZE=1").unwrap()).unwrap();
+        assert_eq!(params.to_string(), " SIZE=1");
+    }
+
+    #[test]
+    fn c1_29_what_would_end_a_parameter_is_none() {
+        for (text, at) in [
+            ("", 0),
+            ("X=", 1),
+            ("X=a b", 3),
+            ("X=1\r\nRSET", 2),
+            ("X\r\n", 1),
+            ("X=a=b", 2),
+            ("X=\u{85}", 2),
+            ("-X", 0),
+            ("Ü", 0),
+        ] {
+            assert_eq!(Param::parse(text), Err(CommandErrorKind::Parameter.at(at)), "{text:?}");
+        }
+        for (keyword, value, at) in [
+            ("X=1", None, 1),
+            ("X Y", None, 1),
+            ("", Some("1"), 0),
+            ("X", Some(""), 2),
+            ("X", Some("a b"), 2),
+            ("X", Some("\n"), 2),
+        ] {
+            assert_eq!(Param::new(keyword, value), Err(CommandErrorKind::Parameter.at(at)), "{keyword} {value:?}");
+        }
+        assert_eq!(Param::parse("x-a=ü;<>").unwrap(), "X-A=ü;<>".parse::<Param>().unwrap());
+        assert_ne!(Param::parse("X=a").unwrap(), Param::parse("X=A").unwrap());
+        assert_ne!(Param::parse("X").unwrap(), Param::parse("Y").unwrap());
     }
 }

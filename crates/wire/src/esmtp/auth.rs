@@ -39,8 +39,8 @@ impl<'a> AuthParam<&'a str> {
         }
         // A mailbox that is longer than this is none.
         let mut buffer = [0; MAILBOX_LIMIT];
-        let mailbox = xtext.decode_into(&mut buffer).and_then(|content| content.parse::<Mailbox>().ok());
-        if text != "<>" && mailbox.is_none() {
+        let mailbox = xtext.decode_into(&mut buffer).is_some_and(|content| Mailbox::parse(content).is_ok());
+        if text != "<>" && !mailbox {
             return Err(ValueErrorKind::Mailbox.at(0));
         }
         Ok(Self(xtext))
