@@ -31,7 +31,7 @@ impl Directory {
     /// Case does not matter in local parts here.
     pub fn mailbox(&self, recipient: &ForwardPath) -> Option<String> {
         let local = match recipient.mailbox() {
-            Some(mailbox) => mailbox.local().as_str().to_lowercase(),
+            Some(mailbox) => mailbox.local().content().to_lowercase(),
             None => POSTMASTER.to_owned(),
         };
         if local == POSTMASTER {

@@ -38,7 +38,7 @@ impl fmt::Display for Received<'_> {
         let mut fold = Fold::new("Received");
         fold.word("from").word(&host(self.helo));
         if let Some(peer) = self.peer {
-            fold.word(&format!("({})", Host::Address(peer)));
+            fold.word(&format!("({})", Host::<&str>::Address(peer)));
         }
         fold.new_line();
         fold.word("by").word(&host(self.by));

@@ -85,7 +85,7 @@ impl Condition {
                 }
                 _ => false,
             }),
-            Self::NullSender => facts.sender.as_ref().map(|sender| *sender == ReversePath::Null),
+            Self::NullSender => facts.sender.as_ref().map(|sender| sender.mailbox().is_none()),
             // A client may still authenticate, or begin TLS, until its first MAIL.
             Self::Authenticated => settled(facts.user.is_some(), facts),
             Self::Tls => settled(facts.tls, facts),

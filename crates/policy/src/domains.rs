@@ -81,7 +81,7 @@ impl fmt::Display for DomainPattern {
         match self {
             Self::Exactly(name) => name.fmt(f),
             Self::Below(name) => write!(f, "*.{name}"),
-            Self::Address(address) => Host::Address(*address).fmt(f),
+            Self::Address(address) => Host::<&str>::Address(*address).fmt(f),
         }
     }
 }

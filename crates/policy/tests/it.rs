@@ -51,13 +51,15 @@ impl Server {
     fn say(&mut self, line: &str) -> Reply {
         match parse(line) {
             Err(reply) => reply,
-            Ok(Command::Mail(mail)) if mail.params.other.is_empty() => {
+            Ok(Command::Mail(mail)) if mail.params.keywords().all(|k| ["SIZE", "BODY", "SMTPUTF8"].contains(&k)) => {
                 self.facts.sender = Some(mail.from);
                 self.params = mail.params;
                 self.policy.decide(&self.facts).reply
             }
             Ok(Command::Rcpt(_)) if self.facts.sender.is_none() => Reply::BAD_SEQUENCE_503,
-            Ok(Command::Rcpt(recipient)) if recipient.params.other.is_empty() => self.recipient(recipient.to),
+            Ok(Command::Rcpt(recipient)) if recipient.params.keywords().next().is_none() => {
+                self.recipient(recipient.to)
+            }
             Ok(Command::Mail(_) | Command::Rcpt(_)) => Reply::UNKNOWN_PARAMETER_555,
             Ok(_) => Reply::NOT_IMPLEMENTED_502,
         }
@@ -73,7 +75,7 @@ impl Server {
         let here = |host: &Host| ["hik.test", "mx.hik.test", "[192.0.2.25]"].contains(&host.to_string().as_str());
         match to.mailbox() {
             Some(mailbox) if decision.is_permitted() && here(mailbox.host()) => {
-                let exists = ["existing", "postmaster"].contains(&mailbox.local().as_str());
+                let exists = ["existing", "postmaster"].contains(&&*mailbox.local().content());
                 if exists { decision.reply } else { Reply::UNKNOWN_USER_550 }
             }
             _ => decision.reply,
@@ -82,7 +84,8 @@ impl Server {
 }
 
 fn parse(line: &str) -> Result<Command, Reply> {
-    Command::parse(line.replace("\\0", "\0").as_bytes()).map_err(|error| error.reply())
+    let line = line.replace("\\0", "\0");
+    Command::parse(line.as_bytes()).map(Command::into_owned).map_err(|error| error.reply())
 }
 
 fn is_one_of(reply: &Reply, codes: &str) -> bool {

@@ -1,22 +1,33 @@
-//! Mail addresses: `Local-part "@" ( Domain / address-literal )` (RFC 5321 §4.1.2, RFC 6531 §3.3).
+//! Mail addresses (RFC 5321 §4.1.2, RFC 6531 §3.3).
+//!
+//! Every type here keeps its text as it was received, borrowed (`Mailbox<&str>`, by `parse`) or
+//! owned (`Mailbox`, by `FromStr` or `into_owned`). Comparison does not look at the spelling:
+//! quotes in a local part and the case of a domain make no difference.
+//!
+//! ```
+//! use hikyaku_wire::Mailbox;
+//!
+//! let mailbox = Mailbox::parse(r#""bob"@Example.ORG"#).unwrap();
+//! assert_eq!(mailbox.local().as_received(), r#""bob""#);
+//! assert_eq!(mailbox, Mailbox::parse("bob@example.org").unwrap());
+//! assert_eq!(mailbox.into_owned().to_string(), "bob@Example.ORG");
+//! ```
+
+mod domain;
+mod host;
+mod local_part;
 
 use std::{
     cmp::Ordering,
     fmt,
     hash::{Hash, Hasher},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
 
-use crate::grammar::{self, is_atext, is_qtext, offset};
+pub(crate) use self::host::literal;
+pub use self::{domain::Domain, host::Host, local_part::LocalPart};
+use crate::grammar::{self, Parsed, reason};
 
-/// Octets of a local part at the most, in the form sent (RFC 5321 §4.5.3.1.1).
-const LOCAL_PART_LIMIT: usize = 64;
-/// Octets of a domain at the most (RFC 5321 §4.5.3.1.2 says 255 in the form of the DNS, which are
-/// 253 characters).
-const DOMAIN_LIMIT: usize = 253;
-/// Octets of a label at the most (RFC 1035 §2.3.4).
-const LABEL_LIMIT: usize = 63;
 /// Octets of a mailbox at the most: a path has 256 with its brackets (RFC 5321 §4.5.3.1.3).
 pub(crate) const MAILBOX_LIMIT: usize = 254;
 
@@ -49,6 +60,9 @@ pub enum AddressErrorKind {
     /// The last label is a number, so that it looks like an IPv4 address.
     #[error("numeric top-level domain")]
     NumericDomain,
+    /// A domain whose U-labels have no A-labels (RFC 5891 §5).
+    #[error("not an internationalised domain name")]
+    Idna,
     /// Not an IPv4 address, nor `IPv6:` and an IPv6 address, in the brackets.
     #[error("address literal syntax error")]
     Literal,
@@ -63,258 +77,60 @@ impl AddressErrorKind {
     }
 }
 
-/// The part of an address before the `@`. It holds the content without quotes and backslashes,
-/// and quotes it again when it prints where that is needed: `"a"@b` and `a@b` are the same
-/// mailbox (RFC 5321 §4.1.2).
-///
-/// Comparison is exact: only the host of a mailbox may know that case does not matter there.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LocalPart(Box<str>);
+/// A mailbox: `Mailbox = Local-part "@" ( Domain / address-literal )` (RFC 5321 §4.1.2), of at most
+/// 254 octets. It prints without brackets, and with quotes only where it must have them.
+#[derive(Clone, Copy, Debug)]
+pub struct Mailbox<T = Box<str>> {
+    local: LocalPart<T>,
+    host: Host<T>,
+}
 
-impl LocalPart {
-    /// Makes a local part from its content, without quotes.
+impl<'a> Mailbox<&'a str> {
+    /// Reads a mailbox, without brackets around it.
     ///
     /// # Errors
-    /// Control characters, and more than 64 octets in the form that is printed.
-    pub fn from_content(content: &str) -> Result<Self, AddressError> {
-        if let Some(at) = content.find(char::is_control) {
-            return Err(AddressErrorKind::Syntax.at(at));
+    /// What the grammar does not allow, and what is longer than RFC 5321 §4.5.3.1 says.
+    pub fn parse(text: &'a str) -> Result<Self, AddressError> {
+        complete(text, Self::read)
+    }
+
+    /// `Mailbox = Local-part "@" ( Domain / address-literal )`
+    #[inline(always)]
+    pub(crate) fn read(input: &'a str) -> Parsed<'a, Self> {
+        let (rest, local) = grammar::local_part(input)?;
+        let rest = grammar::literally(rest, '@')?;
+        let (rest, host) = Host::read(rest)?;
+        if input.len() - rest.len() > MAILBOX_LIMIT {
+            let left = input.len() - input.floor_char_boundary(MAILBOX_LIMIT);
+            return Err(nom::Err::Error(grammar::Mismatch { left, kind: AddressErrorKind::TooLong }));
         }
-        let part = Self(content.into());
-        let escapes = content.bytes().filter(|b| !is_qtext(*b)).count();
-        let quotes = if part.needs_quotes() { 2 + escapes } else { 0 };
-        if content.len() + quotes > LOCAL_PART_LIMIT {
-            return Err(AddressErrorKind::LocalPartTooLong.at(LOCAL_PART_LIMIT));
-        }
-        Ok(part)
-    }
-
-    /// The content, without quotes.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether it can be sent without SMTPUTF8 (RFC 6531).
-    pub fn is_ascii(&self) -> bool {
-        self.0.is_ascii()
-    }
-
-    /// From the form on the wire, of which the grammar has been checked.
-    fn from_wire(wire: &str) -> Result<Self, AddressError> {
-        if wire.len() > LOCAL_PART_LIMIT {
-            return Err(AddressErrorKind::LocalPartTooLong.at(LOCAL_PART_LIMIT));
-        }
-        let Some(inner) = wire.strip_prefix('"').and_then(|w| w.strip_suffix('"')) else {
-            return Ok(Self(wire.into()));
-        };
-        let mut content = String::with_capacity(inner.len());
-        let mut chars = inner.chars();
-        while let Some(c) = chars.next() {
-            content.extend(if c == '\\' { chars.next() } else { Some(c) });
-        }
-        Ok(Self(content.into()))
-    }
-
-    fn needs_quotes(&self) -> bool {
-        self.0.split('.').any(|atom| atom.is_empty() || !atom.bytes().all(is_atext))
+        Ok((rest, Self { local: LocalPart::checked(local), host }))
     }
 }
 
-impl fmt::Display for LocalPart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
-        if !self.needs_quotes() {
-            return f.write_str(&self.0);
-        }
-        f.write_char('"')?;
-        for c in self.0.chars() {
-            if c == '"' || c == '\\' {
-                f.write_char('\\')?;
-            }
-            f.write_char(c)?;
-        }
-        f.write_char('"')
-    }
-}
-
-impl fmt::Debug for LocalPart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-/// A domain name as SMTP allows it: letters, digits, hyphens, and U-labels (RFC 6531 §3.3), kept
-/// as received. Comparison does not look at the case of ASCII letters.
-#[derive(Clone)]
-pub struct Domain(Box<str>);
-
-impl Domain {
-    /// The name as it was received.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The name in lower case, for use as a key.
-    pub fn to_lowercase(&self) -> String {
-        self.0.to_ascii_lowercase()
-    }
-
-    /// Whether it can be sent without SMTPUTF8 (RFC 6531).
-    pub fn is_ascii(&self) -> bool {
-        self.0.is_ascii()
-    }
-
-    /// From text of which the grammar has been checked.
-    fn from_checked(text: &str) -> Result<Self, AddressError> {
-        let mut at = 0;
-        for label in text.split('.') {
-            if label.len() > LABEL_LIMIT {
-                return Err(AddressErrorKind::DomainTooLong.at(at + LABEL_LIMIT));
-            }
-            at += label.len() + 1;
-        }
-        if text.len() > DOMAIN_LIMIT {
-            return Err(AddressErrorKind::DomainTooLong.at(DOMAIN_LIMIT));
-        }
-        let last = text.rsplit('.').next().unwrap_or_default();
-        if last.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(AddressErrorKind::NumericDomain.at(text.len() - last.len()));
-        }
-        Ok(Self(text.into()))
-    }
-}
-
-impl FromStr for Domain {
-    type Err = AddressError;
-
-    fn from_str(text: &str) -> Result<Self, AddressError> {
-        complete(text.as_bytes(), grammar::domain)?;
-        if let Some(at) = text.find(char::is_control) {
-            return Err(AddressErrorKind::Syntax.at(at));
-        }
-        Self::from_checked(text)
-    }
-}
-
-impl PartialEq for Domain {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
-    }
-}
-
-impl Eq for Domain {}
-
-impl Hash for Domain {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        for byte in self.0.bytes() {
-            state.write_u8(byte.to_ascii_lowercase());
-        }
-        state.write_u8(0xff);
-    }
-}
-
-impl Ord for Domain {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let (a, b) = (self.0.bytes(), other.0.bytes());
-        a.map(|b| b.to_ascii_lowercase()).cmp(b.map(|b| b.to_ascii_lowercase()))
-    }
-}
-
-impl PartialOrd for Domain {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl fmt::Display for Domain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Domain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-/// What stands behind the `@`: a domain or an address literal (RFC 5321 §4.1.3).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Host {
-    /// A domain name.
-    Domain(Domain),
-    /// An address literal, `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
-    Address(IpAddr),
-}
-
-impl Host {
-    /// The domain, unless it is an address literal.
-    pub fn domain(&self) -> Option<&Domain> {
-        match self {
-            Self::Domain(domain) => Some(domain),
-            Self::Address(_) => None,
-        }
-    }
-}
-
-impl FromStr for Host {
-    type Err = AddressError;
-
-    fn from_str(text: &str) -> Result<Self, AddressError> {
-        if text.starts_with('[') {
-            let inner = complete(text.as_bytes(), grammar::address_literal)?;
-            return literal(inner).map(Self::Address).ok_or(AddressErrorKind::Literal.at(1));
-        }
-        text.parse().map(Self::Domain)
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Domain(domain) => domain.fmt(f),
-            Self::Address(IpAddr::V4(address)) => write!(f, "[{address}]"),
-            Self::Address(IpAddr::V6(address)) => write!(f, "[IPv6:{address}]"),
-        }
-    }
-}
-
-/// `IPv4-address-literal / IPv6-address-literal`, without the brackets.
-pub(crate) fn literal(inner: &[u8]) -> Option<IpAddr> {
-    let inner = std::str::from_utf8(inner).ok()?;
-    match inner.split_at_checked(5) {
-        Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6:") => address.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
-        _ => inner.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
-    }
-}
-
-/// A mailbox: `local@host`. It prints without brackets and quotes only where it must.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mailbox {
-    local: LocalPart,
-    host: Host,
-}
-
-impl Mailbox {
+impl<T: AsRef<str>> Mailbox<T> {
     /// Puts the two parts together.
     ///
     /// # Errors
-    /// More than 254 octets in the form that is printed (RFC 5321 §4.5.3.1.3).
-    pub fn new(local: LocalPart, host: Host) -> Result<Self, AddressError> {
-        let mailbox = Self { local, host };
-        if mailbox.to_string().len() > MAILBOX_LIMIT {
+    /// More than 254 octets as received (RFC 5321 §4.5.3.1.3).
+    pub fn new(local: LocalPart<T>, host: Host<T>) -> Result<Self, AddressError> {
+        let host_length = match &host {
+            Host::Domain(domain) => domain.as_str().len(),
+            Host::Address(_) => host.to_string().len(),
+        };
+        if local.as_received().len() + 1 + host_length > MAILBOX_LIMIT {
             return Err(AddressErrorKind::TooLong.at(MAILBOX_LIMIT));
         }
-        Ok(mailbox)
+        Ok(Self { local, host })
     }
 
     /// What stands before the `@`.
-    pub fn local(&self) -> &LocalPart {
+    pub fn local(&self) -> &LocalPart<T> {
         &self.local
     }
 
     /// What stands behind the `@`.
-    pub fn host(&self) -> &Host {
+    pub fn host(&self) -> &Host<T> {
         &self.host
     }
 
@@ -323,26 +139,17 @@ impl Mailbox {
         self.local.is_ascii() && self.host.domain().is_none_or(Domain::is_ascii)
     }
 
-    /// From the two parts as the grammar found them in `text`; `at` is where `text` began.
-    pub(crate) fn from_parts((local, host): (&[u8], &[u8]), at: usize) -> Result<Self, AddressError> {
-        if local.len() + 1 + host.len() > MAILBOX_LIMIT {
-            return Err(AddressErrorKind::TooLong.at(at + MAILBOX_LIMIT));
-        }
-        let utf8 = |bytes| {
-            let text = std::str::from_utf8(bytes).map_err(|_| AddressErrorKind::NotUtf8.at(at))?;
-            // The grammar lets through all that is not ASCII, controls such as U+0085 among it.
-            let control = text.contains(char::is_control);
-            if control { Err(AddressErrorKind::Syntax.at(at)) } else { Ok(text) }
-        };
-        let moved = |by: usize| move |e: AddressError| e.kind.at(e.at + by);
-        let local_part = LocalPart::from_wire(utf8(local)?).map_err(moved(at))?;
-        let host_at = at + local.len() + 1;
-        let host = if let Some(inner) = host.strip_prefix(b"[").and_then(|h| h.strip_suffix(b"]")) {
-            Host::Address(literal(inner).ok_or(AddressErrorKind::Literal.at(host_at))?)
-        } else {
-            Host::Domain(Domain::from_checked(utf8(host)?).map_err(moved(host_at))?)
-        };
-        Ok(Self { local: local_part, host })
+    /// The same mailbox, borrowed.
+    pub fn borrowed(&self) -> Mailbox<&str> {
+        Mailbox { local: self.local.borrowed(), host: self.host.borrowed() }
+    }
+
+    /// The same mailbox with texts of its own.
+    pub fn into_owned(self) -> Mailbox
+    where
+        T: Into<Box<str>>,
+    {
+        Mailbox { local: self.local.into_owned(), host: self.host.into_owned() }
     }
 }
 
@@ -350,25 +157,56 @@ impl FromStr for Mailbox {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        Self::from_parts(complete(text.as_bytes(), grammar::mailbox)?, 0)
+        Mailbox::parse(text).map(Mailbox::into_owned)
     }
 }
 
-impl fmt::Display for Mailbox {
+impl<T: AsRef<str>, U: AsRef<str>> PartialEq<Mailbox<U>> for Mailbox<T> {
+    fn eq(&self, other: &Mailbox<U>) -> bool {
+        self.local == other.local && self.host == other.host
+    }
+}
+
+impl<T: AsRef<str>> Eq for Mailbox<T> {}
+
+impl<T: AsRef<str>> Ord for Mailbox<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.local.cmp(&other.local).then_with(|| self.host.cmp(&other.host))
+    }
+}
+
+impl<T: AsRef<str>> PartialOrd for Mailbox<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T: AsRef<str>> Hash for Mailbox<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.local.hash(state);
+        self.host.hash(state);
+    }
+}
+
+impl<T: AsRef<str>> fmt::Display for Mailbox<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.local, self.host)
     }
 }
 
-/// Runs a production that must match the whole input.
-fn complete<'a, O>(
-    input: &'a [u8],
-    production: impl Fn(&'a [u8]) -> grammar::Parsed<'a, O>,
-) -> Result<O, AddressError> {
-    match production(input) {
-        Ok(([], output)) => Ok(output),
-        Ok((rest, _)) => Err(AddressErrorKind::Syntax.at(input.len() - rest.len())),
-        Err(error) => Err(AddressErrorKind::Syntax.at(offset(input, error))),
+/// Runs a production that must match the whole text. The grammar lets through all that is not
+/// ASCII; the controls beyond ASCII (U+0080 to U+009F) are refused here.
+pub(crate) fn complete<'a, O>(text: &'a str, production: impl Fn(&'a str) -> Parsed<'a, O>) -> Result<O, AddressError> {
+    if let Some(at) = text.find(char::is_control) {
+        return Err(AddressErrorKind::Syntax.at(at));
+    }
+    match production(text) {
+        Ok(("", output)) => Ok(output),
+        Ok((rest, _)) => Err(AddressErrorKind::Syntax.at(text.len() - rest.len())),
+        Err(error) => {
+            let (kind, at) = reason(text.as_bytes(), error);
+            Err(kind.at(at))
+        }
     }
 }
 
@@ -393,7 +231,7 @@ mod tests {
             (r#""a..b"@c.d"#, "a..b", r#""a..b"@c.d"#),
         ] {
             let mailbox: Mailbox = text.parse().unwrap();
-            assert_eq!(mailbox.local().as_str(), content);
+            assert_eq!(mailbox.local().content(), content);
             assert_eq!(mailbox.to_string(), printed);
             assert_eq!(printed.parse(), Ok(mailbox));
         }

@@ -65,10 +65,10 @@ impl Decoder for ReplyCodec {
     }
 }
 
-impl Encoder<&Command> for ReplyCodec {
+impl<T: AsRef<str>> Encoder<&Command<T>> for ReplyCodec {
     type Error = CodecError;
 
-    fn encode(&mut self, command: &Command, out: &mut BytesMut) -> Result<(), CodecError> {
+    fn encode(&mut self, command: &Command<T>, out: &mut BytesMut) -> Result<(), CodecError> {
         command.write(out);
         Ok(())
     }
@@ -122,7 +122,7 @@ mod tests {
         let mut server = LineCodec::new(2048);
         let mut client = ReplyCodec::default();
         let (mut up, mut down) = (BytesMut::new(), BytesMut::new());
-        client.encode(&Command::Rset, &mut up).unwrap();
+        client.encode(&Command::<&str>::Rset, &mut up).unwrap();
         up.extend_from_slice(b"NOOP\nQUIT\r\n");
         assert_eq!(server.decode(&mut up).unwrap(), Some(Ok(Bytes::from_static(b"RSET"))));
         assert_eq!(server.decode(&mut up).unwrap(), Some(Err(LineError::BareLf)));

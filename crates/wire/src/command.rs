@@ -1,274 +1,271 @@
 //! The commands of a client (RFC 5321 §4.1.1 and its extensions), one line each.
+//!
+//! ```
+//! use hikyaku_wire::Command;
+//!
+//! let line = b"rcpt to:<bob@example.org>";
+//! let command: Command<&str> = Command::parse(line).unwrap(); // points into the line
+//! let kept: Command = command.into_owned(); // has texts of its own
+//! assert_eq!(kept, command);
+//! assert_eq!(kept.to_string(), "RCPT TO:<bob@example.org>");
+//! ```
 
-use std::fmt;
+mod argument;
+mod auth;
+mod error;
 
-use bytes::{BufMut, BytesMut};
+use std::fmt::{self, Write};
 
+use bytes::BytesMut;
+
+pub use self::{
+    argument::Argument,
+    auth::AuthCommand,
+    error::{CommandError, CommandErrorKind},
+};
 use crate::{
-    AddressError, AddressErrorKind, Code, EnhancedCode, ForwardPath, Hello, Mail, MailParams, Recipient,
-    RecipientParams, Reply, ReversePath, Verb,
-    verb::{self, Known},
+    AddressErrorKind, ForwardPath, Hello, Mail, MailParams, Recipient, RecipientParams, ReversePath, Verb, XClient,
+    grammar::{Mismatch, all, reason},
+    verb::Known,
 };
 
 /// One command, without its CRLF.
 ///
 /// A verb that is not known is a value too: whether to refuse it is the session's decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum Command {
+pub enum Command<T = Box<str>> {
     /// `HELO SP Domain` (RFC 5321 §4.1.1.1)
-    Helo(Hello),
+    Helo(Hello<T>),
     /// `EHLO SP ( Domain / address-literal )` (RFC 5321 §4.1.1.1)
-    Ehlo(Hello),
+    Ehlo(Hello<T>),
     /// `LHLO SP ( Domain / address-literal )` (RFC 2033 §4.1)
-    Lhlo(Hello),
+    Lhlo(Hello<T>),
     /// `MAIL FROM:Reverse-path [SP Mail-parameters]` (RFC 5321 §4.1.1.2)
-    Mail(Mail),
+    Mail(Mail<T>),
     /// `RCPT TO:Forward-path [SP Rcpt-parameters]` (RFC 5321 §4.1.1.3)
-    Rcpt(Recipient),
+    Rcpt(Recipient<T>),
     /// `DATA` (RFC 5321 §4.1.1.4)
     Data,
+    /// `BDAT SP chunk-size [SP "LAST"]` (RFC 3030 §2). The chunk follows at once, whatever the
+    /// reply will be.
+    Bdat {
+        /// Octets of the chunk.
+        size: u64,
+        /// Whether it is the last one of the message.
+        last: bool,
+    },
     /// `RSET` (RFC 5321 §4.1.1.5)
     Rset,
-    /// `NOOP [SP String]` (RFC 5321 §4.1.1.9); the string is dropped.
-    Noop,
+    /// `NOOP [SP String]` (RFC 5321 §4.1.1.9)
+    Noop(Option<Argument<T>>),
     /// `QUIT` (RFC 5321 §4.1.1.10)
     Quit,
-    /// `VRFY SP String` (RFC 5321 §4.1.1.6)
-    Vrfy(Argument),
-    /// `EXPN SP String` (RFC 5321 §4.1.1.7)
-    Expn(Argument),
+    /// `VRFY SP String` (RFC 5321 §4.1.1.6), or with `SMTPUTF8` behind it (RFC 6531 §3.7.4.2): see
+    /// [`Argument::before_smtputf8`].
+    Vrfy(Argument<T>),
+    /// `EXPN SP String` (RFC 5321 §4.1.1.7), or with `SMTPUTF8` behind it.
+    Expn(Argument<T>),
     /// `HELP [SP String]` (RFC 5321 §4.1.1.8)
-    Help(Option<Argument>),
+    Help(Option<Argument<T>>),
     /// `STARTTLS` (RFC 3207 §4)
     StartTls,
     /// `AUTH SP sasl-mech [SP initial-response]` (RFC 4954 §4)
-    Auth(AuthCommand),
-    /// A verb that is none of these.
-    Unknown(Verb),
+    Auth(AuthCommand<T>),
+    /// `XCLIENT 1*( SP attribute-name "=" attribute-value )`, of Postfix; there is no RFC
+    XClient(XClient<T>),
+    /// A verb that is none of these, and what stands behind it.
+    Unknown(Verb<T>, Option<Argument<T>>),
 }
 
-/// The text behind a verb: printable, without line ends or other control characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Argument(Box<str>);
-
-impl Argument {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Argument {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What AUTH says. Its initial response is a secret, which is why `Debug` does not print it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AuthCommand {
-    mechanism: Box<str>,
-    initial_response: Option<Box<str>>,
-}
-
-impl AuthCommand {
-    /// The name of the mechanism in upper case.
-    pub fn mechanism(&self) -> &str {
-        &self.mechanism
-    }
-
-    /// The initial response, still in base64; `=` is an empty one.
-    pub fn initial_response(&self) -> Option<&str> {
-        self.initial_response.as_deref()
-    }
-}
-
-impl fmt::Debug for AuthCommand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthCommand").field("mechanism", &self.mechanism).finish_non_exhaustive()
-    }
-}
-
-/// Why a line is not a command, and at which octet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} at octet {at}")]
-pub struct CommandError {
-    /// What is wrong.
-    pub kind: CommandErrorKind,
-    /// The octet, counted from 0 at the start of the line.
-    pub at: usize,
-}
-
-/// What is wrong with a line that should be a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CommandErrorKind {
-    /// No verb at the start of the line, or a control character in it.
-    #[error("command not recognized")]
-    Unrecognized,
-    /// Something stands behind a verb that takes no argument, or the argument is missing.
-    #[error("syntax error in argument")]
-    Argument,
-    /// Not a valid name or address literal behind EHLO, HELO or LHLO.
-    #[error("invalid host name")]
-    Hello,
-    /// Not a valid reverse-path.
-    #[error("invalid sender: {0}")]
-    Sender(AddressErrorKind),
-    /// Not a valid forward-path.
-    #[error("invalid recipient: {0}")]
-    Recipient(AddressErrorKind),
-    /// A parameter is malformed, has a value that it cannot have, or comes twice.
-    #[error("invalid parameter")]
-    Parameter,
-    /// The line is not UTF-8 (RFC 6531 §3.3).
-    #[error("not UTF-8")]
-    NotUtf8,
-}
-
-impl CommandErrorKind {
-    pub(crate) fn at(self, at: usize) -> CommandError {
-        CommandError { kind: self, at }
-    }
-}
-
-impl CommandError {
-    /// The reply that belongs to this error (RFC 5321 §4.2.2, RFC 3463).
-    pub fn reply(&self) -> Reply {
-        use CommandErrorKind::*;
-        let (code, enhanced) = match self.kind {
-            Unrecognized => (Code::SYNTAX_ERROR_500, EnhancedCode::new(5, 5, 2)),
-            Argument | Hello | Parameter => (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 5, 4)),
-            NotUtf8 | Sender(AddressErrorKind::NotUtf8) | Recipient(AddressErrorKind::NotUtf8) => {
-                (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 5, 2))
-            }
-            Sender(_) => (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 1, 7)),
-            Recipient(_) => (Code::PARAMETER_ERROR_501, EnhancedCode::new(5, 1, 3)),
-        };
-        Reply::new(code, enhanced, self.to_string())
-    }
-}
-
-impl Command {
-    /// Reads one line, without its CRLF.
+impl<'a> Command<&'a str> {
+    /// Reads one line, without its CRLF. Nothing is copied.
     ///
     /// Verbs and keywords are read in any case; exactly one space separates them from what
     /// follows; spaces at the end of the line are ignored (RFC 5321 §4.1.1).
     ///
     /// # Errors
     /// [`CommandError`] says what is wrong, where, and which reply belongs to it.
-    pub fn parse(line: &[u8]) -> Result<Self, CommandError> {
+    pub fn parse(line: &'a [u8]) -> Result<Self, CommandError> {
         use CommandErrorKind as Kind;
-        if let Some(at) = line.iter().position(|b| b.is_ascii_control() && *b != b'\t') {
-            return Err(Kind::Unrecognized.at(at));
+        let mut line = line;
+        while let [before @ .., b' ' | b'\t'] = line {
+            line = before;
         }
-        let line = line.trim_ascii_end();
-        let word = line.split(|b| *b == b' ').next().unwrap_or_default();
-        let Some(verb) = verb::known(word) else {
-            return Verb::read(line).map(Self::Unknown).ok_or(Kind::Unrecognized.at(0));
+        let verb = Known::read(line);
+        // A verb alone needs no other look at the line.
+        if verb.is_none_or(|verb| line.len() > verb.len()) && !all(line, |b| matches!(b, b' '..=b'~')) {
+            check(line)?;
+        }
+        let Some(verb) = verb else {
+            return unknown(line).ok_or(Kind::Unrecognized.at(0));
         };
-        let at = word.len() + 1;
-        let argument = line.get(at..);
-        let bare = |command: Self| match argument {
-            None => Ok(command),
-            Some(_) => Err(Kind::Argument.at(at)),
-        };
-        let hello = || Hello::read(argument.unwrap_or_default()).ok_or(Kind::Hello.at(at.min(line.len())));
-        let text = || Argument::read(argument.unwrap_or_default(), at.min(line.len()));
+        let text = std::str::from_utf8(line).map_err(|error| Kind::NotUtf8.at(error.valid_up_to()))?;
+        let at = verb.len() + 1;
+        let argument = text.get(at..);
+        // Where the argument begins, or should.
+        let at = at.min(line.len());
+        let bare = |command| if argument.is_none() { Ok(command) } else { Err(Kind::Argument.at(at)) };
+        let hello = || Hello::parse(argument.unwrap_or_default()).map_err(|e| Kind::Hello.at(at + e.at));
+        let word = |text| Argument::parse(text).map_err(|e| e.kind.at(at + e.at));
         match verb {
             Known::Helo => hello().map(Self::Helo),
             Known::Ehlo => hello().map(Self::Ehlo),
             Known::Lhlo => hello().map(Self::Lhlo),
-            Known::Mail => mail(line).map(Self::Mail),
-            Known::Rcpt => rcpt(line).map(Self::Rcpt),
+            Known::Mail => {
+                let at = after(text, "MAIL FROM:")?;
+                let (rest, from) = ReversePath::read(&text[at..]).map_err(|e| wrong_path(text, e, Kind::Sender))?;
+                Ok(Self::Mail(Mail { from, params: MailParams::read(text, text.len() - rest.len())? }))
+            }
+            Known::Rcpt => {
+                let at = after(text, "RCPT TO:")?;
+                let (rest, to) = ForwardPath::read(&text[at..]).map_err(|e| wrong_path(text, e, Kind::Recipient))?;
+                Ok(Self::Rcpt(Recipient { to, params: RecipientParams::read(text, text.len() - rest.len())? }))
+            }
             Known::Data => bare(Self::Data),
+            Known::Bdat => {
+                let chunk = bdat(argument.unwrap_or_default()).ok_or(Kind::Argument.at(at))?;
+                Ok(Self::Bdat { size: chunk.0, last: chunk.1 })
+            }
             Known::Rset => bare(Self::Rset),
-            Known::Noop => argument.map_or(Ok(()), |_| text().map(drop)).map(|()| Self::Noop),
+            Known::Noop => argument.map(word).transpose().map(Self::Noop),
             Known::Quit => bare(Self::Quit),
-            Known::Vrfy => text().map(Self::Vrfy),
-            Known::Expn => text().map(Self::Expn),
-            Known::Help => argument.map(|_| text()).transpose().map(Self::Help),
+            Known::Vrfy => word(argument.unwrap_or_default()).map(Self::Vrfy),
+            Known::Expn => word(argument.unwrap_or_default()).map(Self::Expn),
+            Known::Help => argument.map(word).transpose().map(Self::Help),
             Known::StartTls => bare(Self::StartTls),
             Known::Auth => {
-                auth(argument.unwrap_or_default()).ok_or(Kind::Argument.at(at.min(line.len()))).map(Self::Auth)
+                let auth = AuthCommand::parse(argument.unwrap_or_default()).map_err(|e| e.kind.at(at + e.at))?;
+                Ok(Self::Auth(auth))
+            }
+            Known::XClient => {
+                let client = XClient::parse(argument.unwrap_or_default());
+                client.map_err(|e| Kind::XClient(e.kind).at(at + e.at)).map(Self::XClient)
             }
         }
     }
+}
 
+/// Of a line that has other octets than printable ASCII: a control character has no place in a command,
+/// among them the ones beyond ASCII (U+0080 to U+009F).
+#[cold]
+fn check(line: &[u8]) -> Result<(), CommandError> {
+    let ascii = line.iter().position(|b| b.is_ascii_control() && *b != b'\t');
+    let beyond = || line.windows(2).position(|pair| matches!(pair, [0xc2, 0x80..=0x9f]));
+    ascii.or_else(beyond).map_or(Ok(()), |at| Err(CommandErrorKind::Unrecognized.at(at)))
+}
+
+/// A line with a verb that is not known; none if its first word cannot be a verb, or what follows
+/// cannot be an argument.
+fn unknown(line: &[u8]) -> Option<Command<&str>> {
+    let text = std::str::from_utf8(line).ok()?;
+    let (verb, argument) = match text.split_once(' ') {
+        Some((verb, argument)) => (verb, Some(Argument::parse(argument).ok()?)),
+        None => (text, None),
+    };
+    Some(Command::Unknown(Verb::parse(verb).ok()?, argument))
+}
+
+/// Where the path begins behind `verb`, of which the first four letters are known.
+fn after(line: &str, verb: &str) -> Result<usize, CommandError> {
+    match line.as_bytes().get(4..verb.len()) {
+        Some(rest) if rest.eq_ignore_ascii_case(&verb.as_bytes()[4..]) => Ok(verb.len()),
+        _ => Err(CommandErrorKind::Argument.at(4)),
+    }
+}
+
+#[cold]
+fn wrong_path(line: &str, error: nom::Err<Mismatch>, kind: fn(AddressErrorKind) -> CommandErrorKind) -> CommandError {
+    let (why, at) = reason(line.as_bytes(), error);
+    kind(why).at(at)
+}
+
+/// `chunk-size ::= 1*DIGIT` with `end-marker ::= LAST` (RFC 3030 §2). A size that is not read
+/// exactly would let octets of the message run as commands: what has more than 20 digits or does
+/// not fit 64 bits is no size.
+fn bdat(argument: &str) -> Option<(u64, bool)> {
+    let (digits, last) = match argument.split_once(' ') {
+        Some((digits, last)) => (digits, last.eq_ignore_ascii_case("LAST").then_some(true)?),
+        None => (argument, false),
+    };
+    let shaped = (1..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    shaped.then(|| digits.parse().ok()).flatten().map(|size| (size, last))
+}
+
+impl<T: AsRef<str>> Command<T> {
     /// Appends the line with its CRLF.
     pub fn write(&self, out: &mut BytesMut) {
-        out.put_slice(self.to_string().as_bytes());
-        out.put_slice(b"\r\n");
+        write!(out, "{self}\r\n").expect("a BytesMut grows, and no Display of this crate fails");
+    }
+
+    /// The same command with texts of its own.
+    pub fn into_owned(self) -> Command
+    where
+        T: Into<Box<str>>,
+    {
+        match self {
+            Self::Helo(name) => Command::Helo(name.into_owned()),
+            Self::Ehlo(name) => Command::Ehlo(name.into_owned()),
+            Self::Lhlo(name) => Command::Lhlo(name.into_owned()),
+            Self::Mail(mail) => Command::Mail(mail.into_owned()),
+            Self::Rcpt(recipient) => Command::Rcpt(recipient.into_owned()),
+            Self::Data => Command::Data,
+            Self::Bdat { size, last } => Command::Bdat { size, last },
+            Self::Rset => Command::Rset,
+            Self::Noop(argument) => Command::Noop(argument.map(Argument::into_owned)),
+            Self::Quit => Command::Quit,
+            Self::Vrfy(argument) => Command::Vrfy(argument.into_owned()),
+            Self::Expn(argument) => Command::Expn(argument.into_owned()),
+            Self::Help(argument) => Command::Help(argument.map(Argument::into_owned)),
+            Self::StartTls => Command::StartTls,
+            Self::Auth(auth) => Command::Auth(auth.into_owned()),
+            Self::XClient(client) => Command::XClient(client.into_owned()),
+            Self::Unknown(verb, argument) => Command::Unknown(verb.into_owned(), argument.map(Argument::into_owned)),
+        }
     }
 }
 
-impl Argument {
-    fn read(argument: &[u8], at: usize) -> Result<Self, CommandError> {
-        let text = std::str::from_utf8(argument).map_err(|_| CommandErrorKind::NotUtf8.at(at))?;
-        let valid = !text.is_empty() && !text.contains(char::is_control);
-        valid.then(|| Self(text.into())).ok_or(CommandErrorKind::Argument.at(at))
+impl<T: AsRef<str>, U: AsRef<str>> PartialEq<Command<U>> for Command<T> {
+    fn eq(&self, other: &Command<U>) -> bool {
+        match (self, other) {
+            (Self::Helo(a), Command::Helo(b))
+            | (Self::Ehlo(a), Command::Ehlo(b))
+            | (Self::Lhlo(a), Command::Lhlo(b)) => a == b,
+            (Self::Mail(a), Command::Mail(b)) => a == b,
+            (Self::Rcpt(a), Command::Rcpt(b)) => a == b,
+            (Self::Bdat { size, last }, Command::Bdat { size: other_size, last: other_last }) => {
+                size == other_size && last == other_last
+            }
+            (Self::Vrfy(a), Command::Vrfy(b)) | (Self::Expn(a), Command::Expn(b)) => a == b,
+            (Self::Noop(a), Command::Noop(b)) | (Self::Help(a), Command::Help(b)) => same(a, b),
+            (Self::Auth(a), Command::Auth(b)) => a == b,
+            (Self::XClient(a), Command::XClient(b)) => a == b,
+            (Self::Unknown(a, x), Command::Unknown(b, y)) => a == b && same(x, y),
+            (Self::Data, Command::Data)
+            | (Self::Rset, Command::Rset)
+            | (Self::Quit, Command::Quit)
+            | (Self::StartTls, Command::StartTls) => true,
+            _ => false,
+        }
     }
 }
 
-/// What stands behind `keyword`, and where.
-fn after<'a>(line: &'a [u8], keyword: &str) -> Result<&'a [u8], CommandError> {
-    match line.split_at_checked(keyword.len()) {
-        Some((head, rest)) if head.eq_ignore_ascii_case(keyword.as_bytes()) => Ok(rest),
-        _ => Err(CommandErrorKind::Argument.at("MAIL".len())),
+/// Two values that may be missing, each in a form of its own.
+pub(crate) fn same<A: PartialEq<B>, B>(a: &Option<A>, b: &Option<B>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a == b,
+        (a, b) => a.is_none() && b.is_none(),
     }
 }
 
-fn moved(by: usize, kind: fn(AddressErrorKind) -> CommandErrorKind) -> impl Fn(AddressError) -> CommandError {
-    move |error| kind(error.kind).at(by + error.at)
-}
+impl<T: AsRef<str>> Eq for Command<T> {}
 
-/// Octets that are no text are told apart from a path that is wrong (RFC 6531 §3.3); controls
-/// beyond ASCII (U+0080 to U+009F) have no place in a command either.
-fn utf8(line: &[u8]) -> Result<(), CommandError> {
-    let text = std::str::from_utf8(line).map_err(|error| CommandErrorKind::NotUtf8.at(error.valid_up_to()))?;
-    let control = text.find(|c: char| c.is_control() && c != '\t');
-    control.map_or(Ok(()), |at| Err(CommandErrorKind::Unrecognized.at(at)))
-}
-
-fn mail(line: &[u8]) -> Result<Mail, CommandError> {
-    utf8(line)?;
-    let rest = after(line, "MAIL FROM:")?;
-    let at = line.len() - rest.len();
-    let (rest, from) = ReversePath::read(rest).map_err(moved(at, CommandErrorKind::Sender))?;
-    let params = MailParams::read(rest, line.len() - rest.len())?;
-    Ok(Mail { from, params })
-}
-
-fn rcpt(line: &[u8]) -> Result<Recipient, CommandError> {
-    utf8(line)?;
-    let rest = after(line, "RCPT TO:")?;
-    let at = line.len() - rest.len();
-    let (rest, to) = ForwardPath::read(rest).map_err(moved(at, CommandErrorKind::Recipient))?;
-    let params = RecipientParams::read(rest, line.len() - rest.len())?;
-    Ok(Recipient { to, params })
-}
-
-/// `sasl-mech = 1*20mech-char`, `initial-response = base64 / "="` (RFC 4954 §8). Whether the
-/// base64 is right is the session's question, because its reply depends on the state.
-fn auth(argument: &[u8]) -> Option<AuthCommand> {
-    let mut words = argument.split(|b| *b == b' ');
-    let mechanism = words.next().filter(|w| (1..=20).contains(&w.len()))?;
-    let valid = |b: &u8| b.is_ascii_alphanumeric() || *b == b'-' || *b == b'_';
-    let response = words.next();
-    let shaped = |w: &[u8]| !w.is_empty() && w.iter().all(u8::is_ascii_graphic);
-    if !mechanism.iter().all(valid) || !response.is_none_or(shaped) || words.next().is_some() {
-        return None;
-    }
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Some(AuthCommand {
-        mechanism: text(mechanism).to_ascii_uppercase().into(),
-        initial_response: response.map(|r| text(r).into()),
-    })
-}
-
-impl fmt::Display for Command {
+impl<T: AsRef<str>> fmt::Display for Command<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let behind = |f: &mut fmt::Formatter<'_>, argument: &Option<Argument<T>>| match argument {
+            Some(argument) => write!(f, " {argument}"),
+            None => Ok(()),
+        };
         match self {
             Self::Helo(name) => write!(f, "HELO {name}"),
             Self::Ehlo(name) => write!(f, "EHLO {name}"),
@@ -276,19 +273,17 @@ impl fmt::Display for Command {
             Self::Mail(mail) => mail.fmt(f),
             Self::Rcpt(recipient) => recipient.fmt(f),
             Self::Data => f.write_str("DATA"),
+            Self::Bdat { size, last } => write!(f, "BDAT {size}{}", if *last { " LAST" } else { "" }),
             Self::Rset => f.write_str("RSET"),
-            Self::Noop => f.write_str("NOOP"),
+            Self::Noop(argument) => f.write_str("NOOP").and_then(|()| behind(f, argument)),
             Self::Quit => f.write_str("QUIT"),
             Self::Vrfy(argument) => write!(f, "VRFY {argument}"),
             Self::Expn(argument) => write!(f, "EXPN {argument}"),
-            Self::Help(None) => f.write_str("HELP"),
-            Self::Help(Some(argument)) => write!(f, "HELP {argument}"),
+            Self::Help(argument) => f.write_str("HELP").and_then(|()| behind(f, argument)),
             Self::StartTls => f.write_str("STARTTLS"),
-            Self::Auth(auth) => {
-                write!(f, "AUTH {}", auth.mechanism)?;
-                auth.initial_response.iter().try_for_each(|response| write!(f, " {response}"))
-            }
-            Self::Unknown(verb) => verb.fmt(f),
+            Self::Auth(auth) => write!(f, "AUTH {auth}"),
+            Self::XClient(client) => write!(f, "XCLIENT {client}"),
+            Self::Unknown(verb, argument) => write!(f, "{verb}").and_then(|()| behind(f, argument)),
         }
     }
 }
@@ -323,7 +318,7 @@ mod tests {
             ("RCPT TO:<u@c.test> NOTIFY=NEVER", "RCPT TO:<u@c.test> NOTIFY=NEVER"),
             ("DATA  ", "DATA"),
             ("rset", "RSET"),
-            ("NOOP anything at all", "NOOP"),
+            ("NOOP anything at all", "NOOP anything at all"),
             ("quit", "QUIT"),
             ("VRFY root", "VRFY root"),
             ("EXPN all", "EXPN all"),
@@ -332,9 +327,15 @@ mod tests {
             ("STARTTLS", "STARTTLS"),
             ("auth plain AGEAYg==", "AUTH PLAIN AGEAYg=="),
             ("AUTH SCRAM-SHA-256", "AUTH SCRAM-SHA-256"),
-            ("etrn x.test", "ETRN"),
+            ("etrn x.test", "ETRN x.test"),
+            ("XCLIENTS a  b", "XCLIENTS a  b"),
             ("TURN", "TURN"),
-            ("SEND FROM:<a@b.test>", "SEND"),
+            ("xclient NAME=a.test addr=[unavailable]", "XCLIENT NAME=a.test addr=[unavailable]"),
+            ("send FROM:<a@b.test>", "SEND FROM:<a@b.test>"),
+            ("bdat 0 last", "BDAT 0 LAST"),
+            ("BDAT 007", "BDAT 7"),
+            ("BDAT 18446744073709551615", "BDAT 18446744073709551615"),
+            ("VRFY jörg SMTPUTF8", "VRFY jörg SMTPUTF8"),
         ] {
             assert_eq!(reply(line), format!("ok {printed}"));
             let again = Command::parse(printed.as_bytes()).unwrap();
@@ -399,7 +400,10 @@ mod tests {
         ] {
             assert!(mail(params).starts_with("50"), "{params}: {}", mail(params));
         }
-        assert_eq!(mail(" SIZE=99999999999999999999"), format!("ok MAIL FROM:<a@b.test> SIZE={}", u64::MAX));
+        assert_eq!(mail(" SIZE=18446744073709551615"), format!("ok MAIL FROM:<a@b.test> SIZE={}", u64::MAX));
+        assert_eq!(mail(" SIZE=18446744073709551616"), "552 5.3.4");
+        assert_eq!(mail(" SIZE=99999999999999999999"), "552 5.3.4");
+        assert_eq!(mail(" SIZE=000000000000000000001"), "501 5.5.4");
         let twice = "RCPT TO:<a@b.test> NOTIFY=NEVER NOTIFY=NEVER";
         assert_eq!(reply(twice), "501 5.5.4");
     }
@@ -421,6 +425,9 @@ mod tests {
             "RCPT FROM:<a@b.test>",
             "MAIL TO:<a@b.test>",
             "AUTH waytoolongformechanism",
+            "XCLIENT",
+            "XCLIENT NAME=a NAME=b",
+            "XCLIENT ADDR=a.test",
         ] {
             assert_eq!(reply(line), "501 5.5.4", "{line}");
         }
@@ -450,8 +457,33 @@ mod tests {
     }
 
     #[test]
-    fn secrets_stay_out_of_debug_output() {
-        let command = Command::parse(b"AUTH PLAIN c2VjcmV0").unwrap();
-        assert!(!format!("{command:?}").contains("c2VjcmV0"));
+    fn d21_a_chunk_has_one_size() {
+        for line in [
+            "BDAT",
+            "BDAT 5 LAST X",
+            "BDAT -1",
+            "BDAT +1",
+            "BDAT 1e3",
+            "BDAT 18446744073709551616",
+            "BDAT 99999999999999999999999 LAST",
+            "BDAT 000000000000000000001",
+            "BDAT 5 FIRST",
+            "BDAT 5  LAST",
+            "BDAT  5",
+            "BDAT LAST",
+            "BDAT 0x10",
+        ] {
+            assert_eq!(reply(line), "501 5.5.4", "{line}");
+        }
+        assert_eq!(Command::parse(b"bdat 86 last"), Ok(Command::<&str>::Bdat { size: 86, last: true }));
+    }
+
+    #[test]
+    fn what_stands_behind_an_unknown_verb_is_kept() {
+        let Command::Unknown(verb, argument) = Command::parse(b"etrn  @x.test").unwrap() else { panic!() };
+        assert!(verb == "ETRN");
+        assert_eq!(argument.unwrap().as_str(), " @x.test");
+        assert_ne!(Command::parse(b"ETRN x").unwrap(), Command::parse(b"ETRN y").unwrap());
+        assert_ne!(Command::parse(b"ETRN x").unwrap(), Command::parse(b"ETRN").unwrap());
     }
 }

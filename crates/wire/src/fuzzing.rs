@@ -1,31 +1,16 @@
 //! What the fuzz targets call, and what the ordinary tests replay from the corpus.
 
+mod commands;
+mod values;
+
 use bytes::BytesMut;
 
-use crate::{Command, Decoded, DotDecoder, DotEncoder, Mailbox, Reply, ReplyReader};
+pub use commands::{command, compose, mailbox, params};
+#[cfg(feature = "sasl")]
+pub use values::sasl;
+pub use values::{esmtp, proxy, xclient, xtext};
 
-/// Any line: what parses prints, and what is printed parses to the same command. An error has a
-/// permanent reply and points into the line.
-pub fn command(data: &[u8]) {
-    match Command::parse(data) {
-        Ok(command) => {
-            let printed = command.to_string();
-            assert_eq!(Command::parse(printed.as_bytes()).as_ref(), Ok(&command), "{printed}");
-            assert!(!printed.contains(|c: char| c.is_control() && c != '\t'));
-        }
-        Err(error) => {
-            assert!(error.at <= data.len());
-            assert!(error.reply().is_permanent());
-        }
-    }
-}
-
-/// Any text: an address that parses prints an address that is the same.
-pub fn mailbox(data: &[u8]) {
-    if let Ok(mailbox) = String::from_utf8_lossy(data).parse::<Mailbox>() {
-        assert_eq!(mailbox.to_string().parse(), Ok(mailbox));
-    }
-}
+use crate::{Decoded, DotDecoder, DotEncoder, Reply, ReplyReader};
 
 /// Any bytes of a server: replies that parse are written and parse to the same.
 pub fn reply(data: &[u8]) {
@@ -92,8 +77,16 @@ mod tests {
     fn the_corpus_replays() {
         replay("wire_command", super::command);
         replay("wire_mailbox", super::mailbox);
+        replay("wire_params", super::params);
+        replay("wire_compose", super::compose);
         replay("wire_reply", super::reply);
         replay("wire_dot", super::dot);
+        replay("wire_xtext", super::xtext);
+        replay("wire_esmtp", super::esmtp);
+        replay("wire_xclient", super::xclient);
+        replay("wire_proxy", super::proxy);
+        #[cfg(feature = "sasl")]
+        replay("wire_sasl", super::sasl);
     }
 
     proptest::proptest! {
@@ -101,13 +94,47 @@ mod tests {
         fn any_bytes_hold_the_invariants(data: Vec<u8>) {
             super::command(&data);
             super::mailbox(&data);
+            super::params(&data);
+            super::compose(&data);
             super::reply(&data);
             super::dot(&data);
+            super::xtext(&data);
+            super::esmtp(&data);
+            super::xclient(&data);
+            super::proxy(&data);
+            #[cfg(feature = "sasl")]
+            super::sasl(&data);
         }
 
         #[test]
-        fn likely_lines_hold_the_invariants(line in "(MAIL FROM:|RCPT TO:|EHLO |AUTH )[ -~\r\n\tü]{0,40}") {
+        fn likely_values_hold_the_invariants(text in "(rfc822;|utf-8;|NEVER|SUCCESS|,|;R|;NT|2026-11-24T05:52:00Z|\\\\x\\{FC\\}|\\+2B|[ -~ü\r]){0,6}") {
+            super::xtext(text.as_bytes());
+            super::esmtp(text.as_bytes());
+        }
+
+        #[test]
+        fn likely_attributes_hold_the_invariants(text in "((NAME|ADDR|PORT|PROTO|LOGIN|X)=(\\[UNAVAILABLE\\]|\\+2B|IPV6:::1|1\\.2\\.3\\.4|E?SMTP|[!-~]){0,2} ?){0,4}") {
+            super::xclient(text.as_bytes());
+        }
+
+        #[test]
+        fn likely_proxy_lines_hold_the_invariants(text in "PROXY (TCP4|TCP6|UNKNOWN)( [0-9.]{7}| ::[0-9a-f]{1,4}| [0-9]{1,5}){0,5}\r?\n?") {
+            super::proxy(text.as_bytes());
+        }
+
+        #[test]
+        fn likely_lines_hold_the_invariants(line in "(MAIL FROM:|RCPT TO:|EHLO |AUTH |BDAT |VRFY |ETRN )[ -~\r\n\tü]{0,40}") {
             super::command(line.as_bytes());
+        }
+
+        #[test]
+        fn likely_addresses_hold_the_invariants(text in r#"("([a-c.@ >ü]|\\[ -~]){0,5}"|[a-c.ü]{1,5})@(\[(IPv6:)?[0-9a-d.:]{1,12}\]|[ab-]{1,4}\.[a-cö]{1,3})"#) {
+            super::mailbox(text.as_bytes());
+        }
+
+        #[test]
+        fn likely_parameters_hold_the_invariants(tail in "( (SIZE|BODY|SMTPUTF8|AUTH|RET|ENVID|REQUIRETLS|HOLDFOR|BY|MT-PRIORITY|NOTIFY|ORCPT|X-[AB])(=([0-9]{1,3}|7BIT|<>|FULL|120;R|NEVER|rfc822;a|[!-~ü]{1,4}))?){0,4}") {
+            super::params(tail.as_bytes());
         }
 
         #[test]

@@ -20,28 +20,48 @@ mod codec;
 mod command;
 mod dot;
 mod ehlo;
+mod esmtp;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod grammar;
+mod hello;
 mod line;
 mod params;
 mod path;
+mod proxy;
 mod reply;
 mod reply_canon;
 mod reply_reader;
+#[cfg(feature = "sasl")]
+mod sasl;
+mod text;
 mod timestamp;
+mod utf8_address;
 mod verb;
+mod xclient;
+mod xtext;
 
 pub use address::{AddressError, AddressErrorKind, Domain, Host, LocalPart, Mailbox};
 #[cfg(feature = "codec")]
 pub use codec::{CodecError, DotCodec, LineCodec, ReplyCodec};
 pub use command::{Argument, AuthCommand, Command, CommandError, CommandErrorKind};
 pub use dot::{BareLineEnd, Decoded, DotDecoder, DotEncoder};
-pub use ehlo::{Capabilities, EhloKeyword, Hello};
+pub use ehlo::{Capabilities, EhloKeyword};
+pub use esmtp::{
+    AuthParam, ByMode, DeliverBy, EnvelopeId, Hold, HoldFor, HoldUntil, Notify, OriginalRecipient, Priority, Ret,
+    ValueError, ValueErrorKind,
+};
+pub use hello::Hello;
 pub use line::{LineError, Lines};
-pub use params::{Body, Mail, MailParams, Param, Recipient, RecipientParams};
+pub use params::{Body, Mail, MailParams, Param, Params, Recipient, RecipientParams};
 pub use path::{ForwardPath, ReversePath};
+pub use proxy::{ProxyAddresses, ProxyError, ProxyErrorKind, ProxyHeader, ProxyTlvs, ProxyTransport, UnixPath};
 pub use reply::{Code, EnhancedCode, Reply, ReplyParseError};
 pub use reply_reader::{ReplyError, ReplyReader};
+#[cfg(feature = "sasl")]
+pub use sasl::{AuthResponse, Base64, Challenge, InitialResponse, SaslError, SaslErrorKind};
 pub use timestamp::{Civil, Timestamp, TimestampError};
+pub use utf8_address::Utf8Address;
 pub use verb::Verb;
+pub use xclient::{XClient, XClientAttribute, XClientError, XClientErrorKind, XClientName, XClientProto};
+pub use xtext::{Xtext, XtextError, XtextErrorKind};

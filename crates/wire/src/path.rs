@@ -1,135 +1,174 @@
 //! The paths of MAIL and RCPT (RFC 5321 §4.1.2).
+//!
+//! ```
+//! use hikyaku_wire::{ForwardPath, ReversePath};
+//!
+//! let path = ForwardPath::parse("<@relay.example.org:bob@example.org>").unwrap();
+//! assert_eq!(path.to_string(), "<bob@example.org>");
+//! assert_eq!(ReversePath::parse("<>").unwrap().mailbox(), None);
+//! ```
 
-use std::{fmt, str::FromStr};
-
-use crate::{
-    AddressError, AddressErrorKind, Mailbox,
-    grammar::{self, offset},
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
 };
 
-/// `Reverse-path = Path / "<>"`: where a bounce goes, `<>` for nowhere.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ReversePath {
+use crate::{
+    AddressError, Mailbox,
+    address::complete,
+    grammar::{self, Parsed},
+};
+
+/// `Reverse-path = Path / "<>"`: where a bounce goes, `<>` for nowhere (RFC 5321 §4.1.1.2).
+#[derive(Clone, Copy, Debug)]
+pub enum ReversePath<T = Box<str>> {
     /// `<>`: the message is itself a notification; nobody is told if it fails.
     Null,
     /// A mailbox. A source route in front of it has been dropped.
-    Mailbox(Mailbox),
+    Mailbox(Mailbox<T>),
 }
 
 /// `Forward-path = Path`, or the bare `<Postmaster>` of RFC 5321 §4.1.1.3.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ForwardPath {
+#[derive(Clone, Copy, Debug)]
+pub enum ForwardPath<T = Box<str>> {
     /// `<postmaster>` without a domain: the postmaster of the server itself.
     Postmaster,
     /// A mailbox. A source route in front of it has been dropped: only the final mailbox is
     /// ever looked at (RFC 5321 appendix C).
-    Mailbox(Mailbox),
+    Mailbox(Mailbox<T>),
 }
 
-impl ReversePath {
-    /// The mailbox, `None` for `<>`.
-    pub fn mailbox(&self) -> Option<&Mailbox> {
-        match self {
-            Self::Null => None,
-            Self::Mailbox(mailbox) => Some(mailbox),
-        }
-    }
-
-    /// Whether it can be sent without SMTPUTF8 (RFC 6531).
-    pub fn is_ascii(&self) -> bool {
-        self.mailbox().is_none_or(Mailbox::is_ascii)
-    }
-
-    /// Reads a path at the start of `input`; gives what follows it.
-    pub(crate) fn read(input: &[u8]) -> Result<(&[u8], Self), AddressError> {
-        if let Ok((rest, _)) = grammar::null_path(input) {
+impl<'a> ReversePath<&'a str> {
+    /// `Reverse-path = Path / "<>"`
+    #[inline(always)]
+    pub(crate) fn read(input: &'a str) -> Parsed<'a, Self> {
+        if let Some(rest) = input.strip_prefix("<>") {
             return Ok((rest, Self::Null));
         }
-        mailbox(input).map(|(rest, mailbox)| (rest, Self::Mailbox(mailbox)))
+        let (rest, mailbox) = grammar::path(input)?;
+        Ok((rest, Self::Mailbox(mailbox)))
     }
 }
 
-impl ForwardPath {
-    /// The mailbox, `None` for the bare postmaster.
-    pub fn mailbox(&self) -> Option<&Mailbox> {
-        match self {
-            Self::Postmaster => None,
-            Self::Mailbox(mailbox) => Some(mailbox),
+impl<'a> ForwardPath<&'a str> {
+    /// `Rcpt = ( "<Postmaster>" / Forward-path )`, the first in any case (RFC 5321 §4.1.1.3)
+    #[inline(always)]
+    pub(crate) fn read(input: &'a str) -> Parsed<'a, Self> {
+        const POSTMASTER: &str = "<postmaster>";
+        // The last octet is looked at first: it tells most other paths from this one.
+        if input.as_bytes().get(POSTMASTER.len() - 1) == Some(&b'>') {
+            let (head, rest) = input.split_at(POSTMASTER.len());
+            if head.eq_ignore_ascii_case(POSTMASTER) {
+                return Ok((rest, Self::Postmaster));
+            }
         }
+        let (rest, mailbox) = grammar::path(input)?;
+        Ok((rest, Self::Mailbox(mailbox)))
     }
+}
 
-    /// Whether it can be sent without SMTPUTF8 (RFC 6531).
-    pub fn is_ascii(&self) -> bool {
-        self.mailbox().is_none_or(Mailbox::is_ascii)
-    }
-
-    /// Reads a path at the start of `input`; gives what follows it.
-    pub(crate) fn read(input: &[u8]) -> Result<(&[u8], Self), AddressError> {
-        if let Ok((rest, _)) = grammar::postmaster_path(input) {
-            return Ok((rest, Self::Postmaster));
+/// What both paths have, which differ in the value that has no mailbox.
+macro_rules! path {
+    ($path:ident, $bare:ident, $text:literal) => {
+        impl<'a> $path<&'a str> {
+            /// Reads a path with its brackets.
+            ///
+            /// # Errors
+            /// What the grammar does not allow, with the octet.
+            pub fn parse(text: &'a str) -> Result<Self, AddressError> {
+                complete(text, Self::read)
+            }
         }
-        mailbox(input).map(|(rest, mailbox)| (rest, Self::Mailbox(mailbox)))
-    }
-}
 
-fn mailbox(input: &[u8]) -> Result<(&[u8], Mailbox), AddressError> {
-    let (rest, parts) = grammar::path(input).map_err(|e| AddressErrorKind::Syntax.at(offset(input, e)))?;
-    let before = parts.0.as_ptr().addr() - input.as_ptr().addr();
-    Ok((rest, Mailbox::from_parts(parts, before)?))
-}
+        impl<T: AsRef<str>> $path<T> {
+            #[doc = concat!("The mailbox, none for `", $text, "`.")]
+            pub fn mailbox(&self) -> Option<&Mailbox<T>> {
+                match self {
+                    Self::$bare => None,
+                    Self::Mailbox(mailbox) => Some(mailbox),
+                }
+            }
 
-fn whole<T>(text: &str, read: impl Fn(&[u8]) -> Result<(&[u8], T), AddressError>) -> Result<T, AddressError> {
-    match read(text.as_bytes())? {
-        ([], path) => Ok(path),
-        (rest, _) => Err(AddressErrorKind::Syntax.at(text.len() - rest.len())),
-    }
-}
+            /// Whether it can be sent without SMTPUTF8 (RFC 6531).
+            pub fn is_ascii(&self) -> bool {
+                self.mailbox().is_none_or(Mailbox::is_ascii)
+            }
 
-impl FromStr for ReversePath {
-    type Err = AddressError;
+            /// The same path, borrowed.
+            pub fn borrowed(&self) -> $path<&str> {
+                self.mailbox().map_or($path::$bare, |mailbox| $path::Mailbox(mailbox.borrowed()))
+            }
 
-    fn from_str(text: &str) -> Result<Self, AddressError> {
-        whole(text, Self::read)
-    }
-}
-
-impl FromStr for ForwardPath {
-    type Err = AddressError;
-
-    fn from_str(text: &str) -> Result<Self, AddressError> {
-        whole(text, Self::read)
-    }
-}
-
-impl fmt::Display for ReversePath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => f.write_str("<>"),
-            Self::Mailbox(mailbox) => write!(f, "<{mailbox}>"),
+            /// The same path with texts of its own.
+            pub fn into_owned(self) -> $path
+            where
+                T: Into<Box<str>>,
+            {
+                match self {
+                    Self::$bare => $path::$bare,
+                    Self::Mailbox(mailbox) => $path::Mailbox(mailbox.into_owned()),
+                }
+            }
         }
-    }
-}
 
-impl fmt::Display for ForwardPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Postmaster => f.write_str("<postmaster>"),
-            Self::Mailbox(mailbox) => write!(f, "<{mailbox}>"),
+        impl FromStr for $path {
+            type Err = AddressError;
+
+            fn from_str(text: &str) -> Result<Self, AddressError> {
+                $path::parse(text).map($path::into_owned)
+            }
         }
-    }
+
+        impl<T: AsRef<str>, U: AsRef<str>> PartialEq<$path<U>> for $path<T> {
+            fn eq(&self, other: &$path<U>) -> bool {
+                match (self.mailbox(), other.mailbox()) {
+                    (Some(a), Some(b)) => a == b,
+                    (a, b) => a.is_none() && b.is_none(),
+                }
+            }
+        }
+
+        impl<T: AsRef<str>> Eq for $path<T> {}
+
+        impl<T: AsRef<str>> Ord for $path<T> {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.mailbox().cmp(&other.mailbox())
+            }
+        }
+
+        impl<T: AsRef<str>> PartialOrd for $path<T> {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl<T: AsRef<str>> Hash for $path<T> {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.mailbox().hash(state);
+            }
+        }
+
+        impl<T: AsRef<str>> fmt::Display for $path<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.mailbox() {
+                    None => f.write_str($text),
+                    Some(mailbox) => write!(f, "<{mailbox}>"),
+                }
+            }
+        }
+
+        impl<T> From<Mailbox<T>> for $path<T> {
+            fn from(mailbox: Mailbox<T>) -> Self {
+                Self::Mailbox(mailbox)
+            }
+        }
+    };
 }
 
-impl From<Mailbox> for ReversePath {
-    fn from(mailbox: Mailbox) -> Self {
-        Self::Mailbox(mailbox)
-    }
-}
-
-impl From<Mailbox> for ForwardPath {
-    fn from(mailbox: Mailbox) -> Self {
-        Self::Mailbox(mailbox)
-    }
-}
+path!(ReversePath, Null, "<>");
+path!(ForwardPath, Postmaster, "<postmaster>");
 
 #[cfg(test)]
 mod tests {

@@ -244,9 +244,9 @@ impl FromStr for User {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let path = format!("<{text}@{}>", super::LOCAL_DOMAIN).parse::<ForwardPath>().ok();
-        let mailbox = path.as_ref().and_then(ForwardPath::mailbox).filter(|m| !m.local().as_str().is_empty());
+        let mailbox = path.as_ref().and_then(ForwardPath::mailbox).filter(|m| !m.local().is_empty());
         let mailbox = mailbox.ok_or("expected the part of an address before the `@`")?;
-        Ok(Self(mailbox.local().as_str().to_lowercase()))
+        Ok(Self(mailbox.local().content().to_lowercase()))
     }
 }
 

@@ -65,14 +65,10 @@ impl Envelope {
     pub(super) fn mail(&self, capabilities: &Capabilities, size: u64) -> Mail {
         let smtputf8 = capabilities.has(&EhloKeyword::SMTPUTF8)
             && (self.smtputf8 || !self.from.is_ascii() || self.to.iter().any(|to| !to.is_ascii()));
-        Mail {
-            from: self.from.clone(),
-            params: MailParams {
-                size: capabilities.has(&EhloKeyword::SIZE).then_some(size),
-                body: Some(self.body).filter(|&body| body != Body::SevenBit),
-                smtputf8,
-                ..MailParams::default()
-            },
-        }
+        let mut params = MailParams::default();
+        params.size = capabilities.has(&EhloKeyword::SIZE).then_some(size);
+        params.body = Some(self.body).filter(|&body| body != Body::SevenBit);
+        params.smtputf8 = smtputf8;
+        Mail { from: self.from.clone(), params }
     }
 }

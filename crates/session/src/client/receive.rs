@@ -207,7 +207,7 @@ impl Link {
     }
 
     pub(super) fn quit(self, why: Option<Outcome>, now: Instant, out: &mut BytesMut) -> Step {
-        Command::Quit.write(out);
+        Command::<&str>::Quit.write(out);
         let deadline = now + self.config.timeouts.quit;
         self.wait(Waits::Quit(why), deadline)
     }

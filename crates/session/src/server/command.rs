@@ -10,7 +10,10 @@ use super::{
 use crate::Protocol;
 
 /// Verbs of other protocols and of old or unoffered extensions: known, not done.
-const NOT_IMPLEMENTED: [&str; 7] = ["TURN", "ETRN", "ATRN", "SEND", "SOML", "SAML", "BDAT"];
+const NOT_IMPLEMENTED: [&str; 6] = ["TURN", "ETRN", "ATRN", "SEND", "SOML", "SAML"];
+
+/// The parameters that MAIL may have; SMTPUTF8 only where the configuration offers it.
+const OFFERED: [&str; 3] = ["SIZE", "BODY", "SMTPUTF8"];
 
 /// How the first line of what is not SMTP begins (HTTP, TLS, SSH).
 const FOREIGN: [&[u8]; 12] = [
@@ -51,16 +54,19 @@ impl Connection {
         let Some(line) = line else { return Turn::Hungry };
         self.fresh = false;
         self.touch(now);
-        let (is_data, command) = match line {
-            Ok(line) => (is_data(&line), Command::parse(&line).map_err(|error| error.reply())),
-            Err(error) => (false, Err(error.reply())),
+        let (line, command) = match &line {
+            Ok(line) => (&line[..], Command::parse(line).map_err(|error| error.reply())),
+            Err(error) => (&[][..], Err(error.reply())),
         };
         match self.act(command, out) {
             Ok(turn) => turn,
             Err(reply) => {
                 self.refuse(now, &reply, out);
-                if is_data {
+                if has_verb(line, b"DATA") {
                     self.after_refused_data(input, out);
+                } else if has_verb(line, b"BDAT") && self.barred.is_none() {
+                    // Nobody knows how long its chunk is, which must not run as commands.
+                    self.close();
                 }
                 Turn::Done
             }
@@ -68,7 +74,7 @@ impl Connection {
     }
 
     /// The transition table: what each command does in each state.
-    fn act(&mut self, command: Result<Command, Reply>, out: &mut BytesMut) -> Result<Turn, Reply> {
+    fn act(&mut self, command: Result<Command<&str>, Reply>, out: &mut BytesMut) -> Result<Turn, Reply> {
         let protocol = self.session.protocol();
         match (&self.barred, command) {
             (_, Ok(Command::Quit)) => {
@@ -78,22 +84,22 @@ impl Connection {
             (Some(barred), _) => return Err(barred.clone()),
             (None, command) => match command? {
                 Command::Helo(hello) if protocol == Protocol::Smtp => {
-                    self.hello(Question::Hello { hello, extended: false });
+                    self.hello(Question::Hello { hello: hello.into_owned(), extended: false });
                 }
                 Command::Ehlo(hello) if protocol == Protocol::Smtp => {
-                    self.hello(Question::Hello { hello, extended: true });
+                    self.hello(Question::Hello { hello: hello.into_owned(), extended: true });
                 }
                 Command::Lhlo(hello) if protocol == Protocol::Lmtp => {
-                    self.hello(Question::Hello { hello, extended: true });
+                    self.hello(Question::Hello { hello: hello.into_owned(), extended: true });
                 }
                 Command::Helo(_) | Command::Ehlo(_) | Command::Lhlo(_) => return Err(Reply::UNKNOWN_COMMAND_500),
                 Command::Mail(mail) => {
                     self.may_begin(&mail)?;
-                    self.ask(Question::Mail(mail));
+                    self.ask(Question::Mail(mail.into_owned()));
                 }
                 Command::Rcpt(recipient) => {
                     if self.may_add(&recipient)? {
-                        self.ask(Question::Recipient(recipient));
+                        self.ask(Question::Recipient(recipient.into_owned()));
                     } else {
                         self.say(&Reply::TOO_MANY_RECIPIENTS_452, out);
                     }
@@ -106,19 +112,17 @@ impl Connection {
                     self.end(Cause::Reset);
                     self.idle(&Reply::OK_250, out);
                 }
-                Command::Noop => self.idle(&Reply::OK_250, out),
+                Command::Noop(_) => self.idle(&Reply::OK_250, out),
                 Command::Vrfy(_) => self.idle(&Reply::VRFY_252, out),
                 Command::Help(_) => self.idle(&Reply::HELP_214, out),
-                Command::Unknown(verb) => {
-                    if verb.as_str() == "BDAT" {
-                        // Its chunk follows unasked and must not run as commands.
-                        self.say(&Reply::NOT_IMPLEMENTED_502, out);
-                        self.close();
-                    } else if !NOT_IMPLEMENTED.contains(&verb.as_str()) {
-                        return Err(Reply::UNKNOWN_COMMAND_500);
-                    } else {
-                        return Err(Reply::NOT_IMPLEMENTED_502);
-                    }
+                Command::XClient(_) => return Err(Reply::UNKNOWN_COMMAND_500),
+                Command::Bdat { .. } => {
+                    // Its chunk follows unasked and must not run as commands.
+                    self.say(&Reply::NOT_IMPLEMENTED_502, out);
+                    self.close();
+                }
+                Command::Unknown(verb, _) if !NOT_IMPLEMENTED.iter().any(|known| verb == *known) => {
+                    return Err(Reply::UNKNOWN_COMMAND_500);
                 }
                 _ => return Err(Reply::NOT_IMPLEMENTED_502),
             },
@@ -135,16 +139,16 @@ impl Connection {
         self.ask(question);
     }
 
-    fn may_begin(&self, mail: &Mail) -> Result<(), Reply> {
+    fn may_begin(&self, mail: &Mail<&str>) -> Result<(), Reply> {
         let session = &self.session;
         if session.hello.is_none() || session.transaction.is_some() {
             return Err(Reply::BAD_SEQUENCE_503);
         }
         let params = &mail.params;
-        let unoffered = !params.other.is_empty()
+        let unoffered = params.keywords().any(|keyword| !OFFERED.contains(&keyword))
             || params.body == Some(Body::BinaryMime)
             || (params.smtputf8 && !session.config.smtputf8);
-        let any = params.size.is_some() || params.body.is_some() || params.smtputf8;
+        let any = params.keywords().next().is_some();
         if unoffered || (any && !session.extended) {
             return Err(Reply::UNKNOWN_PARAMETER_555);
         }
@@ -159,12 +163,12 @@ impl Connection {
     }
 
     /// Whether there is room for another recipient.
-    fn may_add(&mut self, recipient: &Recipient) -> Result<bool, Reply> {
+    fn may_add(&mut self, recipient: &Recipient<&str>) -> Result<bool, Reply> {
         let limit = self.session.config.limits.recipients;
         let Some(transaction) = &mut self.session.transaction else {
             return Err(Reply::BAD_SEQUENCE_503);
         };
-        if !recipient.params.other.is_empty() {
+        if recipient.params.keywords().next().is_some() {
             return Err(Reply::UNKNOWN_PARAMETER_555);
         }
         if !transaction.mail.params.smtputf8 && !recipient.to.is_ascii() {
@@ -201,9 +205,10 @@ impl Connection {
     }
 }
 
-fn is_data(line: &[u8]) -> bool {
-    matches!(line.split_at_checked(4), Some((verb, rest))
-        if verb.eq_ignore_ascii_case(b"DATA") && matches!(rest.first(), None | Some(b' ' | b'\t')))
+/// Whether this is the first word of a line that is wrong.
+fn has_verb(line: &[u8], verb: &[u8; 4]) -> bool {
+    matches!(line.split_at_checked(4), Some((word, rest))
+        if word.eq_ignore_ascii_case(verb) && matches!(rest.first(), None | Some(b' ' | b'\t')))
 }
 
 /// Whether the first bytes are those of another protocol; none: too early to say.

@@ -103,6 +103,7 @@ mod tests {
             session.extended = extended;
             let line = format!("MAIL FROM:<a@b.test>{params}");
             let Ok(hikyaku_wire::Command::Mail(mail)) = hikyaku_wire::Command::parse(line.as_bytes()) else { panic!() };
+            let mail = mail.into_owned();
             session.transaction = Some(Transaction::new(mail));
             assert_eq!(session.with_protocol(), word);
         }
