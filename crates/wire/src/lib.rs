@@ -15,6 +15,8 @@
 //! ```
 
 mod address;
+mod capabilities;
+mod code;
 #[cfg(feature = "codec")]
 mod codec;
 mod command;
@@ -28,20 +30,28 @@ mod params;
 mod path;
 mod reply;
 mod reply_canon;
+mod reply_error;
 mod reply_reader;
+mod reply_text;
 mod timestamp;
 mod verb;
 
 pub use address::{AddressError, AddressErrorKind, Domain, Host, LocalPart, Mailbox};
+pub use capabilities::{
+    Capabilities, Capability, CapabilityError, CapabilityErrorKind, EhloKeyword, Extension, FutureRelease, Limits,
+    Seconds, Word, Words,
+};
+pub use code::{Code, EnhancedCode};
 #[cfg(feature = "codec")]
 pub use codec::{CodecError, DotCodec, LineCodec, ReplyCodec};
 pub use command::{Argument, AuthCommand, Command, CommandError, CommandErrorKind};
 pub use dot::{BareLineEnd, Decoded, DotDecoder, DotEncoder};
-pub use ehlo::{Capabilities, EhloKeyword, Hello};
+pub use ehlo::Hello;
 pub use line::{LineError, Lines};
 pub use params::{Body, Mail, MailParams, Param, Recipient, RecipientParams};
 pub use path::{ForwardPath, ReversePath};
-pub use reply::{Code, EnhancedCode, Reply, ReplyParseError};
-pub use reply_reader::{ReplyError, ReplyReader};
+pub use reply::Reply;
+pub use reply_error::{ReplyError, ReplyErrorKind};
+pub use reply_reader::ReplyReader;
 pub use timestamp::{Civil, Timestamp, TimestampError};
 pub use verb::Verb;
