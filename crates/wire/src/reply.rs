@@ -13,6 +13,7 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use bytes::{BufMut, BytesMut};
+use memchr::memchr_iter;
 
 use crate::{
     Code, EnhancedCode,
@@ -278,8 +279,9 @@ impl<T: AsRef<str>> Reply<T> {
         let (mut head, length) = self.head();
         let limit = LINE_LIMIT - length;
         let mut lines = self.text_lines();
-        // Enough for one line, and for many that carry their codes already.
-        out.reserve(self.text.as_ref().len() + length + 2);
+        // Enough, unless a line is broken.
+        let text = self.text.as_ref();
+        out.reserve(text.len() + (memchr_iter(b'\n', text.as_bytes()).count() + 1) * length + 2);
         let mut begin = 2;
         while let Some(mut line) = lines.next() {
             head[SEPARATOR] = b'-';
