@@ -218,8 +218,25 @@ mod tests {
         assert!(read(&whole(4096)).unwrap().is_some());
         let over = format!("{}250-\r\n250 \r\n", &more[..]);
         assert!(read(over.as_bytes()).unwrap().is_some());
+        let over = [more.as_bytes(), b"250-\r\n", &line(4090)].concat();
+        assert_eq!(over.len(), 65_536);
+        assert!(read(&over).unwrap().is_some());
+        let over = [more.as_bytes(), b"250-\r\n", &line(4091)].concat();
+        assert_eq!(read(&over), Err(ReplyErrorKind::TooLong.at(65_536)));
         let over = format!("{more}250-{}\r\n250\r\n", "x".repeat(4090));
         assert_eq!(read(over.as_bytes()), Err(ReplyErrorKind::TooLong.at(65_536)));
+    }
+
+    #[test]
+    fn c1_8_what_has_been_searched_is_not_searched_again() {
+        let mut reader = ReplyReader::new();
+        let mut input = BytesMut::new();
+        for octet in b"250-a\r\n250 b\r" {
+            input.extend_from_slice(&[*octet]);
+            assert_eq!(reader.next(&mut input), Ok(None));
+            assert_eq!(reader.scan.searched, input.len());
+        }
+        assert_eq!(input, "250 b\r");
     }
 
     #[test]

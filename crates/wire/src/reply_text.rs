@@ -129,3 +129,42 @@ impl TextBuilder {
         (self.enhanced, self.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_control_character_alone_is_harmful() {
+        for number in 0..0x300u32 {
+            let c = char::from_u32(number).unwrap();
+            for text in [format!("{c}"), format!("a{c}b"), format!("ü{c}")] {
+                let expected = if c.is_control() && c != '\t' && c != '\n' { '?' } else { c };
+                assert_eq!(is_harmless(&text), expected == c, "{text:?}");
+                assert_eq!(harmless(text.clone().into()), text.replace(c, &expected.to_string()), "{text:?}");
+                let mut builder = TextBuilder::default();
+                builder.line(text.as_bytes(), Code::OK_250);
+                // Within one line, LF is a control character too.
+                let expected = if c == '\n' { '?' } else { expected };
+                assert_eq!(builder.finish(), (None, text.replace(c, &expected.to_string())));
+            }
+        }
+    }
+
+    #[test]
+    fn an_enhanced_code_is_stripped_as_a_word() {
+        let code = EnhancedCode::new(5, 7, 1);
+        for (line, text) in [
+            ("5.7.1", ""),
+            ("5.7.1 ", ""),
+            ("5.7.1 x", "x"),
+            ("5.7.1  x", " x"),
+            ("5.7.10", "5.7.10"),
+            ("5.7.1\tx", "5.7.1\tx"),
+            ("x", "x"),
+            ("", ""),
+        ] {
+            assert_eq!(strip(line, code), text, "{line:?}");
+        }
+    }
+}
