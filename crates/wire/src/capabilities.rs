@@ -126,11 +126,8 @@ impl<T: AsRef<str>> Capabilities<T> {
     /// The SASL mechanisms that the server offers (RFC 4954 §3), also in the old form
     /// `AUTH=LOGIN`. One may come twice.
     pub fn mechanisms(&self) -> impl Iterator<Item = &str> {
-        let words = self.iter().filter_map(|capability| match capability {
-            Capability::Auth(mechanisms) => Some(mechanisms.iter()),
-            _ => None,
-        });
-        words.flatten()
+        let offers = self.entries().filter(|(keyword, _)| *keyword == EhloKeyword::AUTH);
+        offers.flat_map(|(_, mechanisms)| Words::of_line(mechanisms).iter())
     }
 
     /// The reply to EHLO or LHLO that offers them. The greeting begins with the name of the

@@ -190,13 +190,14 @@ impl<'a> Capability<'a> {
     }
 
     /// From a keyword and the ASCII text of its parameters.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(keyword: EhloKeyword<&'a str>, params: &'a str) -> Self {
         let words = Words::of_line(params);
         let typed = keyword.known().and_then(|known| Self::typed(known, words));
         typed.unwrap_or(Self::Other(Extension { keyword, params: words }))
     }
 
+    #[inline(always)]
     fn typed(known: Known, words: Words<'a>) -> Option<Self> {
         Some(match known {
             Known::Size => Self::Size(optional(words, |text| number(text, 20))?),

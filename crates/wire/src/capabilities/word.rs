@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use memchr::memchr2;
+
 /// Octets of a line of an EHLO reply, without code and CRLF, at the most: a reply line has 512
 /// (RFC 5321 §4.5.3.1.5).
 pub(super) const LINE_LIMIT: usize = 506;
@@ -132,10 +134,10 @@ impl<'a> Words<'a> {
             return None;
         }
         let is_space = |b: u8| matches!(b, b' ' | b'\t');
-        let start = self.0.bytes().position(|b| !is_space(b))?;
-        let text = &self.0[start..];
-        let end = text.bytes().position(is_space).unwrap_or(text.len());
-        let (first, rest) = text.split_at(end);
+        let octets = self.0.as_bytes();
+        let start = octets.iter().position(|&b| !is_space(b))?;
+        let length = memchr2(b' ', b'\t', &octets[start..]).unwrap_or(octets.len() - start);
+        let (first, rest) = self.0[start..].split_at(length);
         Some((first, Self(rest)))
     }
 }
