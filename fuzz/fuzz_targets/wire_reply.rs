@@ -1,4 +1,4 @@
-//! A reply: read, printed and read again it is the same.
+//! Replies of a server: in pieces, borrowed and owned, printed and read again they are the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

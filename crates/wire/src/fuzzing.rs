@@ -1,29 +1,18 @@
 //! What the fuzz targets call, and what the ordinary tests replay from the corpus.
 
 mod commands;
+mod replies;
 mod values;
 
 use bytes::BytesMut;
 
 pub use commands::{command, compose, mailbox, params};
+pub use replies::{ehlo, reply, reply_value};
 #[cfg(feature = "sasl")]
 pub use values::sasl;
 pub use values::{esmtp, proxy, xclient, xtext};
 
-use crate::{Decoded, DotDecoder, DotEncoder, Reply, ReplyReader};
-
-/// Any bytes of a server: replies that parse are written and parse to the same.
-pub fn reply(data: &[u8]) {
-    let mut input = BytesMut::from(data);
-    let mut reader = ReplyReader::new();
-    while let Ok(Some(reply)) = reader.next(&mut input) {
-        let mut written = BytesMut::new();
-        reply.write(&mut written);
-        let again = ReplyReader::new().next(&mut written);
-        assert_eq!(again.map(|r| r.map(|r| r.to_string())), Ok(Some(reply.to_string())));
-        assert!(reply.to_string().parse::<Reply>().is_ok());
-    }
-}
+use crate::{Decoded, DotDecoder, DotEncoder};
 
 /// Any message bytes, split where the first octet says: the pieces are those of the whole, and
 /// what is encoded decodes to the same.
@@ -80,6 +69,8 @@ mod tests {
         replay("wire_params", super::params);
         replay("wire_compose", super::compose);
         replay("wire_reply", super::reply);
+        replay("wire_reply_value", super::reply_value);
+        replay("wire_ehlo", super::ehlo);
         replay("wire_dot", super::dot);
         replay("wire_xtext", super::xtext);
         replay("wire_esmtp", super::esmtp);
@@ -97,6 +88,8 @@ mod tests {
             super::params(&data);
             super::compose(&data);
             super::reply(&data);
+            super::reply_value(&data);
+            super::ehlo(&data);
             super::dot(&data);
             super::xtext(&data);
             super::esmtp(&data);
@@ -140,6 +133,25 @@ mod tests {
         #[test]
         fn likely_replies_hold_the_invariants(lines in "(2[0-5][0-9][- ]([245]\\.[0-9]\\.[0-9])? ?[a-z .5]{0,10}\r\n){0,4}") {
             super::reply(lines.as_bytes());
+        }
+
+        #[test]
+        fn likely_multiline_replies_hold_the_invariants(
+            lines in "(250-(2\\.0\\.0)? ?[ -~ü\t\u{1}]{0,12}\r\n){0,4}250( [2-5. a]{0,9})?\r?\n?",
+        ) {
+            super::reply(lines.as_bytes());
+        }
+
+        #[test]
+        fn likely_reply_values_hold_the_invariants(code: u8, class in 0..6u8, text in "[2-5. a\n]{0,12}[ -~\n]{0,600}") {
+            super::reply_value(&[&[code, class, 1, 3], text.as_bytes()].concat());
+        }
+
+        #[test]
+        fn likely_offers_hold_the_invariants(
+            lines in "250-mx(\r\n250-(SIZE|DSN|auth=|AUTH|LIMITS|DELIVERBY|FUTURERELEASE|X)[ \t]?[A-Z0-9=:. -]{0,20}){0,6}\r\n250 HELP\r\n",
+        ) {
+            super::ehlo(lines.as_bytes());
         }
     }
 }

@@ -15,11 +15,12 @@
 //! ```
 
 mod address;
+mod capabilities;
+mod code;
 #[cfg(feature = "codec")]
 mod codec;
 mod command;
 mod dot;
-mod ehlo;
 mod esmtp;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
@@ -31,7 +32,9 @@ mod path;
 mod proxy;
 mod reply;
 mod reply_canon;
+mod reply_error;
 mod reply_reader;
+mod reply_text;
 #[cfg(feature = "sasl")]
 mod sasl;
 mod text;
@@ -42,11 +45,15 @@ mod xclient;
 mod xtext;
 
 pub use address::{AddressError, AddressErrorKind, Domain, Host, LocalPart, Mailbox};
+pub use capabilities::{
+    Capabilities, Capability, CapabilityError, CapabilityErrorKind, EhloKeyword, Extension, FutureRelease, Limits,
+    Seconds, Word, Words,
+};
+pub use code::{Code, EnhancedCode};
 #[cfg(feature = "codec")]
 pub use codec::{CodecError, DotCodec, LineCodec, ReplyCodec};
 pub use command::{Argument, AuthCommand, Command, CommandError, CommandErrorKind};
 pub use dot::{BareLineEnd, Decoded, DotDecoder, DotEncoder};
-pub use ehlo::{Capabilities, EhloKeyword};
 pub use esmtp::{
     AuthParam, ByMode, DeliverBy, EnvelopeId, Hold, HoldFor, HoldUntil, Notify, OriginalRecipient, Priority, Ret,
     ValueError, ValueErrorKind,
@@ -56,8 +63,9 @@ pub use line::{LineError, Lines};
 pub use params::{Body, Mail, MailParams, Param, Params, Recipient, RecipientParams};
 pub use path::{ForwardPath, ReversePath};
 pub use proxy::{ProxyAddresses, ProxyError, ProxyErrorKind, ProxyHeader, ProxyTlvs, ProxyTransport, UnixPath};
-pub use reply::{Code, EnhancedCode, Reply, ReplyParseError};
-pub use reply_reader::{ReplyError, ReplyReader};
+pub use reply::Reply;
+pub use reply_error::{ReplyError, ReplyErrorKind};
+pub use reply_reader::ReplyReader;
 #[cfg(feature = "sasl")]
 pub use sasl::{AuthResponse, Base64, Challenge, InitialResponse, SaslError, SaslErrorKind};
 pub use timestamp::{Civil, Timestamp, TimestampError};

@@ -1,4 +1,10 @@
-//! The replies that this project gives, in one table.
+//! The replies that this project gives, in one table (RFC 5321 §4.2.2, RFC 3463 §3, RFC 5248).
+//!
+//! ```
+//! use hikyaku_wire::Reply;
+//!
+//! assert_eq!(Reply::RELAY_DENIED_550.to_string(), "550 5.7.1 relaying denied");
+//! ```
 
 use crate::{Code, EnhancedCode, Reply};
 

@@ -1,102 +1,155 @@
-//! Reads the replies of a server from its bytes.
+//! Reads the replies of a server from its bytes, as they come (RFC 5321 §4.2).
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use hikyaku_wire::ReplyReader;
+//!
+//! let mut reader = ReplyReader::new();
+//! let mut input = BytesMut::from("250-mx.test\r\n250 SI");
+//! assert_eq!(reader.next(&mut input), Ok(None));
+//! input.extend_from_slice(b"ZE 1000\r\n");
+//! let reply = reader.next(&mut input).unwrap().unwrap();
+//! assert_eq!(reply.lines().collect::<Vec<_>>(), ["mx.test", "SIZE 1000"]);
+//! ```
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
+use memchr::memchr;
 
 use crate::{
     Code, Reply,
-    line::{LineError, Lines},
+    reply_error::{ReplyError, ReplyErrorKind},
+    reply_text::TextBuilder,
 };
 
-/// Why the bytes of a server are not a reply. There is no way on from here but to close the
-/// connection: nobody can tell which reply belongs to which command any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReplyError {
-    /// A line that is too long, or does not end with CRLF.
-    #[error("reply line: {0}")]
-    Line(LineError),
-    /// Not three digits `[2-5][0-5][0-9]`, or something else than `-` or a space behind them.
-    #[error("reply does not begin with a reply code")]
-    Code,
-    /// The lines of one reply have different codes.
-    #[error("reply with two different codes")]
-    CodeMismatch,
-    /// More than 100 lines, or 64 KiB in all.
-    #[error("reply too long")]
-    TooLong,
-}
-
-/// Reads replies; holds at most one reply that is not complete.
-#[derive(Debug)]
+/// Reads replies; holds the text of at most one reply that is not complete.
+///
+/// What comes in pieces is not searched again with each piece, and a reply that comes whole
+/// allocates its text and nothing else. Limits: 4096 octets a line, 100 lines, 64 KiB a reply.
+#[derive(Debug, Default)]
 pub struct ReplyReader {
-    lines: Lines,
-    code: Option<Code>,
-    text: String,
-    count: usize,
-}
-
-impl Default for ReplyReader {
-    fn default() -> Self {
-        Self::new()
-    }
+    scan: Scan,
+    text: TextBuilder,
 }
 
 impl ReplyReader {
-    /// Octets of a line at the most; RFC 5321 §4.5.3.1.5 has 512, servers send more.
-    const LINE_LIMIT: usize = 4096;
-    const LINES_LIMIT: usize = 100;
-    const TEXT_LIMIT: usize = 64 * 1024;
-
     /// A reader that has seen nothing yet.
     pub fn new() -> Self {
-        Self { lines: Lines::new(Self::LINE_LIMIT), code: None, text: String::new(), count: 0 }
+        Self::default()
     }
 
     /// Takes the next reply from `input`; `None` if more bytes are needed.
     ///
     /// # Errors
-    /// [`ReplyError`]: the conversation cannot go on.
+    /// [`ReplyError`]: the conversation cannot go on. The line that is wrong stays in `input`,
+    /// and gives the same error again.
     pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Reply>, ReplyError> {
-        while let Some(line) = self.lines.next(input) {
-            let line = line.map_err(ReplyError::Line)?;
-            let (code, last, text) = split(&line).ok_or(ReplyError::Code)?;
-            if self.code.is_some_and(|first| first != code) {
-                return Err(ReplyError::CodeMismatch);
-            }
-            if self.count == Self::LINES_LIMIT || self.text.len() + text.len() > Self::TEXT_LIMIT {
-                return Err(ReplyError::TooLong);
-            }
-            if self.count > 0 {
-                self.text.push('\n');
-            }
-            self.code = Some(code);
-            self.count += 1;
-            self.text.push_str(&String::from_utf8_lossy(text));
+        // A reply that has come whole needs no state.
+        if self.scan.is_new()
+            && let Some((reply, octets)) = Reply::parse_usual(input)
+        {
+            let reply = reply.into_owned();
+            input.advance(octets);
+            return Ok(Some(reply));
+        }
+        loop {
+            let before = self.scan.octets();
+            let Some(line) = self.scan.line(input)? else { return Ok(None) };
+            let (code, last) = (line.code, line.last);
+            self.text.line(line.text, code);
+            input.advance(self.scan.octets() - before);
             if last {
-                self.code = None;
-                self.count = 0;
-                return Ok(Some(Reply::from_lines(code, std::mem::take(&mut self.text))));
+                self.scan = Scan::default();
+                return Ok(Some(Reply::built(code, std::mem::take(&mut self.text))));
             }
         }
-        Ok(None)
     }
 
     /// Whether a reply has begun that is not complete.
     pub fn in_reply(&self) -> bool {
-        self.code.is_some()
+        self.scan.lines > 0
     }
 }
 
-/// `Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF`
-fn split(line: &[u8]) -> Option<(Code, bool, &[u8])> {
-    let (digits, rest) = line.split_at_checked(3)?;
-    let value = |n: u16, b: &u8| b.is_ascii_digit().then(|| n * 10 + u16::from(b - b'0'));
-    let code = Code::new(digits.iter().try_fold(0, value)?)?;
-    match rest {
-        [] => Some((code, true, rest)),
-        [b' ', text @ ..] => Some((code, true, text)),
-        [b'-', text @ ..] => Some((code, false, text)),
-        _ => None,
+/// The lines of one reply, and what they must have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    code: Option<Code>,
+    lines: usize,
+    /// Octets of the lines that are complete.
+    octets: usize,
+    /// Octets of the next line that are known to hold no LF.
+    searched: usize,
+}
+
+/// A line of a reply.
+pub(crate) struct Line<'a> {
+    pub(crate) code: Code,
+    pub(crate) text: &'a [u8],
+    pub(crate) last: bool,
+}
+
+impl Scan {
+    /// Octets of a line at the most, CRLF included.
+    pub(crate) const LINE_LIMIT: usize = 4096;
+    /// Lines of a reply at the most.
+    pub(crate) const LINES_LIMIT: usize = 100;
+    /// Octets of a reply at the most, codes and line ends included.
+    pub(crate) const REPLY_LIMIT: usize = 64 * 1024;
+
+    /// Whether no octet has been seen.
+    fn is_new(&self) -> bool {
+        self.lines == 0 && self.searched == 0
+    }
+
+    /// Octets of the lines so far.
+    pub(crate) fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// How many lines there were so far.
+    pub(crate) fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// The line at the beginning of `input`; `None` if it is not complete.
+    pub(crate) fn line<'a>(&mut self, input: &'a [u8]) -> Result<Option<Line<'a>>, ReplyError> {
+        let error = |kind: ReplyErrorKind, at: usize| Err(kind.at(self.octets + at));
+        let Some(end) = memchr(b'\n', &input[self.searched..]).map(|at| self.searched + at) else {
+            if input.len() >= Self::LINE_LIMIT {
+                return error(ReplyErrorKind::LineTooLong, Self::LINE_LIMIT);
+            }
+            self.searched = input.len();
+            return Ok(None);
+        };
+        if end >= Self::LINE_LIMIT {
+            return error(ReplyErrorKind::LineTooLong, Self::LINE_LIMIT);
+        }
+        if self.lines == Self::LINES_LIMIT {
+            return error(ReplyErrorKind::TooManyLines, 0);
+        }
+        if self.octets + end >= Self::REPLY_LIMIT {
+            return Err(ReplyErrorKind::TooLong.at(Self::REPLY_LIMIT));
+        }
+        let Some(line) = input[..end].strip_suffix(b"\r") else { return error(ReplyErrorKind::BareLf, end) };
+        if let Some(at) = memchr(b'\r', line) {
+            return error(ReplyErrorKind::BareCr, at);
+        }
+        let Some((digits, rest)) = line.split_first_chunk::<3>() else { return error(ReplyErrorKind::Code, 0) };
+        let Some(code) = Code::read(*digits) else { return error(ReplyErrorKind::Code, 0) };
+        if self.code.is_some_and(|first| first != code) {
+            return error(ReplyErrorKind::CodeMismatch, 0);
+        }
+        let (last, text) = match rest {
+            [] => (true, rest),
+            [b' ', text @ ..] => (true, text),
+            [b'-', text @ ..] => (false, text),
+            _ => return error(ReplyErrorKind::Code, 3),
+        };
+        self.code = Some(code);
+        self.lines += 1;
+        self.octets += end + 1;
+        self.searched = 0;
+        Ok(Some(Line { code, text, last }))
     }
 }
 
@@ -105,7 +158,10 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Option<Reply>, ReplyError> {
-        ReplyReader::new().next(&mut BytesMut::from(bytes))
+        let read = ReplyReader::new().next(&mut BytesMut::from(bytes));
+        let parsed = Reply::parse(bytes).map(|parsed| parsed.map(|(reply, _)| reply.into_owned()));
+        assert_eq!(read, parsed, "{bytes:?}");
+        read
     }
 
     #[test]
@@ -113,15 +169,84 @@ mod tests {
         let ok = |bytes: &[u8]| read(bytes).unwrap().unwrap();
         assert_eq!(ok(b"250-a\r\n250 b\r\n"), Reply::plain(Code::OK_250, "a\nb"));
         assert_eq!(ok(b"250\r\n"), Reply::plain(Code::OK_250, ""));
+        assert_eq!(ok(b"250-a\r\n250\r\n"), Reply::plain(Code::OK_250, "a\n"));
         assert_eq!(ok(b"250-\r\n250-\r\n250 \r\n"), Reply::plain(Code::OK_250, "\n\n"));
-        assert_eq!(read(b"250-a\r\n251 b\r\n"), Err(ReplyError::CodeMismatch));
-        for bytes in [&b"25 x\r\n"[..], b"250xA\r\n", b"999 x\r\n", b"\r\n", b"2500\r\n", b"hello\r\n", b"150 x\r\n"] {
-            assert_eq!(read(bytes), Err(ReplyError::Code), "{bytes:?}");
-        }
-        assert_eq!(read(b"250 a\n"), Err(ReplyError::Line(LineError::BareLf)));
-        assert_eq!(read(&b"250-\r\n".repeat(10_000)), Err(ReplyError::TooLong));
-        assert_eq!(read(&[b"250 ", vec![b'x'; 5000].as_slice()].concat()), Err(ReplyError::Line(LineError::TooLong)));
         assert_eq!(read(b"250 incomplete"), Ok(None));
+        let cases = [
+            (&b"250-a\r\n251 b\r\n"[..], ReplyErrorKind::CodeMismatch, 7),
+            (b"250-a\r\n550 b\r\n", ReplyErrorKind::CodeMismatch, 7),
+            (b"25 x\r\n", ReplyErrorKind::Code, 0),
+            (b"250xA\r\n", ReplyErrorKind::Code, 3),
+            (b"250\tA\r\n", ReplyErrorKind::Code, 3),
+            (b"999 x\r\n", ReplyErrorKind::Code, 0),
+            (b"\r\n", ReplyErrorKind::Code, 0),
+            (b"2500\r\n", ReplyErrorKind::Code, 3),
+            (b"hello\r\n", ReplyErrorKind::Code, 0),
+            (b"150 x\r\n", ReplyErrorKind::Code, 0),
+            (b"250-a\r\nb\r\n", ReplyErrorKind::Code, 7),
+            (b"250-a\r\n250xb\r\n", ReplyErrorKind::Code, 10),
+            (b"250 a\n", ReplyErrorKind::BareLf, 5),
+            (b"\n", ReplyErrorKind::BareLf, 0),
+            (b"250-a\r\n250 b\n", ReplyErrorKind::BareLf, 12),
+            (b"250 a\rb\r\n", ReplyErrorKind::BareCr, 5),
+            (b"250 a\r\r\n", ReplyErrorKind::BareCr, 5),
+            (b"250\r \r\n", ReplyErrorKind::BareCr, 3),
+            // The first fault counts.
+            (b"250-a\rb\r\n251 c\r\n", ReplyErrorKind::BareCr, 5),
+            (b"250-a\r\n251 b\r\n250 c\n", ReplyErrorKind::CodeMismatch, 7),
+        ];
+        for (bytes, kind, at) in cases {
+            assert_eq!(read(bytes), Err(kind.at(at)), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn c1_8_replies_are_bounded() {
+        let line = |octets: usize| [b"250 ", "x".repeat(octets - 6).as_bytes(), b"\r\n"].concat();
+        assert!(read(&line(4096)).unwrap().is_some());
+        assert_eq!(read(&line(4097)), Err(ReplyErrorKind::LineTooLong.at(4096)));
+        assert_eq!(read(&line(4098)[..4095]), Ok(None));
+        assert_eq!(read(&line(4098)[..4096]), Err(ReplyErrorKind::LineTooLong.at(4096)));
+
+        let lines = |count: usize| [b"250-\r\n".repeat(count - 1).as_slice(), b"250 \r\n"].concat();
+        assert_eq!(read(&lines(100)).unwrap().unwrap().lines().count(), 100);
+        assert_eq!(read(&lines(101)), Err(ReplyErrorKind::TooManyLines.at(600)));
+        assert_eq!(read(&b"250-\r\n".repeat(10_000)), Err(ReplyErrorKind::TooManyLines.at(600)));
+
+        let more = format!("250-{}\r\n", "x".repeat(4090)).repeat(15);
+        let whole = |octets: usize| [more.as_bytes(), &line(octets)].concat();
+        assert!(read(&whole(4096)).unwrap().is_some());
+        let over = format!("{}250-\r\n250 \r\n", &more[..]);
+        assert!(read(over.as_bytes()).unwrap().is_some());
+        let over = [more.as_bytes(), b"250-\r\n", &line(4090)].concat();
+        assert_eq!(over.len(), 65_536);
+        assert!(read(&over).unwrap().is_some());
+        let over = [more.as_bytes(), b"250-\r\n", &line(4091)].concat();
+        assert_eq!(read(&over), Err(ReplyErrorKind::TooLong.at(65_536)));
+        let over = format!("{more}250-{}\r\n250\r\n", "x".repeat(4090));
+        assert_eq!(read(over.as_bytes()), Err(ReplyErrorKind::TooLong.at(65_536)));
+    }
+
+    #[test]
+    fn c1_8_what_has_been_searched_is_not_searched_again() {
+        let mut reader = ReplyReader::new();
+        let mut input = BytesMut::new();
+        for octet in b"250-a\r\n250 b\r" {
+            input.extend_from_slice(&[*octet]);
+            assert_eq!(reader.next(&mut input), Ok(None));
+            assert_eq!(reader.scan.searched, input.len());
+        }
+        assert_eq!(input, "250 b\r");
+    }
+
+    #[test]
+    fn an_error_stays() {
+        let mut reader = ReplyReader::new();
+        let mut input = BytesMut::from("250-a\r\n251 b\r\n250 c\r\n");
+        for _ in 0..3 {
+            assert_eq!(reader.next(&mut input), Err(ReplyErrorKind::CodeMismatch.at(7)));
+        }
+        assert_eq!(input, "251 b\r\n250 c\r\n");
     }
 
     #[test]
@@ -133,12 +258,16 @@ mod tests {
         assert_eq!(out, "550-5.7.1 go\r\n550 5.7.1 away\r\n");
         let odd = read(b"550-5.7.1 go\r\n550 away\r\n").unwrap().unwrap();
         assert_eq!(odd.lines().collect::<Vec<_>>(), ["go", "away"]);
+        let other = read(b"550-5.7.1 go\r\n550 5.7.2 away\r\n").unwrap().unwrap();
+        assert_eq!(other.lines().collect::<Vec<_>>(), ["go", "5.7.2 away"]);
+        let late = read(b"550-go\r\n550 5.7.2 away\r\n").unwrap().unwrap();
+        assert_eq!((late.enhanced(), late.lines().last()), (None, Some("5.7.2 away")));
     }
 
     #[test]
     fn what_a_peer_says_becomes_harmless() {
-        let reply = read(b"550 \x1b[2J\xff ok\r\n").unwrap().unwrap();
-        assert_eq!(reply.lines().collect::<Vec<_>>(), ["?[2J\u{fffd} ok"]);
+        let reply = read(b"550 \x1b[2J\xff\0 ok\xc2\x85\r\n").unwrap().unwrap();
+        assert_eq!(reply.lines().collect::<Vec<_>>(), ["?[2J\u{fffd}? ok?"]);
     }
 
     #[test]
@@ -151,6 +280,7 @@ mod tests {
             while let Some(reply) = reader.next(&mut input).unwrap() {
                 replies.push(reply.to_string());
             }
+            assert_eq!(reader.in_reply(), (13..20).contains(&cut));
             input.extend_from_slice(&bytes[cut..]);
             while let Some(reply) = reader.next(&mut input).unwrap() {
                 replies.push(reply.to_string());

@@ -30,8 +30,7 @@ impl Envelope {
 
     /// Why a remote with these capabilities can take the message for nobody.
     pub(super) fn refusal(&self, capabilities: &Capabilities, size: u64) -> Option<Reply> {
-        let limit = capabilities.size().filter(|&limit| limit > 0);
-        if limit.is_some_and(|limit| size > limit) {
+        if capabilities.size().is_some_and(|limit| size > limit) {
             let text = "message is larger than the next host takes";
             return Some(Reply::new(Code::TOO_BIG_552, EnhancedCode::new(5, 3, 4), text));
         }

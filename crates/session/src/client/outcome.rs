@@ -53,9 +53,8 @@ impl Outcome {
         Self::ours(Reply::new(Code::LOCAL_ERROR_451, EnhancedCode::new(4, 5, 0), text))
     }
 
-    pub(super) fn malformed(error: &ReplyError) -> Self {
-        let text = format!("malformed reply: {error}");
-        Self::ours(Reply::new(Code::LOCAL_ERROR_451, EnhancedCode::new(4, 5, 0), text))
+    pub(super) fn malformed(error: ReplyError) -> Self {
+        Self::ours(error.reply())
     }
 
     pub(super) fn left() -> Self {

@@ -48,7 +48,7 @@ impl Receive {
             let reply = match self.link.reader.next(input) {
                 Ok(Some(reply)) => reply,
                 Ok(None) => return Step::Receive(self),
-                Err(error) => return self.desync(Outcome::malformed(&error)),
+                Err(error) => return self.desync(Outcome::malformed(error)),
             };
             match self.take(now, reply, input, out) {
                 Step::Receive(next) => self = next,
@@ -164,7 +164,7 @@ impl Link {
         match reply.code().as_u16() {
             250 => {
                 if extended {
-                    self.capabilities = Capabilities::parse(&reply);
+                    self.capabilities = Capabilities::parse(&reply).into_owned();
                 }
                 Step::Ready(Ready::new(self, false))
             }

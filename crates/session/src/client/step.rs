@@ -162,7 +162,7 @@ impl Body {
                 self.pipeline.cut_off(Outcome::remote(reply))
             }
             Ok(Some(_)) => self.pipeline.out_of_step(Outcome::desync()),
-            Err(error) => self.pipeline.out_of_step(Outcome::malformed(&error)),
+            Err(error) => self.pipeline.out_of_step(Outcome::malformed(error)),
         }
     }
 

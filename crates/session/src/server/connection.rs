@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use hikyaku_wire::{Capabilities, Code, EhloKeyword, Hello, Lines, Mail, Recipient, Reply};
+use hikyaku_wire::{Capabilities, Capability, Code, Hello, Lines, Mail, Recipient, Reply};
 
 use super::{
     Cause, Ended, Flush, Pause, Receive, Refused, Session, Step, Verdicts, body::Incoming, session::Transaction,
@@ -324,13 +324,13 @@ impl Connection {
             return Reply::plain(Code::OK_250, config.hostname.clone());
         }
         let mut offered = Capabilities::new()
-            .with(EhloKeyword::PIPELINING, &[])
-            .with(EhloKeyword::SIZE, &[&config.size.to_string()])
-            .with(EhloKeyword::EIGHTBITMIME, &[]);
+            .with(Capability::Pipelining)
+            .with(Capability::Size(Some(config.size)))
+            .with(Capability::EightBitMime);
         if config.smtputf8 {
-            offered = offered.with(EhloKeyword::SMTPUTF8, &[]);
+            offered = offered.with(Capability::SmtpUtf8);
         }
-        offered.with(EhloKeyword::ENHANCEDSTATUSCODES, &[]).reply(&config.hostname)
+        offered.with(Capability::EnhancedStatusCodes).reply(&config.hostname)
     }
 }
 

@@ -274,27 +274,25 @@ fn replies_that_are_none_defer() {
     let many = b"250-x\r\n".repeat(10_000);
     let long = [&b"250 "[..], &b"x".repeat(1 << 20)].concat();
     for (said, why) in [
-        (&b"250-a\r\n550 b\r\n"[..], "reply with two different codes"),
-        (b"25 x\r\n", "reply does not begin with a reply code"),
-        (b"250xA\r\n", "reply does not begin with a reply code"),
-        (b"999 x\r\n", "reply does not begin with a reply code"),
-        (b"hello\r\n", "reply does not begin with a reply code"),
-        (&many, "reply too long"),
+        (&b"250-a\r\n550 b\r\n"[..], "reply with two different codes at octet 7"),
+        (b"25 x\r\n", "no reply code such as 250 at octet 0"),
+        (b"250xA\r\n", "no reply code such as 250 at octet 3"),
+        (b"999 x\r\n", "no reply code such as 250 at octet 0"),
+        (b"hello\r\n", "no reply code such as 250 at octet 0"),
+        (&many, "reply of more than 100 lines at octet 700"),
+        (b"250 a\n", "bare <LF> in reply at octet 5"),
+        (b"250 a\rb\r\n", "bare <CR> in reply at octet 5"),
+        (&long, "reply line of more than 4096 octets at octet 4096"),
     ] {
         let why = format!("us 451 4.5.0 malformed reply: {why}");
         let expected = [format!("D: not tried, {why}"), format!("D: not tried, {why}"), format!("X: {why}")];
         assert_eq!(to_recipient(said), expected);
     }
-    for said in [&b"250 a\n"[..], b"250 a\rb\r\n", b"250 a\0b\r\n", &long] {
-        let log = to_recipient(said);
-        assert_eq!(log.len(), 3, "{log:#?}");
-        assert!(log[0].starts_with("D: not tried, us 451 4.5.0 malformed reply: reply line: "), "{log:#?}");
-    }
 }
 
 #[test]
 fn what_a_remote_says_cannot_reach_into_a_log_or_a_header() {
-    let said = b"550-5.1.1 \x1b[2J\x07\xff\xc3\r\n550 5.1.1 MAIL FROM:<x@y>\x7f\r\n";
+    let said = b"550-5.1.1 \x1b[2J\x07\0\xff\xc3\r\n550 5.1.1 MAIL FROM:<x@y>\x7f\r\n";
     let case = Case::to(&["one@b.test"]);
     let mut talk = Talk::new(case.config, case.messages);
     for known in [&b"220 mx\r\n"[..], b"250 mx\r\n", b"250 ok\r\n", said] {
