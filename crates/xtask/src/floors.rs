@@ -150,9 +150,12 @@ mod tests {
 
     #[test]
     fn the_wire_crate_needs_at_most_nine_others() {
-        let mut tree = tree("hikyaku-wire", &["--no-default-features"]);
-        tree.remove("hikyaku-wire");
-        assert!(tree.len() <= 9, "{tree:?}");
+        // Every feature is off by default.
+        for arguments in [&["--no-default-features"][..], &[]] {
+            let mut tree = tree("hikyaku-wire", arguments);
+            tree.remove("hikyaku-wire");
+            assert!(tree.len() <= 9, "{tree:?}");
+        }
     }
 
     #[test]
