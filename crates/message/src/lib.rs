@@ -26,5 +26,5 @@ pub mod fuzzing;
 
 pub use date::{Date, DateError};
 pub use dsn::{Action, Report, ReportRecipient};
-pub use header::{HeaderLimit, HeaderLimits, HeaderScan, Malformed};
+pub use header::{Field, FieldSpan, Fields, Header, HeaderLimit, HeaderLimits, HeaderScan, Malformed, unfold};
 pub use received::{Received, ReturnPath};
