@@ -68,7 +68,7 @@ fn c1_20_strange_names() {
     let names: Vec<&[u8]> = header.fields().map(|field| field.name()).collect();
     assert_eq!(names, [&b"__proto__"[..], b"constructor", long.as_bytes(), b"", b"", b"\xff", b""]);
     assert_eq!(header.malformed(), Some(Malformed::EmptyName));
-    assert_eq!(header.fields().last().unwrap().raw_value(), b":");
+    assert_eq!(header.fields().next_back().unwrap().raw_value(), b":");
     assert_eq!(header.first("__PROTO__").unwrap().raw_value(), b" a");
 }
 
