@@ -1,236 +1,88 @@
-//! A scanner of the header section that sees each octet once.
+//! The header section as spans over the caller's octets (RFC 5322 §2.2).
+//!
+//! ```
+//! use hikyaku_message::{Header, HeaderLimits};
+//!
+//! let message = b"Received: one\r\nSubject: folded\r\n\there\r\nreceived: two\r\n\r\nbody";
+//! let header = Header::parse(message, HeaderLimits::default())?;
+//! assert_eq!(header.first("SUBJECT").unwrap().raw_value(), b" folded\r\n\there");
+//! let from_below: Vec<_> = header.all("Received").rev().map(|field| field.value()).collect();
+//! assert_eq!(from_below, [&b"two"[..], b"one"]);
+//! # Ok::<(), hikyaku_message::HeaderLimit>(())
+//! ```
 
-use hikyaku_wire::Reply;
-use memchr::memchr;
+mod field;
+mod scan;
 
-/// The fields that are counted by name: those of which RFC 5322 §3.6 allows
-/// one at most, and the trace field that counts the hops.
-const WATCHED: [&[u8]; 12] = [
-    b"received",
-    b"from",
-    b"date",
-    b"message-id",
-    b"sender",
-    b"reply-to",
-    b"to",
-    b"cc",
-    b"bcc",
-    b"in-reply-to",
-    b"references",
-    b"subject",
-];
-/// Position of `Received` in [`WATCHED`].
-const RECEIVED: usize = 0;
-/// One more than the longest watched name: a longer name is none of them.
-const NAME_MAX: usize = 12;
+use std::iter::FusedIterator;
 
-/// How large a header section may be; more is reported by [`HeaderScan::over`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeaderLimits {
-    /// Octets of the header section with its line ends; default 256 KiB.
-    pub octets: u64,
-    /// Header fields (not lines); default 1,000.
-    pub fields: u64,
-    /// `Received` fields; default 100 (RFC 5321 §6.3).
-    pub hops: u64,
+use memchr::{memchr_iter, memrchr_iter};
+
+pub use field::{Field, unfold};
+pub use scan::{FieldSpan, HeaderLimit, HeaderLimits, HeaderScan, Malformed};
+
+/// `ftext = %d33-57 / %d59-126`: the octets of a field name (RFC 5322 §3.6.8).
+pub(crate) fn is_ftext(octet: u8) -> bool {
+    matches!(octet, b'!'..=b'~') && octet != b':'
 }
 
-impl Default for HeaderLimits {
-    fn default() -> Self {
-        Self { octets: 256 * 1024, fields: 1000, hops: 100 }
-    }
-}
-
-/// Which of the [`HeaderLimits`] was exceeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum HeaderLimit {
-    /// More octets than [`HeaderLimits::octets`].
-    #[error("header section too large")]
-    Octets,
-    /// More fields than [`HeaderLimits::fields`].
-    #[error("too many header fields")]
-    Fields,
-    /// More `Received` fields than [`HeaderLimits::hops`]: a mail loop.
-    #[error("too many hops")]
-    Hops,
-}
-
-impl HeaderLimit {
-    /// What the peer is told after the message: 552 5.3.4, 554 5.6.0 or 554 5.4.6.
-    #[must_use]
-    pub fn reply(self) -> Reply {
-        match self {
-            Self::Octets => Reply::TOO_BIG_552,
-            Self::Fields => Reply::BAD_CONTENT_554,
-            Self::Hops => Reply::LOOP_554,
-        }
-    }
-
-    /// The limit as one word, for logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Octets => "header_octets",
-            Self::Fields => "header_fields",
-            Self::Hops => "hops",
-        }
-    }
-}
-
-/// How a header section departs from RFC 5322 §2.2 so that two readers may
-/// see different fields in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Malformed {
-    /// The first line begins with white space: it continues nothing.
-    #[error("the first line of the header section begins with white space")]
-    LeadingSpace,
-    /// A line without a colon that continues nothing; it ends the section.
-    #[error("a line of the header section has no colon")]
-    NoColon,
-    /// White space between the name and the colon; the name counts.
-    #[error("white space before the colon of a header field")]
-    SpaceBeforeColon,
-    /// Nothing before the colon.
-    #[error("a header field without a name")]
-    EmptyName,
-    /// A name with white space, control or non-ASCII octets inside.
-    #[error("a header field name with a forbidden octet")]
-    BadName,
-}
-
-impl Malformed {
-    /// What the peer is told after the message where policy is strict: 554 5.6.0.
-    #[must_use]
-    pub fn reply(self) -> Reply {
-        Reply::BAD_CONTENT_554
-    }
-}
-
-/// Where the scanner stands in the current line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
-    /// At the first octet of a line.
-    Start,
-    /// In a line that has had no colon so far.
-    Name,
-    /// After the colon, or in a line that continues a field.
-    Value,
-    /// Past the header section.
-    Done,
-}
-
-/// Counts what matters in a header section while the message streams through.
+/// A header section that the caller holds in memory; nothing is copied or allocated.
 ///
-/// The result is the same for every split of the octets. Only CR LF ends a
-/// line. Memory is constant: at most a field name's worth of octets is kept.
-///
-/// The section ends at the first empty line or with the first line that can be
-/// neither a field nor the continuation of one (it has no colon). A message
-/// may therefore have no header section at all: one that begins with an empty
-/// line has zero fields and is well formed; one whose first line is text has
-/// zero fields and is [`Malformed::NoColon`]. The scanner only looks, so such
-/// a message can still be relayed octet by octet.
-#[derive(Debug, Clone)]
-pub struct HeaderScan {
-    limits: HeaderLimits,
-    at: At,
-    /// The last octet of this line was a CR.
-    cr: bool,
-    /// The first `NAME_MAX` octets of the name in lower case, and how many.
-    name: [u8; NAME_MAX],
-    name_len: usize,
-    /// White space has followed the name.
-    space: bool,
-    /// The name holds an octet that no name may hold.
-    bad: bool,
-    octets: u64,
-    fields: u64,
-    counts: [u64; WATCHED.len()],
+/// For a message that streams in, [`HeaderScan`] finds the same fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header<'a> {
+    section: &'a [u8],
+    /// Where the first field begins and the last one ends.
+    start: usize,
+    end: usize,
+    complete: bool,
     malformed: Option<Malformed>,
-    over: Option<HeaderLimit>,
 }
 
-impl HeaderScan {
-    /// A scanner before the first octet of a message.
-    #[must_use]
-    pub fn new(limits: HeaderLimits) -> Self {
-        Self {
-            limits,
-            at: At::Start,
-            cr: false,
-            name: [0; NAME_MAX],
-            name_len: 0,
-            space: false,
-            bad: false,
-            octets: 0,
-            fields: 0,
-            counts: [0; WATCHED.len()],
-            malformed: None,
-            over: None,
-        }
-    }
-
-    /// Looks at the next piece of the message and says how many of its octets
-    /// belong to the header section, the empty line after it included.
+impl<'a> Header<'a> {
+    /// Finds the header section at the start of `message`, which may go on with the body or end
+    /// anywhere.
     ///
-    /// What follows the section is ignored, so every piece may be given.
-    pub fn push(&mut self, piece: &[u8]) -> usize {
-        let mut used = 0;
-        while self.at != At::Done && used < piece.len() {
-            let taken = match self.at {
-                At::Value => self.skip_value(&piece[used..]),
-                _ => self.step(piece[used]),
-            };
-            used += taken;
-            self.octets = self.octets.saturating_add(taken as u64);
-            if self.octets > self.limits.octets {
-                self.over.get_or_insert(HeaderLimit::Octets);
-            }
+    /// # Errors
+    /// The first of the `limits` that is exceeded.
+    pub fn parse(message: &'a [u8], limits: HeaderLimits) -> Result<Self, HeaderLimit> {
+        let mut scan = HeaderScan::new(limits);
+        let (mut start, mut end) = (None, 0);
+        let mut found = |span: FieldSpan| {
+            start.get_or_insert(span.start);
+            end = span.end;
+        };
+        // One octet more than may be shows that there are more.
+        let most = usize::try_from(limits.octets).unwrap_or(usize::MAX).saturating_add(1);
+        let used = scan.push_each(&message[..message.len().min(most)], &mut found);
+        if let Some(over) = scan.over() {
+            return Err(over);
         }
-        used
+        let complete = scan.is_done();
+        scan.finish().into_iter().for_each(&mut found);
+        // Offsets inside of `message` fit its index type; without fields both are 0.
+        let (start, end) = (start.unwrap_or(0) as usize, end as usize);
+        Ok(Self { section: &message[..used], start, end, complete, malformed: scan.malformed() })
     }
 
-    /// Whether the end of the header section has been seen.
+    /// The header section, as it is: its fields, what stands before the first and after the last
+    /// of them where the section is malformed, and the empty line.
     #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.at == At::Done
+    pub fn octets(&self) -> &'a [u8] {
+        self.section
     }
 
-    /// Octets seen of the header section.
+    /// Where the fields lie in the section: before it are lines that continue nothing, after it
+    /// the empty line or a line without a colon.
     #[must_use]
-    pub fn octets(&self) -> u64 {
-        self.octets
+    pub fn span(&self) -> std::ops::Range<usize> {
+        self.start..self.end
     }
 
-    /// Header fields seen; a folded field is one.
+    /// Whether the end of the section was there, not only the end of the octets.
     #[must_use]
-    pub fn fields(&self) -> u64 {
-        self.fields
-    }
-
-    /// `Received` fields seen, which is the number of hops (RFC 5321 §6.3).
-    #[must_use]
-    pub fn hops(&self) -> u64 {
-        self.counts[RECEIVED]
-    }
-
-    /// How many fields have this name, in any case.
-    ///
-    /// Counted are `Received` and the fields that may occur at most once
-    /// (RFC 5322 §3.6): From, Date, Message-ID, Sender, Reply-To, To, Cc, Bcc,
-    /// In-Reply-To, References, Subject. Any other name counts 0.
-    #[must_use]
-    pub fn count(&self, name: &str) -> u64 {
-        WATCHED
-            .iter()
-            .position(|watched| watched.eq_ignore_ascii_case(name.as_bytes()))
-            .map_or(0, |index| self.counts[index])
-    }
-
-    /// Whether at least one field has this name; see [`count`](Self::count).
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.count(name) > 0
+    pub fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// The first departure from the syntax, if any.
@@ -239,247 +91,83 @@ impl HeaderScan {
         self.malformed
     }
 
-    /// The first limit that was exceeded, if any.
+    /// All fields from the top, or with `rev` from the bottom, in the order in which DKIM takes
+    /// them (RFC 6376 §5.4.2). Each octet is looked at once.
     #[must_use]
-    pub fn over(&self) -> Option<HeaderLimit> {
-        self.over
+    pub fn fields(&self) -> Fields<'a> {
+        Fields { rest: &self.section[self.start..self.end] }
     }
 
-    /// Skips to the end of the line, or all of `piece`.
-    fn skip_value(&mut self, piece: &[u8]) -> usize {
-        match memchr(b'\n', piece) {
-            Some(lf) => {
-                let cr = match lf.checked_sub(1) {
-                    Some(before) => piece[before] == b'\r',
-                    None => self.cr,
-                };
-                self.cr = false;
-                if cr {
-                    self.at = At::Start;
-                }
-                lf + 1
-            }
-            None => {
-                self.cr = piece.last() == Some(&b'\r');
-                piece.len()
-            }
-        }
+    /// The fields with this name in any case, from the top or with `rev` from the bottom.
+    #[must_use]
+    pub fn all<'n>(&self, name: &'n str) -> impl DoubleEndedIterator<Item = Field<'a>> + use<'a, 'n> {
+        self.fields().filter(move |field| field.is(name))
     }
 
-    /// Takes one octet at the start of a line or before its colon.
-    fn step(&mut self, octet: u8) -> usize {
-        let after_cr = std::mem::take(&mut self.cr);
-        if after_cr && octet == b'\n' {
-            // An empty line, or a line that has no colon.
-            if self.at == At::Name {
-                self.flag(Malformed::NoColon);
-            }
-            self.at = At::Done;
-            return 1;
-        }
-        if self.at == At::Start && !after_cr {
-            self.name_len = 0;
-            self.space = false;
-            self.bad = false;
-            match octet {
-                b'\r' => {
-                    self.cr = true;
-                    return 1;
-                }
-                b' ' | b'\t' => {
-                    if self.fields == 0 {
-                        self.flag(Malformed::LeadingSpace);
-                    }
-                    self.at = At::Value;
-                    return 1;
-                }
-                _ => {}
-            }
-        }
-        self.at = At::Name;
-        // A CR that ended no line is part of the name, and no name may hold it.
-        self.bad |= after_cr;
-        match octet {
-            b':' => self.field(),
-            b'\r' => self.cr = true,
-            b' ' | b'\t' => self.space = true,
-            b'!'..=b'~' if !self.space => {
-                if self.name_len < NAME_MAX {
-                    self.name[self.name_len] = octet.to_ascii_lowercase();
-                    self.name_len += 1;
-                }
-            }
-            _ => self.bad = true,
-        }
-        1
+    /// The topmost field with this name in any case.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<Field<'a>> {
+        self.all(name).next()
     }
 
-    /// A colon ends the name: here is a field.
-    fn field(&mut self) {
-        self.at = At::Value;
-        self.fields += 1;
-        if self.fields > self.limits.fields {
-            self.over.get_or_insert(HeaderLimit::Fields);
-        }
-        if self.bad {
-            self.flag(Malformed::BadName);
-            return;
-        }
-        if self.name_len == 0 {
-            self.flag(Malformed::EmptyName);
-            return;
-        }
-        if self.space {
-            self.flag(Malformed::SpaceBeforeColon);
-        }
-        let name = &self.name[..self.name_len];
-        if let Some(index) = WATCHED.iter().position(|watched| *watched == name) {
-            self.counts[index] += 1;
-            if self.counts[RECEIVED] > self.limits.hops {
-                self.over.get_or_insert(HeaderLimit::Hops);
-            }
-        }
+    /// The lowest field with this name in any case.
+    #[must_use]
+    pub fn last(&self, name: &str) -> Option<Field<'a>> {
+        self.all(name).next_back()
     }
 
-    fn flag(&mut self, malformed: Malformed) {
-        self.malformed.get_or_insert(malformed);
+    /// The only field with this name in any case.
+    ///
+    /// `None` where there is none, and where there are several: two readers may choose different
+    /// ones.
+    #[must_use]
+    pub fn only(&self, name: &str) -> Option<Field<'a>> {
+        let mut all = self.all(name);
+        all.next().filter(|_| all.next().is_none())
     }
 }
+
+/// The fields of a [`Header`], from either end.
+#[derive(Debug, Clone)]
+pub struct Fields<'a> {
+    /// Whole fields: each begins after the CR LF before it, with an octet that is no white space.
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// Whether a field begins after the LF at `lf`.
+    fn begins_after(&self, lf: usize) -> bool {
+        lf > 0 && self.rest[lf - 1] == b'\r' && !matches!(self.rest[lf + 1], b' ' | b'\t')
+    }
+
+    /// The octets before the last one, which is the end of the last field and of no other.
+    fn inner(&self) -> &'a [u8] {
+        &self.rest[..self.rest.len().saturating_sub(1)]
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        let end =
+            memchr_iter(b'\n', self.inner()).find(|&lf| self.begins_after(lf)).map_or(self.rest.len(), |lf| lf + 1);
+        let (whole, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        Field::find(whole)
+    }
+}
+
+impl DoubleEndedIterator for Fields<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let start = memrchr_iter(b'\n', self.inner()).find(|&lf| self.begins_after(lf)).map_or(0, |lf| lf + 1);
+        let (rest, whole) = self.rest.split_at(start);
+        self.rest = rest;
+        Field::find(whole)
+    }
+}
+
+impl FusedIterator for Fields<'_> {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn scan(message: &str) -> HeaderScan {
-        let mut scan = HeaderScan::new(HeaderLimits::default());
-        scan.push(message.as_bytes());
-        scan
-    }
-
-    #[test]
-    fn the_section_ends_where_it_ends() {
-        // The message, and how many octets of it are the header section.
-        let cases = [
-            ("", 0, false),
-            ("\r\nbody", 2, true),
-            ("A: b\r\n\r\nbody", 8, true),
-            ("A: b\r\n c\r\n\r\n", 12, true),
-            ("A: b\r\n\r\r\n\r\n", 9, true),
-            ("A: b\r\ntext\r\nB: c\r\n\r\n", 12, true),
-            ("A: b\r\n", 6, false),
-            ("A: b\n\nC: d\r\n", 12, false),
-            ("A: b\r\n\r", 7, false),
-        ];
-        for (message, octets, done) in cases {
-            let scan = scan(message);
-            assert_eq!((scan.octets(), scan.is_done()), (octets, done), "{message:?}");
-        }
-    }
-
-    #[test]
-    fn a_message_may_have_no_header_section() {
-        let empty = scan("\r\nFrom: body\r\n");
-        assert_eq!((empty.fields(), empty.malformed()), (0, None));
-        let text = scan("Hello,\r\nFrom: body\r\n\r\n");
-        assert_eq!((text.fields(), text.malformed()), (0, Some(Malformed::NoColon)));
-        let nothing = scan("");
-        assert_eq!((nothing.fields(), nothing.malformed()), (0, None));
-    }
-
-    #[test]
-    fn fields_are_counted_not_lines() {
-        let scan = scan(
-            "Received: a\r\n\tReceived: b\r\n Received: c\r\nRECEIVED: d\r\nreceived : e\r\n\
-             Received-SPF: f\r\nX-Received: g\r\nReceivedReceived: h\r\nReceive: i\r\n\r\n\
-             Received: body\r\n",
-        );
-        assert_eq!((scan.hops(), scan.fields()), (3, 7));
-        assert_eq!(scan.malformed(), Some(Malformed::SpaceBeforeColon));
-    }
-
-    #[test]
-    fn watched_names_in_any_case() {
-        let scan = scan("FROM: a\r\nfrom: b\r\nMessage-Id: <c@d>\r\nX-Date: e\r\n\r\nDate: f\r\n");
-        assert_eq!((scan.count("From"), scan.count("from")), (2, 2));
-        assert!(scan.has("Message-ID") && !scan.has("Date") && !scan.has("X-Date"));
-    }
-
-    /// D52, except for the counts.
-    #[test]
-    fn d52_malformed_sections() {
-        let cases = [
-            ("From: a@b\r\n\r\n", None),
-            (" From: x\r\n\r\n", Some(Malformed::LeadingSpace)),
-            ("\tx\r\nFrom: x\r\n\r\n", Some(Malformed::LeadingSpace)),
-            ("From\r\n : a@b\r\n\r\n", Some(Malformed::NoColon)),
-            ("From : a@b\r\n\r\n", Some(Malformed::SpaceBeforeColon)),
-            ("From \t : a@b\r\n\r\n", Some(Malformed::SpaceBeforeColon)),
-            (": a@b\r\n\r\n", Some(Malformed::EmptyName)),
-            ("A: b\r\ntext\r\n\r\n", Some(Malformed::NoColon)),
-            ("From a@b Mon Jan  1 00:00:00\r\nFrom: x\r\n\r\n", Some(Malformed::BadName)),
-            ("Fr\u{fc}m: a\r\n\r\n", Some(Malformed::BadName)),
-            ("Fr\0m: a\r\n\r\n", Some(Malformed::BadName)),
-            ("A: b\r\n\rFrom: c\r\n\r\n", Some(Malformed::BadName)),
-            ("A\nFrom: c\r\n\r\n", Some(Malformed::BadName)),
-            ("A: b\r\n\r c\r\n\r\n", Some(Malformed::NoColon)),
-            ("A: b\r\n\r\r\n\r\n", Some(Malformed::NoColon)),
-        ];
-        for (message, malformed) in cases {
-            assert_eq!(scan(message).malformed(), malformed, "{message:?}");
-        }
-        // The field counts all the same, so that nothing hides behind its form.
-        assert_eq!(scan("From : a@b\r\nFrom: c@d\r\n\r\n").count("From"), 2);
-        assert_eq!(scan(" x\r\nFrom: c@d\r\n\r\n").count("From"), 1);
-    }
-
-    /// C1.20: names of any kind and length are only octets.
-    #[test]
-    fn strange_names() {
-        let long = "x".repeat(8192);
-        let message = format!("__proto__: a\r\nconstructor: b\r\n{long}: c\r\nreceived{long}: d\r\n\r\n");
-        let scan = scan(&message);
-        assert_eq!((scan.fields(), scan.hops(), scan.malformed()), (4, 0, None));
-    }
-
-    /// D52: 101 `Received` fields are one too many.
-    #[test]
-    fn d52_hops() {
-        let hundred = "Received: from a by b;\r\n\tsome day\r\n".repeat(100);
-        assert_eq!(scan(&format!("{hundred}\r\n")).over(), None);
-        let scan = scan(&format!("{hundred}Received: x\r\n\r\n"));
-        assert_eq!((scan.hops(), scan.over()), (101, Some(HeaderLimit::Hops)));
-        assert_eq!(HeaderLimit::Hops.reply(), Reply::LOOP_554);
-        // Only hops count as hops.
-        let others = "X: y\r\n".repeat(500);
-        assert_eq!(self::scan(&format!("{others}Received: x\r\n\r\n")).over(), None);
-    }
-
-    #[test]
-    fn limits_of_fields_and_octets() {
-        assert_eq!(scan(&"A: b\r\n".repeat(1000)).over(), None);
-        assert_eq!(scan(&"A: b\r\n".repeat(1001)).over(), Some(HeaderLimit::Fields));
-        let line = format!("A: {}\r\n", "b".repeat(256 * 1024 - 5));
-        assert_eq!(scan(&line).over(), None);
-        assert_eq!(scan(&format!("{line}\r")).over(), Some(HeaderLimit::Octets));
-        // A body is not limited.
-        assert_eq!(scan(&format!("\r\n{line}{line}")).over(), None);
-    }
-
-    proptest! {
-        #[test]
-        fn every_split_is_the_same(
-            message in "([ \t:x]|\r|\n|\r\n|\r\n\r\n|\r\nReceived|\r\nFrom|\u{e9}){0,40}",
-            step in 0_u8..20,
-        ) {
-            let mut data = vec![step];
-            data.extend_from_slice(message.as_bytes());
-            crate::fuzzing::header(&data);
-        }
-
-        #[test]
-        fn every_octet_string_is_scanned(data in proptest::collection::vec(any::<u8>(), 0..300)) {
-            crate::fuzzing::header(&data);
-        }
-    }
-}
+mod tests;

@@ -14,17 +14,25 @@
 //! assert_eq!((scan.fields(), scan.hops(), scan.count("from")), (2, 1, 1));
 //! ```
 
+mod addresses;
 mod date;
 mod dsn;
 mod encoding;
 mod fold;
 mod header;
+mod lexer;
+mod message_id;
 mod received;
+mod unfolded;
 
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 
+pub use addresses::{AddrSpec, Address, AddressList, Ambiguity, AuthorError, Group, NameAddr};
 pub use date::{Date, DateError};
 pub use dsn::{Action, Report, ReportRecipient};
-pub use header::{HeaderLimit, HeaderLimits, HeaderScan, Malformed};
-pub use received::{Received, ReturnPath};
+pub use header::{Field, FieldSpan, Fields, Header, HeaderLimit, HeaderLimits, HeaderScan, Malformed, unfold};
+pub use lexer::{FieldError, FieldErrorKind};
+pub use message_id::{MessageId, MessageIds};
+pub use received::{Received, ReceivedClauses, ReturnPath};
+pub use unfolded::UnfoldedField;
