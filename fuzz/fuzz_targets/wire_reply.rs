@@ -1,6 +1,3 @@
-//! A reply: read, printed and read again it is the same.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| hikyaku_wire::fuzzing::reply(data));
+hikyaku_fuzz::target!(wire_reply);
