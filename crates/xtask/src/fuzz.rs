@@ -109,6 +109,11 @@ fn scratch() -> PathBuf {
     target().join("fuzz")
 }
 
+/// Where libFuzzer writes the findings of a target.
+fn artifacts(target: &str) -> Result<PathBuf, String> {
+    make(folder().join("artifacts").join(target))
+}
+
 /// Makes a folder with all above it.
 fn make(folder: PathBuf) -> Result<PathBuf, String> {
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -183,7 +188,7 @@ fn fuzz(
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some((target, dictionary)) = next else { break };
                     println!("{target}: {seconds} seconds");
-                    let run = fuzzer::run(programs, target, &dictionary, seconds);
+                    let run = fuzzer::run(programs, target, dictionary.as_deref(), seconds);
                     done.lock().unwrap_or_else(PoisonError::into_inner).push(run);
                 }
             });

@@ -9,8 +9,8 @@ use super::{Package, files, folder, make, name, scratch};
 const LONGEST: usize = 64;
 
 /// Writes one dictionary a target, its own and those that `fuzz/Cargo.toml`
-/// names for it, since libFuzzer reads only one.
-pub(super) fn write(package: &Package, targets: &[String]) -> Result<Vec<PathBuf>, String> {
+/// names for it, since libFuzzer reads only one; and none that is empty.
+pub(super) fn write(package: &Package, targets: &[String]) -> Result<Vec<Option<PathBuf>>, String> {
     let written = make(scratch().join("dictionaries"))?;
     let mut paths = Vec::new();
     for target in targets {
@@ -21,7 +21,7 @@ pub(super) fn write(package: &Package, targets: &[String]) -> Result<Vec<PathBuf
         let path = written.join(format!("{target}.dict"));
         let text: String = words.iter().map(|word| format!("{word}\n")).collect();
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
-        paths.push(path);
+        paths.push((!words.is_empty()).then_some(path));
     }
     Ok(paths)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
-use super::{Programs, folder, make, scratch};
+use super::{Programs, artifacts, folder, make, scratch};
 
 /// A run that takes more memory, in MiB, is a finding: no target keeps more
 /// than a few times its input.
@@ -30,14 +30,13 @@ pub(super) struct Run {
 
 /// Runs a target for so many seconds. What it learns goes to its scratch corpus;
 /// the committed one is read only.
-pub(super) fn run(programs: &Programs, target: &str, dictionary: &Path, seconds: u64) -> Result<Run, String> {
-    let artifacts = make(folder().join("artifacts").join(target))?;
+pub(super) fn run(programs: &Programs, target: &str, dictionary: Option<&Path>, seconds: u64) -> Result<Run, String> {
     let mut fuzzer = Command::new(programs.of(target));
     fuzzer
         .arg(make(scratch().join("corpus").join(target))?)
         .arg(folder().join("corpus").join(target))
-        .arg(format!("-artifact_prefix={}/", artifacts.display()))
-        .arg(format!("-dict={}", dictionary.display()))
+        .arg(format!("-artifact_prefix={}/", artifacts(target)?.display()))
+        .args(dictionary.map(|dictionary| format!("-dict={}", dictionary.display())))
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={PATIENCE}"))
         .arg(format!("-rss_limit_mb={MEMORY}"))
