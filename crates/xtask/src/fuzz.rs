@@ -128,6 +128,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// A path as one would type it in the top folder.
+fn inside(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
 /// The name of a file without its folder.
 fn name(file: &Path) -> String {
     file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
@@ -163,7 +168,6 @@ impl Programs {
 
     /// The command that runs one input again, without building anew.
     fn replay(&self, target: &str, input: &Path) -> String {
-        let inside = |path: &Path| path.strip_prefix(root()).unwrap_or(path).display().to_string();
         let (sanitizer, folder, input) = (&self.sanitizer, inside(&scratch()), inside(input));
         format!("RUSTC_BOOTSTRAP=1 cargo fuzz run --target-dir {folder} -s {sanitizer} {target} {input}")
     }
@@ -212,7 +216,7 @@ fn fuzz(
             failures.push(format!(
                 "{}: found {}; run it again with\n    {}",
                 run.target,
-                finding.display(),
+                inside(finding),
                 programs.replay(&run.target, finding)
             ));
         }
