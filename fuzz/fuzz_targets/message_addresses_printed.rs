@@ -1,6 +1,3 @@
-//! Addresses put together, printed, and read again: they are the same.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| hikyaku_message::fuzzing::addresses_printed(data));
+hikyaku_fuzz::target!(message_addresses_printed);

@@ -1,6 +1,3 @@
-//! A list of domains: parsed, printed and parsed again it is the same.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| hikyaku_policy::fuzzing::policy_domains(data));
+hikyaku_fuzz::target!(policy_domains);

@@ -1,6 +1,3 @@
-//! A list of networks: parsed, printed and parsed again it is the same.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| hikyaku_policy::fuzzing::policy_networks(data));
+hikyaku_fuzz::target!(policy_networks);

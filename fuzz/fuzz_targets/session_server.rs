@@ -1,6 +1,3 @@
-//! Moves of the server's conversation: one reply a decision, and nothing survives a transaction.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| hikyaku_session::fuzzing::server(data));
+hikyaku_fuzz::target!(session_server);

@@ -1,6 +1,3 @@
-//! A command line: parsed, printed and parsed again it is the same.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| hikyaku_wire::fuzzing::command(data));
+hikyaku_fuzz::target!(wire_command);

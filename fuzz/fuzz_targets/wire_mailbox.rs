@@ -1,6 +1,3 @@
-//! A mailbox: parsed, printed and parsed again it is the same.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| hikyaku_wire::fuzzing::mailbox(data));
+hikyaku_fuzz::target!(wire_mailbox);

@@ -1,9 +1,11 @@
 //! The project's own tasks. `cargo xtask test` is the whole check that a change
 //! must pass; it never starts a service and never writes outside the checkout,
-//! except for the Debian packages that `--setup` installs.
+//! except for the Debian packages that `--setup` installs. `cargo xtask fuzz`
+//! runs the fuzz targets.
 
 mod debian;
 mod floors;
+mod fuzz;
 mod lints;
 mod run;
 #[cfg(test)]
@@ -16,6 +18,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask test            every check of the project; missing mail programs fail their tests by name
 cargo xtask test --setup    the same, after installing the mail programs (root on Debian)
+cargo xtask fuzz ...        runs the fuzz targets; fuzz/README.md explains the options
 ";
 
 fn main() -> ExitCode {
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["test"] => suite::run(false),
         ["test", "--setup"] => suite::run(true),
+        ["fuzz", words @ ..] => fuzz::run(words),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             ExitCode::SUCCESS

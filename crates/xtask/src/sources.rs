@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::fuzz;
 use crate::root;
 use crate::suite::rust_files;
 
@@ -79,16 +80,18 @@ fn the_relay_program_reads_as_the_mail_flow() {
 }
 
 #[test]
-fn each_fuzz_target_is_named_and_has_a_corpus() {
+fn each_fuzz_target_has_a_table_line_a_program_a_corpus_and_a_replay() {
     let stem = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
     let targets: BTreeSet<String> = entries("fuzz/fuzz_targets").iter().map(stem).collect();
     let corpora: BTreeSet<String> = entries("fuzz/corpus").iter().map(stem).collect();
     assert_eq!(targets, corpora);
-    let manifest = read(&root().join("fuzz/Cargo.toml"));
+    let programs: BTreeSet<String> = fuzz::targets().unwrap().into_iter().collect();
+    assert_eq!(targets, programs, "fuzz/Cargo.toml");
+    let table = read(&root().join("fuzz/src/lib.rs"));
     for target in targets {
-        assert!(manifest.contains(&format!("name = \"{target}\"")), "fuzz/Cargo.toml lacks {target}");
-        let seeds = entries(&format!("fuzz/corpus/{target}"));
-        assert!(!seeds.is_empty(), "{target} has no seeds");
+        assert!(table.contains(&format!("\n    {target} = ")), "fuzz/src/lib.rs lacks {target}");
+        let program = format!("#![no_main]\n\nhikyaku_fuzz::target!({target});\n");
+        assert_eq!(read(&root().join(format!("fuzz/fuzz_targets/{target}.rs"))), program);
         // The crate's own tests replay it.
         let sources = root().join("crates").join(target.split('_').next().unwrap()).join("src");
         let replays = |file: &PathBuf| file.starts_with(&sources) && read(file).contains(&target);
@@ -97,10 +100,32 @@ fn each_fuzz_target_is_named_and_has_a_corpus() {
 }
 
 #[test]
+fn a_corpus_is_small_enough_to_commit() {
+    for corpus in entries("fuzz/corpus") {
+        let seeds: Vec<u64> = corpus.read_dir().unwrap().map(|seed| seed.unwrap().metadata().unwrap().len()).collect();
+        let (files, octets) = (seeds.len(), seeds.iter().sum::<u64>());
+        assert!((1..=fuzz::SEEDS).contains(&files), "{} has {files} seeds", corpus.display());
+        assert!(octets <= fuzz::OCTETS, "{} has {octets} octets", corpus.display());
+    }
+}
+
+#[test]
+fn the_record_of_fuzzing_speaks_of_targets_and_seeds_that_exist() {
+    assert_eq!(fuzz::runs::strays(&fuzz::targets().unwrap(), &fuzz::runs::read().unwrap()), Vec::<String>::new());
+}
+
+#[test]
 fn documents_name_files_that_exist() {
     let mut documents = vec![];
-    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "benches/README.md"]
-    {
+    for name in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "benches/README.md",
+        "fuzz/README.md",
+    ] {
         documents.push(root().join(name));
     }
     if root().join("docs").exists() {

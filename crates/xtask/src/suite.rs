@@ -13,6 +13,9 @@ pub(crate) fn run(setup: bool) -> ExitCode {
         steps.step("setup: mail programs for the interop tests", debian::install);
     }
     steps.step("format", || succeed(&mut cargo(&["fmt", "--all", "--check"])));
+    steps.step("format of fuzz", || {
+        succeed(cargo(&["fmt", "--check", "--manifest-path"]).arg(root().join("fuzz/Cargo.toml")))
+    });
     steps.step("clippy, warnings denied", lints::all_targets);
     steps.step("clippy, no unwrap outside tests", lints::no_unwrap);
     steps.step("clippy, no clock, socket or file below the top floor", lints::below_the_top);
@@ -25,12 +28,17 @@ pub(crate) fn run(setup: bool) -> ExitCode {
         let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
         succeed(doc.env("RUSTDOCFLAGS", "-D warnings"))
     });
+    // Without libFuzzer itself, which is C++ and needs a compiler of its own.
+    let fuzzing = "--cfg fuzzing -D warnings";
     steps.step("check of fuzz", || {
-        // Without libFuzzer itself, which is C++ and needs a compiler of its own.
-        let mut check = outside("fuzz", &["--no-default-features"]);
-        succeed(check.env("RUSTFLAGS", "--cfg fuzzing -D warnings"))
+        succeed(outside("check", "fuzz", &["--no-default-features"]).env("RUSTFLAGS", fuzzing))
     });
-    steps.step("check of benches", || succeed(outside("benches", &["--all-targets"]).env("RUSTFLAGS", "-D warnings")));
+    steps.step("corpus replay by the table of targets", || {
+        succeed(outside("test", "fuzz", &["--no-default-features", "--lib"]).env("RUSTFLAGS", fuzzing))
+    });
+    steps.step("check of benches", || {
+        succeed(outside("check", "benches", &["--all-targets"]).env("RUSTFLAGS", "-D warnings"))
+    });
     steps.step("interop tests", || {
         let interop = ["test", "--package", "hikyaku-examples", "--features", "interop", "--test", "interop"];
         succeed(cargo(&interop).arg("--no-fail-fast"))
@@ -42,17 +50,14 @@ pub(crate) fn run(setup: bool) -> ExitCode {
     end
 }
 
-/// `cargo check` of a package outside the workspace, built in a folder of its own:
-/// its features and flags never touch what the product is built of.
-fn outside(package: &str, arguments: &[&str]) -> std::process::Command {
-    let mut check = cargo(&["check"]);
-    check
-        .arg("--manifest-path")
-        .arg(root().join(package).join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(target().join(package))
-        .args(arguments);
-    check
+/// Cargo on a package outside the workspace, built in a folder of its own: its
+/// features and flags never touch what the product is built of. Its lock file is
+/// as it is committed.
+fn outside(task: &str, package: &str, arguments: &[&str]) -> std::process::Command {
+    let mut command = cargo(&[task, "--locked", "--manifest-path"]);
+    command.arg(root().join(package).join("Cargo.toml"));
+    command.arg("--target-dir").arg(target().join(package)).args(arguments);
+    command
 }
 
 /// The test sources that read conformance data, without their ending.

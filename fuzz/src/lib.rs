@@ -1,0 +1,131 @@
+//! The fuzz targets: each is a function on bytes that panics where something
+//! does not hold. What holds is written in the `fuzzing` module of the crate
+//! that a target is named after; here stands the one table of them all. A
+//! libFuzzer program in `fuzz_targets/` runs one line of it, and a test feeds
+//! each with every file of its corpus.
+//!
+//! How to fuzz and how to add a target: `README.md`.
+
+#[doc(hidden)]
+pub use libfuzzer_sys;
+
+/// One function for each line, and the table of them.
+macro_rules! targets {
+    ($($(#[$text:meta])+ $name:ident = $function:path;)+) => {
+        $($(#[$text])+ pub fn $name(data: &[u8]) { $function(data) })+
+
+        /// Each target by its name, which is also that of its program and of its corpus.
+        pub const TARGETS: &[(&str, fn(&[u8]))] = &[$((stringify!($name), $name)),+];
+    };
+}
+
+targets! {
+    /// A line of the audit log: read, written and read again it is the same.
+    audit_line = hikyaku_audit::fuzzing::line;
+    /// A master file: read and printed it reads the same, or it is refused.
+    dns_zone = hikyaku_dns::fuzzing::zone;
+    /// An address list: read, printed, folded and read again it is the same.
+    message_addresses = hikyaku_message::fuzzing::addresses;
+    /// Addresses put together, printed, and read again: they are the same.
+    message_addresses_printed = hikyaku_message::fuzzing::addresses_printed;
+    /// A date of a header: read, printed and read again it is the same.
+    message_date = hikyaku_message::fuzzing::date;
+    /// A header section: its fields are spans that together are the input, however it is split.
+    message_header = hikyaku_message::fuzzing::header;
+    /// Message identifiers: read, printed and read again they are the same.
+    message_ids = hikyaku_message::fuzzing::ids;
+    /// The clauses of a `Received` field, and a `Return-Path`: put together again they read the same.
+    message_received = hikyaku_message::fuzzing::received;
+    /// A field that is made: printed it is one field, and unfolds to the same value.
+    message_unfolded = hikyaku_message::fuzzing::unfolded;
+    /// A list of domains: parsed, printed and parsed again it is the same.
+    policy_domains = hikyaku_policy::fuzzing::policy_domains;
+    /// A list of networks: parsed, printed and parsed again it is the same.
+    policy_networks = hikyaku_policy::fuzzing::policy_networks;
+    /// Moves of a queue: a lease has one holder, and no recipient is settled twice.
+    queue_moves = hikyaku_queue::fuzzing::moves;
+    /// A record of the spool, whole or damaged: read or set aside, never a panic.
+    queue_record = hikyaku_queue::fuzzing::record;
+    /// Moves of the client's conversation: every recipient is settled once, and an early byte ends it.
+    session_client = hikyaku_session::fuzzing::client;
+    /// Moves of the server's conversation: one reply a decision, and nothing survives a transaction.
+    session_server = hikyaku_session::fuzzing::server;
+    /// A command line: parsed, printed and parsed again it is the same.
+    wire_command = hikyaku_wire::fuzzing::command;
+    /// Commands that constructors put together: printed and parsed they are the same.
+    wire_compose = hikyaku_wire::fuzzing::compose;
+    /// The data of a message: every split of the bytes gives the same.
+    wire_dot = hikyaku_wire::fuzzing::dot;
+    /// What a server offers: printed and read again it is the same.
+    wire_ehlo = hikyaku_wire::fuzzing::ehlo;
+    /// The values of parameters: parsed, printed and parsed again they are the same.
+    wire_esmtp = hikyaku_wire::fuzzing::esmtp;
+    /// A mailbox: parsed, printed and parsed again it is the same.
+    wire_mailbox = hikyaku_wire::fuzzing::mailbox;
+    /// The parameters of MAIL and RCPT behind a fixed path.
+    wire_params = hikyaku_wire::fuzzing::params;
+    /// The header of a proxy: read the same at every split, and written in both versions.
+    wire_proxy = hikyaku_wire::fuzzing::proxy;
+    /// Replies of a server: in pieces, borrowed and owned, printed and read again they are the same.
+    wire_reply = hikyaku_wire::fuzzing::reply;
+    /// A reply made from a code and a text: printed and read it is the same.
+    wire_reply_value = hikyaku_wire::fuzzing::reply_value;
+    /// The lines of AUTH: one text for the same octets, both ways.
+    wire_sasl = hikyaku_wire::fuzzing::sasl;
+    /// The argument of XCLIENT: parsed, taken apart and put together it means the same.
+    wire_xclient = hikyaku_wire::fuzzing::xclient;
+    /// Text in the two encodings of parameters: parsed, printed and decoded it stays the same.
+    wire_xtext = hikyaku_wire::fuzzing::xtext;
+}
+
+/// The libFuzzer program of one line of [`TARGETS`].
+#[macro_export]
+macro_rules! target {
+    ($name:ident) => {
+        $crate::libfuzzer_sys::fuzz_target!(|data: &[u8]| $crate::$name(data));
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
+    use super::TARGETS;
+
+    fn entries(folder: &str) -> Vec<PathBuf> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let entries = folder.read_dir().unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    }
+
+    #[test]
+    fn each_target_has_a_program_and_a_corpus() {
+        let names: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(names.len(), TARGETS.len());
+        for folder in ["fuzz_targets", "corpus"] {
+            let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let found: BTreeSet<String> = entries(folder).into_iter().map(stem).collect();
+            assert_eq!(found, names, "{folder}");
+        }
+    }
+
+    #[test]
+    fn every_corpus_holds() {
+        let mut broken = Vec::new();
+        for (name, target) in TARGETS {
+            let seeds = entries(&format!("corpus/{name}"));
+            assert!(!seeds.is_empty(), "{name} has no seeds");
+            println!("{name}: {} seeds", seeds.len());
+            for seed in seeds {
+                let data = std::fs::read(&seed).unwrap();
+                if std::panic::catch_unwind(|| target(&data)).is_err() {
+                    broken.push(seed.display().to_string());
+                }
+            }
+        }
+        assert!(broken.is_empty(), "these seeds break their target:\n{}", broken.join("\n"));
+    }
+}
