@@ -276,6 +276,10 @@ mod tests {
             "a@[x:y]",
             "a@[0x7f.1]",
             "a@[tag:x]",
+            // `::` stands for two groups at least.
+            "a@[IPv6:1:2:3:4:5:6:7::]",
+            "a@[IPv6:1:2:3::4:5:6:7]",
+            "a@[IPv6:1:2:3:4:5::1.2.3.4]",
         ] {
             assert_eq!(kind(text), Some(Literal), "{text}");
         }
@@ -289,6 +293,8 @@ mod tests {
         for (text, printed) in [
             ("a@[1.2.3.4]", "a@[1.2.3.4]"),
             ("a@[IPv6:::1]", "a@[IPv6:::1]"),
+            ("a@[IPv6:1:2:3:4:5:6::]", "a@[IPv6:1:2:3:4:5:6::]"),
+            ("a@[IPv6:1:2:3:4::1.2.3.4]", "a@[IPv6:1:2:3:4::102:304]"),
             ("a@[ipv6:::ffff:1.2.3.4]", "a@[IPv6:::ffff:1.2.3.4]"),
         ] {
             assert_eq!(text.parse::<Mailbox>().unwrap().to_string(), printed);
@@ -308,6 +314,13 @@ mod tests {
         assert_eq!(domain(254).parse::<Domain>().map_err(|e| e.kind), Err(DomainTooLong));
         assert_eq!(kind(&format!("{}@{}", of(4), domain(249))), None);
         assert_eq!(kind(&format!("{}@{}", of(5), domain(249))), Some(TooLong));
+        let new = |local, host: usize| {
+            Mailbox::new(LocalPart::from_content(&of(local)).unwrap(), Host::Domain(domain(host).parse().unwrap()))
+        };
+        assert_eq!(new(4, 249).unwrap().to_string().len(), 254);
+        assert_eq!(new(5, 249), Err(TooLong.at(254)));
+        let quoted = Mailbox::parse(r#""a"@b.test"#).unwrap();
+        assert_eq!(Mailbox::new(*quoted.local(), *quoted.host()), Ok(quoted));
     }
 
     #[test]
@@ -318,6 +331,40 @@ mod tests {
         assert_eq!(parse(r#""abc"@d.test"#), parse("abc@d.test"));
         let kelvin = "hi\u{212a}.test".parse::<Domain>().unwrap();
         assert_ne!(kelvin, "hik.test".parse().unwrap());
+    }
+
+    #[test]
+    fn what_is_equal_has_one_hash_and_one_place() {
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        let hash = |path: &crate::ForwardPath| BuildHasherDefault::<DefaultHasher>::default().hash_one(path);
+        // In their order; each group is one mailbox.
+        let groups = [
+            &["<postmaster>", "<PostMaster>"][..],
+            &[r#"<""@b.test>"#],
+            &[r#"<"\ "@b.test>"#, r#"<" "@b.test>"#],
+            &["<A@b.test>"],
+            &["<a@b.test>", r#"<"a"@B.test>"#, r#"<"\a"@b.TEST>"#],
+            &["<a@b.testa>"],
+            &["<a@c.test>"],
+            &["<a@[1.2.3.4]>"],
+            &["<a@[1.2.3.5]>"],
+            &["<a@[IPv6:::1]>", "<a@[ipv6:0:0:0:0:0:0:0:1]>"],
+            &[r#"<"a\"b"@b.test>"#],
+            &["<ab@b.test>", r#"<"a\b"@b.test>"#],
+            &["<ü@b.test>", r#"<"ü"@b.test>"#],
+        ];
+        for (place, group) in groups.iter().enumerate() {
+            for (other_place, other) in groups.iter().enumerate() {
+                for (a, b) in group.iter().flat_map(|a| other.iter().map(move |b| (a, b))) {
+                    let (borrowed, owned) = (crate::ForwardPath::parse(a).unwrap(), b.parse().unwrap());
+                    assert_eq!(borrowed == owned, place == other_place, "{a} {b}");
+                    let a = borrowed.into_owned();
+                    assert_eq!(a.cmp(&owned), place.cmp(&other_place), "{a} {b}");
+                    assert_eq!(hash(&a) == hash(&owned), place == other_place, "{a} {b}");
+                    assert_eq!(a.borrowed(), a);
+                }
+            }
+        }
     }
 
     #[test]

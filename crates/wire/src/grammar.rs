@@ -302,3 +302,58 @@ fn split(input: &str, at: usize) -> (&str, &str) {
     let (matched, rest) = input.split_at(at);
     (rest, matched)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The ASCII octets of a class.
+    fn members(of: impl Fn(u8) -> bool) -> String {
+        (0..0x80).filter(|b| of(*b)).map(char::from).collect()
+    }
+
+    #[test]
+    fn the_classes_are_those_of_the_standards() {
+        const DIGITS: &str = "0123456789";
+        const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
+        let sorted = |parts: &[&str]| {
+            let mut octets = parts.concat().into_bytes();
+            octets.sort_unstable();
+            String::from_utf8(octets).unwrap()
+        };
+        let graphic: String = ('!'..='~').collect();
+        assert_eq!(members(is_atext), sorted(&[DIGITS, UPPER, LOWER, "!#$%&'*+-/=?^_`{|}~"]));
+        assert_eq!(members(is_qtext), format!(" {}", graphic.replace(['"', '\\'], "")));
+        assert_eq!(members(|b| class(b) & LDH != 0), sorted(&[DIGITS, UPPER, LOWER, "-"]));
+        assert_eq!(members(|b| class(b) & DIGIT != 0), DIGITS);
+        assert_eq!(members(|b| class(b) & VALUE != 0), graphic.replace('=', ""));
+        assert_eq!(members(is_keyword), sorted(&[DIGITS, UPPER, LOWER, "-"]));
+        assert_eq!(members(is_hello), sorted(&[DIGITS, UPPER, LOWER, "-_"]));
+        for byte in 0x80..=0xff {
+            assert_eq!(class(byte), ATEXT | QTEXT | LDH | VALUE);
+        }
+    }
+
+    #[test]
+    fn all_looks_at_every_octet() {
+        for length in 0..50 {
+            let mut octets = vec![b'a'; length];
+            assert!(all(&octets, is_atext));
+            for at in 0..length {
+                octets[at] = b' ';
+                assert!(!all(&octets, is_atext), "{at} of {length}");
+                octets[at] = b'a';
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_is_the_same_with_text_behind_it() {
+        for word in ["a", "BY", "SIZE", "Smtputf", "smtputf8", "MT-PRIORITY"] {
+            let longer = format!("{word}=and more");
+            assert_eq!(number_at(longer.as_bytes(), word.len()), number(word.to_ascii_uppercase().as_bytes()));
+            assert_eq!(number_at(word.as_bytes(), word.len()), number(word.as_bytes()));
+        }
+    }
+}
