@@ -1,5 +1,6 @@
 //! What the fuzz targets of this crate assert; the corpora are replayed by tests.
 
+use crate::results::{ArcAuthenticationResults, AuthenticationResults, must_remove};
 use crate::{Date, HeaderLimits, HeaderScan};
 
 /// Every split of a message gives the same result. The first octet says where
@@ -41,6 +42,34 @@ pub fn date(data: &[u8]) {
     }
 }
 
+/// Authentication results that are read print so that they read the same, in one line and
+/// folded, and such a field is removed if it is ours.
+pub fn results(data: &[u8]) {
+    let name = b"Authentication-Results";
+    match AuthenticationResults::parse(data) {
+        Ok(results) => {
+            let text = results.to_string();
+            assert!(!text.contains(['\r', '\n', '\0']));
+            assert_eq!(AuthenticationResults::parse(text.as_bytes()).as_ref(), Ok(&results));
+            let field = results.field();
+            assert!(field.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\r', '\n', '\0'])));
+            let (_, value) = field.split_once(':').expect("a field has a colon");
+            assert_eq!(AuthenticationResults::parse(value.as_bytes()).as_ref(), Ok(&results));
+            let id = results.authserv_id().as_str();
+            assert!(must_remove(name, data, id) && must_remove(name, text.as_bytes(), id));
+        }
+        Err(error) => assert!(error.at <= data.len()),
+    }
+    match ArcAuthenticationResults::parse(data) {
+        Ok(results) => assert_eq!(results.to_string().parse(), Ok(results.into_owned())),
+        Err(error) => assert!(error.at <= data.len()),
+    }
+    // Whatever stands in front of the identifier that opens a field, it is found.
+    let ours = [b" mx.example.net; ", data].concat();
+    assert!(must_remove(name, &ours, "MX.example.net"));
+    assert!(!must_remove(b"Received", &ours, "mx.example.net"));
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
@@ -65,5 +94,10 @@ mod tests {
     #[test]
     fn corpus_of_message_date() {
         replay("message_date", super::date);
+    }
+
+    #[test]
+    fn corpus_of_message_results() {
+        replay("message_results", super::results);
     }
 }

@@ -20,6 +20,7 @@ mod encoding;
 mod fold;
 mod header;
 mod received;
+pub mod results;
 
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
