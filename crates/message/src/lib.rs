@@ -21,11 +21,16 @@ mod fold;
 mod header;
 mod received;
 pub mod results;
+#[cfg(test)]
+mod work;
 
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 
 pub use date::{Date, DateError};
-pub use dsn::{Action, Report, ReportRecipient};
+pub use dsn::{
+    Action, DeliveryStatus, DeliveryStatusError, DeliveryStatusErrorKind, FieldText, RecipientStatus, Report,
+    ReportRecipient, Returned, StatusField, TypedText,
+};
 pub use header::{HeaderLimit, HeaderLimits, HeaderScan, Malformed};
 pub use received::{Received, ReturnPath};

@@ -24,12 +24,14 @@ use std::fmt;
 
 use hikyaku_wire::EnhancedCode;
 
+mod arc;
 mod field;
 mod forged;
 mod lexer;
 mod value;
 
-pub use field::{ArcAuthenticationResults, AuthenticationResults, Property, ResultInfo};
+pub use arc::ArcAuthenticationResults;
+pub use field::{AuthenticationResults, Property, ResultInfo};
 pub use forged::must_remove;
 pub use value::{Keyword, ResultsError, ResultsErrorKind, Value};
 

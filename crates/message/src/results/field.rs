@@ -1,5 +1,4 @@
-//! The fields Authentication-Results (RFC 8601 §2.2) and ARC-Authentication-Results
-//! (RFC 8617 §4.1.1).
+//! The field Authentication-Results (RFC 8601 §2.2).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,8 +9,6 @@ use super::value::{Keyword, ResultsError, ResultsErrorKind, Token, Value};
 
 /// The line length that RFC 5322 §2.1.1 recommends, without CR LF.
 const WIDTH: usize = 78;
-/// The highest instance of an ARC set (RFC 8617 §4.2.1).
-const INSTANCE_MAX: u8 = 50;
 
 /// The body of an Authentication-Results field (RFC 8601 §2.2).
 ///
@@ -64,7 +61,7 @@ impl<'a> AuthenticationResults<Cow<'a, str>> {
         Self::read(&mut Lexer::new(field)?)
     }
 
-    fn read(lexer: &mut Lexer<'a>) -> Result<Self, ResultsError> {
+    pub(super) fn read(lexer: &mut Lexer<'a>) -> Result<Self, ResultsError> {
         lexer.skip()?;
         let start = lexer.at();
         let authserv_id = lexer.value()?;
@@ -147,7 +144,7 @@ impl<T: AsRef<str>> AuthenticationResults<T> {
         lines.end()
     }
 
-    fn print(&self, lines: &mut Lines) {
+    pub(super) fn print(&self, lines: &mut Lines) {
         lines.word(&Token(&self.authserv_id).to_string());
         if let Some(version) = self.version {
             lines.word(&version.to_string());
@@ -422,119 +419,21 @@ impl<T: AsRef<str>> fmt::Display for Property<T> {
     }
 }
 
-/// The body of an ARC-Authentication-Results field (RFC 8617 §4.1.1): `i=1; mx.example.net; …`.
-#[derive(Debug, Clone)]
-pub struct ArcAuthenticationResults<T = Box<str>> {
-    instance: u8,
-    results: AuthenticationResults<T>,
-}
-
-impl ArcAuthenticationResults {
-    /// The results as part of an ARC set.
-    ///
-    /// # Errors
-    /// If `instance` is not 1 to 50.
-    pub fn new(instance: u8, results: AuthenticationResults) -> Result<Self, ResultsError> {
-        if !(1..=INSTANCE_MAX).contains(&instance) {
-            return Err(ResultsError { kind: ResultsErrorKind::Instance, at: 0 });
-        }
-        Ok(Self { instance, results })
-    }
-}
-
-impl<'a> ArcAuthenticationResults<Cow<'a, str>> {
-    /// Reads what follows the colon of the field.
-    ///
-    /// ```text
-    /// arc-info = instance [CFWS] ";" authres-payload
-    /// instance = [CFWS] %s"i" [CFWS] "=" [CFWS] position
-    /// position = 1*2DIGIT                         ; 1 - 50
-    /// ```
-    ///
-    /// # Errors
-    /// If it is not of this form; see also [`AuthenticationResults::parse`].
-    pub fn parse(field: &'a [u8]) -> Result<Self, ResultsError> {
-        let mut lexer = Lexer::new(field)?;
-        lexer.skip()?;
-        let start = lexer.at();
-        let wrong = ResultsError { kind: ResultsErrorKind::Instance, at: start };
-        if !lexer.take(b'i') {
-            return Err(wrong);
-        }
-        lexer.expect(b'=')?;
-        let digits = lexer.at();
-        let instance = lexer.number().map_err(|_| wrong)?;
-        let short = lexer.at() - digits <= 2;
-        let instance = u8::try_from(instance).ok().filter(|i| short && (1..=INSTANCE_MAX).contains(i)).ok_or(wrong)?;
-        lexer.expect(b';')?;
-        Ok(Self { instance, results: AuthenticationResults::read(&mut lexer)? })
-    }
-}
-
-impl<T: AsRef<str>> ArcAuthenticationResults<T> {
-    /// The number of the ARC set, 1 to 50.
-    #[must_use]
-    pub fn instance(&self) -> u8 {
-        self.instance
-    }
-
-    /// What the field says.
-    #[must_use]
-    pub fn results(&self) -> &AuthenticationResults<T> {
-        &self.results
-    }
-
-    /// The form that owns its text.
-    #[must_use]
-    pub fn into_owned(self) -> ArcAuthenticationResults {
-        ArcAuthenticationResults { instance: self.instance, results: self.results.into_owned() }
-    }
-
-    /// The whole header field with its CR LF, one result a line.
-    #[must_use]
-    pub fn field(&self) -> String {
-        let mut lines = Lines::new("ARC-Authentication-Results:");
-        lines.word(&format!("i={};", self.instance));
-        self.results.print(&mut lines);
-        lines.end()
-    }
-}
-
-impl<T: AsRef<str>, U: AsRef<str>> PartialEq<ArcAuthenticationResults<U>> for ArcAuthenticationResults<T> {
-    fn eq(&self, other: &ArcAuthenticationResults<U>) -> bool {
-        self.instance == other.instance && self.results == other.results
-    }
-}
-
-impl<T: AsRef<str>> fmt::Display for ArcAuthenticationResults<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "i={}; {}", self.instance, self.results)
-    }
-}
-
-impl FromStr for ArcAuthenticationResults {
-    type Err = ResultsError;
-
-    fn from_str(text: &str) -> Result<Self, ResultsError> {
-        ArcAuthenticationResults::parse(text.as_bytes()).map(ArcAuthenticationResults::into_owned)
-    }
-}
-
 /// The lines of a header field being printed. A value is never broken, because a reader may take
 /// the fold for a part of it.
 #[derive(Debug)]
-struct Lines {
+pub(super) struct Lines {
     text: String,
     /// Where the current line begins.
     start: usize,
 }
 
 impl Lines {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         Self { text: name.to_owned(), start: 0 }
     }
 
-    fn word(&mut self, word: &str) -> &mut Self {
+    pub(super) fn word(&mut self, word: &str) -> &mut Self {
         if self.text.ends_with('\t') {
             self.text.push_str(word);
             return self;
@@ -548,19 +447,19 @@ impl Lines {
         self
     }
 
-    fn attach(&mut self, text: &str) -> &mut Self {
+    pub(super) fn attach(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);
         self
     }
 
-    fn line(&mut self) -> &mut Self {
+    pub(super) fn line(&mut self) -> &mut Self {
         self.text.push_str("\r\n");
         self.start = self.text.len();
         self.text.push('\t');
         self
     }
 
-    fn end(mut self) -> String {
+    pub(super) fn end(mut self) -> String {
         self.text.push_str("\r\n");
         self.text
     }

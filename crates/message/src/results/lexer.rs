@@ -61,7 +61,7 @@ impl<'a> Lexer<'a> {
         let mut depth = 0_usize;
         while let Some(c) = self.rest().chars().next() {
             #[cfg(test)]
-            work::add(1);
+            crate::work::add(1);
             match c {
                 ' ' | '\t' => self.at += 1,
                 '\r' => self.fold()?,
@@ -150,7 +150,7 @@ impl<'a> Lexer<'a> {
         let mut content = String::new();
         loop {
             #[cfg(test)]
-            work::add(1);
+            crate::work::add(1);
             let before = self.at;
             match self.rest().chars().next() {
                 None => return Err(self.error(ResultsErrorKind::Unterminated)),
@@ -213,7 +213,7 @@ impl<'a> Lexer<'a> {
         let rest = self.rest();
         let end = rest.bytes().position(|octet| !keep(octet)).unwrap_or(rest.len());
         #[cfg(test)]
-        work::add(end);
+        crate::work::add(end);
         self.at += end;
         &rest[..end]
     }
@@ -226,23 +226,4 @@ impl<'a> Lexer<'a> {
 /// RFC 2045 §5.1.
 fn is_tspecial(octet: u8) -> bool {
     b"()<>@,;:\\\"/[]?=".contains(&octet)
-}
-
-/// Characters looked at, so that a test can say that their number is linear.
-#[cfg(test)]
-pub(super) mod work {
-    use std::cell::Cell;
-
-    thread_local! {
-        static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
-    }
-
-    pub(super) fn add(count: usize) {
-        LOOKED_AT.set(LOOKED_AT.get() + count);
-    }
-
-    /// The number since it was last asked for.
-    pub(crate) fn take() -> usize {
-        LOOKED_AT.take()
-    }
 }
