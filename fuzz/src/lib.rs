@@ -30,12 +30,18 @@ targets! {
     message_addresses_printed = hikyaku_message::fuzzing::addresses_printed;
     /// A date of a header: read, printed and read again it is the same.
     message_date = hikyaku_message::fuzzing::date;
+    /// A delivery status, in a message or by itself: read, printed and read again it is the same.
+    message_dsn = hikyaku_message::fuzzing::dsn;
     /// A header section: its fields are spans that together are the input, however it is split.
     message_header = hikyaku_message::fuzzing::header;
     /// Message identifiers: read, printed and read again they are the same.
     message_ids = hikyaku_message::fuzzing::ids;
     /// The clauses of a `Received` field, and a `Return-Path`: put together again they read the same.
     message_received = hikyaku_message::fuzzing::received;
+    /// A report of any content: one message, from which the same delivery status is read.
+    message_report = hikyaku_message::fuzzing::report;
+    /// Authentication results: read, printed and read again they are the same.
+    message_results = hikyaku_message::fuzzing::results;
     /// A field that is made: printed it is one field, and unfolds to the same value.
     message_unfolded = hikyaku_message::fuzzing::unfolded;
     /// A list of domains: parsed, printed and parsed again it is the same.

@@ -1,7 +1,7 @@
 //! Tells the sender what could not be delivered (RFC 3464).
 
 use bytes::Bytes;
-use hikyaku_message::{Action, Report, ReportRecipient};
+use hikyaku_message::{Action, Report, ReportRecipient, Returned};
 use hikyaku_queue::{
     Attempt, BodyReader, Claimed, Draft, Envelope, MsgId, NewRcpt, NewUnit, Queue, QueueError, Schedule, Sealed,
     SizeHint,
@@ -37,19 +37,22 @@ impl Bounce<'_> {
         let msg = MsgId::new(self.now, random());
         let report = Report {
             reporting_mta: self.hostname.to_owned(),
+            received_from: None,
             arrival: claimed.envelope.received,
             now: self.now,
+            envelope_id: None,
             from,
             to: to.clone(),
             id: msg.to_string(),
             boundary: id(),
             recipients: failed.into_iter().map(recipient).collect(),
             smtputf8: claimed.envelope.smtputf8,
-            header: header::<Q>(body).await,
+            returned: Returned::Headers,
+            original: header::<Q>(body).await,
         };
         let mut envelope = Envelope::new(ReversePath::Null, self.now);
         envelope.smtputf8 = report.needs_smtputf8();
-        envelope.body = if envelope.smtputf8 { Body::EightBitMime } else { Body::SevenBit };
+        envelope.body = if report.needs_8bitmime() { Body::EightBitMime } else { Body::SevenBit };
         let mut text = Vec::new();
         report.write(&mut text);
         let mut draft = queue.draft(msg, SizeHint(Some(text.len() as u64))).await?;
@@ -74,13 +77,10 @@ fn recipient((path, attempt): (ForwardPath, Attempt)) -> ReportRecipient {
         (false, _) => EnhancedCode::new(5, 4, 7),
     };
     ReportRecipient {
-        final_recipient: path,
-        action: Action::Failed,
-        status,
         diagnostic: Some(attempt.reply),
         remote_mta: attempt.host,
         last_attempt: Some(attempt.when),
-        retry_until: None,
+        ..ReportRecipient::new(path, Action::Failed, status)
     }
 }
 

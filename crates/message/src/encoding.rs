@@ -1,6 +1,6 @@
 //! Content transfer encodings (RFC 2045 §6) for what a report carries back.
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 /// The longest line of a message without its CR LF (RFC 5322 §2.1.1).
 const LINE_MAX: usize = 998;
@@ -27,6 +27,11 @@ impl Encoding {
         } else {
             Self::QuotedPrintable
         }
+    }
+
+    /// The encoding of content that may not be changed; `None` if it is no text of lines.
+    pub(crate) fn identity(content: &[u8]) -> Option<Self> {
+        is_text(content).then_some(if content.is_ascii() { Self::SevenBit } else { Self::EightBit })
     }
 
     /// The value of Content-Transfer-Encoding.
@@ -99,6 +104,63 @@ fn quoted_printable(content: &[u8], out: &mut Vec<u8>) {
             out.extend_from_slice(&[b'=', HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]);
         }
     }
+}
+
+/// What quoted-printable stands for (RFC 2045 §6.7); a `=` that begins nothing stands for itself.
+pub(crate) fn from_quoted_printable(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(equals) = memchr(b'=', rest) {
+        out.extend_from_slice(&rest[..equals]);
+        rest = &rest[equals + 1..];
+        if let [high, low, after @ ..] = rest
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            out.push(high << 4 | low);
+            rest = after;
+        } else if let Some(after) = soft_break(rest) {
+            rest = after;
+        } else {
+            out.push(b'=');
+        }
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// What follows a soft line break, which may have white space before its line end.
+fn soft_break(text: &[u8]) -> Option<&[u8]> {
+    let line = &text[..text.iter().take_while(|octet| matches!(octet, b' ' | b'\t' | b'\r')).count()];
+    let after = &text[line.len()..];
+    if after.is_empty() { Some(after) } else { after.strip_prefix(b"\n") }
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|value| value as u8)
+}
+
+/// What base64 stands for (RFC 2045 §6.8), up to the padding; other characters are passed over.
+pub(crate) fn from_base64(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0_u32, 0);
+    for octet in text.iter().take_while(|octet| **octet != b'=') {
+        let value = match octet {
+            b'A'..=b'Z' => octet - b'A',
+            b'a'..=b'z' => octet - b'a' + 26,
+            b'0'..=b'9' => octet - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => continue,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            // The octets that are left are those below.
+            out.push((bits >> count) as u8);
+        }
+    }
+    out
 }
 
 #[cfg(test)]

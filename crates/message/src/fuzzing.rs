@@ -1,5 +1,9 @@
 //! What the fuzz targets of this crate assert; the corpora are replayed by tests.
 
+mod reports;
+
+pub use reports::{dsn, report, results};
+
 use crate::{
     AddrSpec, Address, AddressList, Date, Field, FieldSpan, Group, Header, HeaderLimits, HeaderScan, MessageId,
     NameAddr, ReceivedClauses, ReturnPath, UnfoldedField, unfold,
@@ -248,5 +252,20 @@ mod tests {
     #[test]
     fn corpus_of_message_unfolded() {
         replay("message_unfolded", super::unfolded);
+    }
+
+    #[test]
+    fn corpus_of_message_results() {
+        replay("message_results", super::results);
+    }
+
+    #[test]
+    fn corpus_of_message_dsn() {
+        replay("message_dsn", super::dsn);
+    }
+
+    #[test]
+    fn corpus_of_message_report() {
+        replay("message_report", super::report);
     }
 }

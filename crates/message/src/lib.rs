@@ -23,14 +23,20 @@ mod header;
 mod lexer;
 mod message_id;
 mod received;
+pub mod results;
 mod unfolded;
+#[cfg(test)]
+mod work;
 
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 
 pub use addresses::{AddrSpec, Address, AddressList, Ambiguity, AuthorError, Group, NameAddr};
 pub use date::{Date, DateError};
-pub use dsn::{Action, Report, ReportRecipient};
+pub use dsn::{
+    Action, DeliveryStatus, DeliveryStatusError, DeliveryStatusErrorKind, FieldText, RecipientStatus, Report,
+    ReportRecipient, Returned, StatusField, TypedText,
+};
 pub use header::{Field, FieldSpan, Fields, Header, HeaderLimit, HeaderLimits, HeaderScan, Malformed, unfold};
 pub use lexer::{FieldError, FieldErrorKind};
 pub use message_id::{MessageId, MessageIds};

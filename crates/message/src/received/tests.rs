@@ -202,7 +202,7 @@ fn return_paths_are_read() {
         (" <a@b.test\r\nX: y>", Unexpected, 10),
         ("<a b@c.test>", Unexpected, 2),
         ("<\"a>", OpenQuote, 1),
-        ("<(x)\0>", Unexpected, 1),
+        ("<(x)\0>", Unexpected, 4),
     ] {
         let error = ReturnPath::parse(value.as_bytes()).unwrap_err();
         assert_eq!((error.kind, error.at), (kind, at), "{value}");
