@@ -15,6 +15,7 @@
 //! ```
 
 mod address;
+mod chunk;
 #[cfg(feature = "codec")]
 mod codec;
 mod command;
@@ -24,6 +25,7 @@ mod ehlo;
 pub mod fuzzing;
 mod grammar;
 mod line;
+mod line_ends;
 mod params;
 mod path;
 mod reply;
@@ -33,12 +35,14 @@ mod timestamp;
 mod verb;
 
 pub use address::{AddressError, AddressErrorKind, Domain, Host, LocalPart, Mailbox};
+pub use chunk::{ChunkDecoder, ChunkEncoder, ChunkError, Chunked};
 #[cfg(feature = "codec")]
-pub use codec::{CodecError, DotCodec, LineCodec, ReplyCodec};
+pub use codec::{ClientCodec, CodecError, Content, CutIn, FromClient, InputError, ServerCodec};
 pub use command::{Argument, AuthCommand, Command, CommandError, CommandErrorKind};
-pub use dot::{BareLineEnd, Decoded, DotDecoder, DotEncoder};
+pub use dot::{Decoded, DotDecoder, DotEncoder};
 pub use ehlo::{Capabilities, EhloKeyword, Hello};
-pub use line::{LineError, Lines};
+pub use line::{LineError, LineErrorKind, Lines};
+pub use line_ends::{BareLineEnd, BareLineEndKind, BareLineEnds};
 pub use params::{Body, Mail, MailParams, Param, Recipient, RecipientParams};
 pub use path::{ForwardPath, ReversePath};
 pub use reply::{Code, EnhancedCode, Reply, ReplyParseError};

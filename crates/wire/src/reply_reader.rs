@@ -103,6 +103,7 @@ fn split(line: &[u8]) -> Option<(Code, bool, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LineErrorKind;
 
     fn read(bytes: &[u8]) -> Result<Option<Reply>, ReplyError> {
         ReplyReader::new().next(&mut BytesMut::from(bytes))
@@ -118,9 +119,10 @@ mod tests {
         for bytes in [&b"25 x\r\n"[..], b"250xA\r\n", b"999 x\r\n", b"\r\n", b"2500\r\n", b"hello\r\n", b"150 x\r\n"] {
             assert_eq!(read(bytes), Err(ReplyError::Code), "{bytes:?}");
         }
-        assert_eq!(read(b"250 a\n"), Err(ReplyError::Line(LineError::BareLf)));
+        let line = |kind, at| Err(ReplyError::Line(LineError { kind, at }));
+        assert_eq!(read(b"250 a\n"), line(LineErrorKind::BareLf, 5));
         assert_eq!(read(&b"250-\r\n".repeat(10_000)), Err(ReplyError::TooLong));
-        assert_eq!(read(&[b"250 ", vec![b'x'; 5000].as_slice()].concat()), Err(ReplyError::Line(LineError::TooLong)));
+        assert_eq!(read(&[b"250 ", vec![b'x'; 5000].as_slice()].concat()), line(LineErrorKind::TooLong, 4096));
         assert_eq!(read(b"250 incomplete"), Ok(None));
     }
 
