@@ -36,7 +36,7 @@ fn message() -> Bytes {
 
 fn stuffed() -> Bytes {
     let mut out = BytesMut::new();
-    let mut encoder = DotEncoder::new();
+    let mut encoder = DotEncoder::default();
     encoder.encode(&message(), &mut out).expect("every line of the message ends in CRLF");
     encoder.finish(&mut out).expect("every line of the message ends in CRLF");
     out.freeze()
@@ -67,7 +67,7 @@ fn commands_limit_memchr(bencher: Bencher<'_, '_>) {
 
 /// Un-stuffs what comes in reads of 16 KiB; counts the octets of the message.
 fn decoded(stuffed: &[u8]) -> usize {
-    let mut decoder = DotDecoder::new();
+    let mut decoder = DotDecoder::default();
     let mut input = BytesMut::with_capacity(2 * READ);
     let mut octets = 0;
     for read in stuffed.chunks(READ) {
@@ -76,7 +76,10 @@ fn decoded(stuffed: &[u8]) -> usize {
             match decoder.decode(&mut input) {
                 Decoded::Data(piece) => octets += black_box(piece).len(),
                 Decoded::More => break,
-                Decoded::End => return octets,
+                Decoded::End(verdict) => {
+                    verdict.expect("every line of the message ends in CRLF");
+                    return octets;
+                }
             }
         }
     }
@@ -93,7 +96,7 @@ fn data_unstuffed(bencher: Bencher<'_, '_>) {
 fn data_stuffed(bencher: Bencher<'_, '_>) {
     let message = message();
     bencher.counter(BytesCount::new(message.len())).bench_local(|| {
-        let mut encoder = DotEncoder::new();
+        let mut encoder = DotEncoder::default();
         let mut out = BytesMut::with_capacity(2 * READ);
         for piece in black_box(&message).chunks(READ) {
             out.clear();

@@ -56,6 +56,8 @@ targets! {
     session_client = hikyaku_session::fuzzing::client;
     /// Moves of the server's conversation: one reply a decision, and nothing survives a transaction.
     session_server = hikyaku_session::fuzzing::server;
+    /// A message in chunks: what was announced comes out, every split the same.
+    wire_bdat = hikyaku_wire::fuzzing::bdat;
     /// A command line: parsed, printed and parsed again it is the same.
     wire_command = hikyaku_wire::fuzzing::command;
     /// Commands that constructors put together: printed and parsed they are the same.
@@ -66,6 +68,8 @@ targets! {
     wire_ehlo = hikyaku_wire::fuzzing::ehlo;
     /// The values of parameters: parsed, printed and parsed again they are the same.
     wire_esmtp = hikyaku_wire::fuzzing::esmtp;
+    /// Lines of any peer: only CRLF ends one, every split gives the same.
+    wire_line = hikyaku_wire::fuzzing::line;
     /// A mailbox: parsed, printed and parsed again it is the same.
     wire_mailbox = hikyaku_wire::fuzzing::mailbox;
     /// The parameters of MAIL and RCPT behind a fixed path.

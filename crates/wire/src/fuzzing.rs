@@ -1,53 +1,16 @@
 //! What the fuzz targets call, and what the ordinary tests replay from the corpus.
 
 mod commands;
+mod framing;
 mod replies;
 mod values;
 
-use bytes::BytesMut;
-
 pub use commands::{command, compose, mailbox, params};
+pub use framing::{bdat, dot, line};
 pub use replies::{ehlo, reply, reply_value};
 #[cfg(feature = "sasl")]
 pub use values::sasl;
 pub use values::{esmtp, proxy, xclient, xtext};
-
-use crate::{Decoded, DotDecoder, DotEncoder};
-
-/// Any message bytes, split where the first octet says: the pieces are those of the whole, and
-/// what is encoded decodes to the same.
-pub fn dot(data: &[u8]) {
-    let Some((&cut, bytes)) = data.split_first() else { return };
-    let run = |pieces: &[&[u8]]| {
-        let (mut decoder, mut input, mut message) = (DotDecoder::new(), BytesMut::new(), Vec::new());
-        for piece in pieces {
-            input.extend_from_slice(piece);
-            loop {
-                match decoder.decode(&mut input) {
-                    Decoded::Data(data) => message.extend_from_slice(&data),
-                    Decoded::More => break,
-                    Decoded::End => return (message, true, decoder.bare_line_end()),
-                }
-            }
-        }
-        (message, false, decoder.bare_line_end())
-    };
-    let whole = run(&[bytes]);
-    let (head, tail) = bytes.split_at(usize::from(cut).min(bytes.len()));
-    let split = run(&[head, tail]);
-    assert_eq!(split, whole);
-
-    let mut sent = BytesMut::new();
-    let mut encoder = DotEncoder::new();
-    let encoded = encoder.encode(head, &mut sent).and_then(|()| encoder.encode(tail, &mut sent));
-    if encoded.and_then(|()| encoder.finish(&mut sent)).is_ok() {
-        let mut expected = bytes.to_vec();
-        if !bytes.is_empty() && !bytes.ends_with(b"\r\n") {
-            expected.extend_from_slice(b"\r\n");
-        }
-        assert_eq!(run(&[&sent]), (expected, true, false));
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -78,6 +41,8 @@ mod tests {
         replay("wire_proxy", super::proxy);
         #[cfg(feature = "sasl")]
         replay("wire_sasl", super::sasl);
+        replay("wire_line", super::line);
+        replay("wire_bdat", super::bdat);
     }
 
     proptest::proptest! {
@@ -97,6 +62,15 @@ mod tests {
             super::proxy(&data);
             #[cfg(feature = "sasl")]
             super::sasl(&data);
+            super::line(&data);
+            super::bdat(&data);
+        }
+
+        #[test]
+        fn likely_framing_holds_the_invariants(data in "[\r\n.a\x00]{0,60}") {
+            super::dot(data.as_bytes());
+            super::line(data.as_bytes());
+            super::bdat(data.as_bytes());
         }
 
         #[test]

@@ -16,6 +16,7 @@
 
 mod address;
 mod capabilities;
+mod chunk;
 mod code;
 #[cfg(feature = "codec")]
 mod codec;
@@ -27,6 +28,7 @@ pub mod fuzzing;
 mod grammar;
 mod hello;
 mod line;
+mod line_ends;
 mod params;
 mod path;
 mod proxy;
@@ -49,17 +51,19 @@ pub use capabilities::{
     Capabilities, Capability, CapabilityError, CapabilityErrorKind, EhloKeyword, Extension, FutureRelease, Limits,
     Seconds, Word, Words,
 };
+pub use chunk::{ChunkDecoder, ChunkEncoder, ChunkError, Chunked};
 pub use code::{Code, EnhancedCode};
 #[cfg(feature = "codec")]
-pub use codec::{CodecError, DotCodec, LineCodec, ReplyCodec};
+pub use codec::{ClientCodec, CodecError, Content, CutIn, FromClient, InputError, ServerCodec};
 pub use command::{Argument, AuthCommand, Command, CommandError, CommandErrorKind};
-pub use dot::{BareLineEnd, Decoded, DotDecoder, DotEncoder};
+pub use dot::{Decoded, DotDecoder, DotEncoder};
 pub use esmtp::{
     AuthParam, ByMode, DeliverBy, EnvelopeId, Hold, HoldFor, HoldUntil, Notify, OriginalRecipient, Priority, Ret,
     ValueError, ValueErrorKind,
 };
 pub use hello::Hello;
-pub use line::{LineError, Lines};
+pub use line::{LineError, LineErrorKind, Lines};
+pub use line_ends::{BareLineEnd, BareLineEndKind, BareLineEnds};
 pub use params::{Body, Mail, MailParams, Param, Params, Recipient, RecipientParams};
 pub use path::{ForwardPath, ReversePath};
 pub use proxy::{ProxyAddresses, ProxyError, ProxyErrorKind, ProxyHeader, ProxyTlvs, ProxyTransport, UnixPath};

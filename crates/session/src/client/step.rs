@@ -111,7 +111,7 @@ impl Body {
     /// Takes up the 354, and what a remote may have said right behind it.
     pub(super) fn begin(link: Link, pipeline: Pipeline, now: Instant, input: &mut BytesMut) -> Step {
         let deadline = now + link.config.timeouts.block;
-        let body = Self { link, pipeline, encoder: DotEncoder::new(), spoilt: false, deadline };
+        let body = Self { link, pipeline, encoder: DotEncoder::default(), spoilt: false, deadline };
         body.process(input)
     }
 

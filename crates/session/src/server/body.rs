@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use hikyaku_wire::{Code, Decoded, DotDecoder, EnhancedCode, Reply};
+use hikyaku_wire::{BareLineEnds, Code, Decoded, DotDecoder, EnhancedCode, Reply};
 
 use super::{
     Cause, Limits, Verdicts,
@@ -35,7 +35,13 @@ enum Fault {
 
 impl Incoming {
     fn new() -> Self {
-        Self { decoder: DotDecoder::new(), size: 0, received: 0, waited: Duration::ZERO, fault: None }
+        Self {
+            decoder: DotDecoder::new(BareLineEnds::Refuse),
+            size: 0,
+            received: 0,
+            waited: Duration::ZERO,
+            fault: None,
+        }
     }
 
     /// How long the next octets may take from the beginning of the wait.
@@ -86,12 +92,12 @@ impl Connection {
         let before = input.len();
         let decoded = incoming.decoder.decode(input);
         incoming.received += (before - input.len()) as u64;
-        if incoming.decoder.bare_line_end() {
+        if incoming.decoder.bare_line_end().is_some() || matches!(decoded, Decoded::End(Err(_))) {
             incoming.fail(Fault::Ambiguous, limit);
         }
         match decoded {
             Decoded::More => Turn::Hungry,
-            Decoded::End => self.body_ended(now, out),
+            Decoded::End(_) => self.body_ended(now, out),
             Decoded::Data(piece) => {
                 incoming.size += piece.len() as u64;
                 if piece.contains(&0) {

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use bytes::BytesMut;
-use hikyaku_wire::{Body, Code, Command, EnhancedCode, LineError, Mail, Recipient, Reply};
+use hikyaku_wire::{Body, Code, Command, EnhancedCode, LineErrorKind, Mail, Recipient, Reply};
 
 use super::{
     Cause,
@@ -46,7 +46,7 @@ impl Connection {
             }
         }
         let line = self.lines.next(input);
-        let too_long = matches!(line, Some(Err(LineError::TooLong)));
+        let too_long = matches!(&line, Some(Err(error)) if error.kind == LineErrorKind::TooLong);
         if !too_long && self.lines.discarded() > self.session.config.limits.discarded_line {
             self.say(&Reply::TOO_MANY_ERRORS_421, out);
             return Turn::Done;
