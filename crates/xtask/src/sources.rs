@@ -94,7 +94,8 @@ fn each_fuzz_target_has_a_table_line_a_program_a_corpus_and_a_replay() {
         assert_eq!(read(&root().join(format!("fuzz/fuzz_targets/{target}.rs"))), program);
         // The crate's own tests replay it.
         let sources = root().join("crates").join(target.split('_').next().unwrap()).join("src");
-        let replays = |file: &PathBuf| file.starts_with(&sources) && read(file).contains(&target);
+        let quoted = format!("{target}\"");
+        let replays = |file: &PathBuf| file.starts_with(&sources) && read(file).contains(&quoted);
         assert!(rust_files(&root()).iter().any(replays), "nothing in {} replays {target}", sources.display());
     }
 }

@@ -129,6 +129,7 @@ stat::average_exec_per_sec:     75998
     const LOUD: &str = "\
 #8\tINITED cov: 266 ft: 392 corp: 7/128b exec/s: 0 rss: 27Mb
 thread '<unnamed>' panicked at src/lib.rs:1:2:
+INITED cov: 5 is what the target itself says
 ==1== ERROR: libFuzzer: deadly signal
 stat::number_of_executed_units: 90
 artifact_prefix='/x/fuzz/artifacts/wire_dot/'; Test unit written to /x/fuzz/artifacts/wire_dot/crash-0a1b
