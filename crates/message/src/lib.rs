@@ -1,5 +1,6 @@
-//! The header section of a message (RFC 5322): scanning it while it streams
-//! in, dates, the trace fields a relay adds, and delivery status reports.
+//! The header section of a message (RFC 5322): its fields as spans of the
+//! octets, also while it streams in; dates, address lists, identifiers, the
+//! trace fields a relay adds, and delivery status reports.
 //!
 //! It never holds a message, never looks into a MIME body, and never reads a
 //! clock: time, identifiers and boundaries are arguments.

@@ -596,6 +596,49 @@ mod tests {
     }
 
     #[test]
+    fn each_watched_name_is_counted() {
+        let names = [
+            "Received",
+            "From",
+            "Date",
+            "Message-ID",
+            "Sender",
+            "Reply-To",
+            "To",
+            "Cc",
+            "Bcc",
+            "In-Reply-To",
+            "References",
+            "Subject",
+        ];
+        for name in names {
+            let field = format!("{name}: x\r\n");
+            let others: String =
+                names.iter().filter(|other| **other != name).map(|name| format!("{name}: x\r\n")).collect();
+            assert_eq!(scan(&format!("{field}{others}{field}\r\n")).count(&name.to_ascii_uppercase()), 2, "{name}");
+            let near: String =
+                ["x", "xx"].map(|tail| format!("{}{tail}: x\r\n", &name[..name.len() - tail.len()])).concat();
+            assert_eq!(scan(&near).count(name), 0, "{name}");
+        }
+        assert_eq!((scan("X: x\r\n").count("X"), scan("X: x\r\n").count("")), (0, 0));
+    }
+
+    /// Of two limits the one is told that was passed first, also where a name is taken at once.
+    #[test]
+    fn the_first_limit_is_told() {
+        let limits = HeaderLimits { octets: 3, fields: 0, hops: 0 };
+        for (message, over) in
+            [("abcd: x", HeaderLimit::Octets), ("abc: x", HeaderLimit::Fields), ("ab: x", HeaderLimit::Fields)]
+        {
+            for step in [1, message.len()] {
+                let mut scan = HeaderScan::new(limits);
+                message.as_bytes().chunks(step).for_each(|piece| drop(scan.push(piece)));
+                assert_eq!(scan.over(), Some(over), "{message} in pieces of {step}");
+            }
+        }
+    }
+
+    #[test]
     fn names_are_measured_as_is_ftext_says() {
         for octet in 0..=255_u8 {
             for len in 0..20 {
