@@ -317,6 +317,7 @@ mod tests {
             ("RCPT TO:<@a.test,@b.test:u@c.test>", "RCPT TO:<u@c.test>"),
             ("RCPT TO:<u@c.test> NOTIFY=NEVER", "RCPT TO:<u@c.test> NOTIFY=NEVER"),
             ("DATA  ", "DATA"),
+            ("DATA\t \t", "DATA"),
             ("rset", "RSET"),
             ("NOOP anything at all", "NOOP anything at all"),
             ("quit", "QUIT"),
@@ -439,7 +440,10 @@ mod tests {
         assert_eq!(reply(b"RCPT TO:<\xc3(@d.test>"), "501 5.5.2");
         assert_eq!(reply(b"RCPT TO:<\xc3@d.test>"), "501 5.5.2");
         assert_eq!(reply(b"VRFY \xff"), "501 5.5.2");
-        assert_eq!(reply("MAIL FROM:<> A=\u{93}"), "500 5.5.2");
+        for control in ['\u{80}', '\u{93}', '\u{9f}'] {
+            assert_eq!(reply(format!("MAIL FROM:<> A={control}")), "500 5.5.2");
+        }
+        assert_eq!(reply("MAIL FROM:<> A=\u{a0}"), "ok MAIL FROM:<> A=\u{a0}");
         for line in
             [&b"\0"[..], b"", b" ", b"NOOP \x00", b"\x16\x03\x01", b"RCPT TO:<a\0@b.test>", b"NO\rOP", b"\xff\xfe"]
         {
@@ -476,6 +480,8 @@ mod tests {
             assert_eq!(reply(line), "501 5.5.4", "{line}");
         }
         assert_eq!(Command::parse(b"bdat 86 last"), Ok(Command::<&str>::Bdat { size: 86, last: true }));
+        assert_ne!(Command::parse(b"BDAT 86").unwrap(), Command::parse(b"BDAT 86 LAST").unwrap());
+        assert_ne!(Command::parse(b"BDAT 86").unwrap(), Command::parse(b"BDAT 87").unwrap());
     }
 
     #[test]

@@ -189,6 +189,8 @@ mod tests {
             // What differs from a letter by more than the bit of its case.
             (b"-AIL", None),
             (b"\x0dAIL", None),
+            (b"\xcdAIL", None),
+            (b"DAT\xc1", None),
             (b"STARTTLS", Some(Known::StartTls)),
             (b"startTLS x", Some(Known::StartTls)),
             (b"STAR", None),
