@@ -3,4 +3,5 @@
 mod bounds;
 mod dialogue;
 mod runner;
+mod smuggling;
 mod table;
