@@ -189,6 +189,7 @@ mod tests {
             ("X", format!("a {} b", w(90)), format!("X: a\r\n {}\r\n b\r\n", w(90))),
             ("X", w(995), format!("X: {}\r\n", w(995))),
             ("X", w(996), format!("X:\r\n {}\r\n", w(996))),
+            ("X", format!("{} \"a\\\" b\"", w(70)), format!("X: {}\r\n \"a\\\" b\"\r\n", w(70))),
             ("X", quoted, format!("X: {}\r\n \"a b\\\" c\"\r\n", w(70))),
             ("X", format!("{} \"a b c", w(70)), format!("X: {} \"a b\r\n c\r\n", w(70))),
         ] {
