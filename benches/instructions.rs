@@ -1,0 +1,49 @@
+//! Instructions of every row, counted by callgrind. `cargo xtask instructions` runs it, and
+//! compares with what `instructions.tsv` has recorded.
+#![allow(missing_docs, reason = "gungraun's macros make public modules")]
+
+use gungraun::prelude::*;
+use hikyaku_benches::task::Task;
+use hikyaku_benches::{ours, peer, rows};
+
+/// Has run once, so that nothing is counted that happens only the first time.
+fn warm(mut task: Task) -> Task {
+    task.prepare();
+    task.run();
+    task.prepare();
+    task
+}
+
+fn of_hikyaku(name: &'static str) -> Task {
+    warm(ours::task(&(rows::row(name).work)()))
+}
+
+/// Where the peer has no such thing, nothing is run.
+fn of_smtp_proto(name: &'static str) -> Task {
+    warm(peer::task(&(rows::row(name).work)()).unwrap_or_else(|| Task::plain(|| {})))
+}
+
+macro_rules! benchmarks {
+    ($($name:ident)*) => {
+        #[library_benchmark]
+        $(#[bench::$name(args = (stringify!($name)), setup = of_hikyaku)])*
+        fn hikyaku(mut task: Task) -> Task {
+            task.run();
+            task
+        }
+
+        #[library_benchmark]
+        $(#[bench::$name(args = (stringify!($name)), setup = of_smtp_proto)])*
+        fn smtp_proto(mut task: Task) -> Task {
+            task.run();
+            task
+        }
+    };
+}
+hikyaku_benches::with_every_row!(benchmarks);
+
+library_benchmark_group!(name = instructions, benchmarks = [hikyaku, smtp_proto]);
+main!(
+    config = LibraryBenchmarkConfig::default().tool(Callgrind::with_args(["--cache-sim=no"])),
+    library_benchmark_groups = instructions
+);
