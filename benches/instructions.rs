@@ -2,6 +2,7 @@
 //! compares with what `instructions.tsv` has recorded.
 #![allow(missing_docs, reason = "gungraun's macros make public modules")]
 
+use gungraun::Callgrind;
 use gungraun::prelude::*;
 use hikyaku_benches::task::Task;
 use hikyaku_benches::{ours, peer, rows};
@@ -18,22 +19,22 @@ fn of_hikyaku(name: &'static str) -> Task {
     warm(ours::task(&(rows::row(name).work)()))
 }
 
-/// Where the peer has no such thing, nothing is run.
 fn of_smtp_proto(name: &'static str) -> Task {
-    warm(peer::task(&(rows::row(name).work)()).unwrap_or_else(|| Task::plain(|| {})))
+    warm(peer::task(&(rows::row(name).work)()).expect("the row is among those that are compared"))
 }
 
 macro_rules! benchmarks {
-    ($($name:ident)*) => {
+    (compared $($compared:ident)*; alone $($alone:ident)*) => {
         #[library_benchmark]
-        $(#[bench::$name(args = (stringify!($name)), setup = of_hikyaku)])*
+        $(#[bench::$compared(of_hikyaku(stringify!($compared)))])*
+        $(#[bench::$alone(of_hikyaku(stringify!($alone)))])*
         fn hikyaku(mut task: Task) -> Task {
             task.run();
             task
         }
 
         #[library_benchmark]
-        $(#[bench::$name(args = (stringify!($name)), setup = of_smtp_proto)])*
+        $(#[bench::$compared(of_smtp_proto(stringify!($compared)))])*
         fn smtp_proto(mut task: Task) -> Task {
             task.run();
             task

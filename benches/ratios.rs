@@ -14,7 +14,7 @@ Measures each row (or those whose names contain ROW) and prints a table and line
 
 --check      exit with 1 if a row misses what is asked of it
 --write      put table, machine and commit into README.md, and the picture into ratios.svg
---rounds N   turns that each side gets (41)
+--rounds N   turns that each side gets at least (48)
 ";
 
 struct Arguments {
@@ -26,7 +26,7 @@ struct Arguments {
 
 /// `None`: the arguments are wrong, or help was asked for.
 fn arguments() -> Option<Arguments> {
-    let mut arguments = Arguments { check: false, write: false, rounds: 41, rows: Vec::new() };
+    let mut arguments = Arguments { check: false, write: false, rounds: 48, rows: Vec::new() };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {

@@ -17,10 +17,12 @@ pub mod task;
 pub mod work;
 
 /// Hands the names of all rows to a macro: one list for the programs that need a function a row.
+/// What stands behind `alone` smtp-proto does not do.
 #[macro_export]
 macro_rules! with_every_row {
     ($with:ident) => {
         $with! {
+            compared
             commands_plain
             commands_params
             commands_by_lines
@@ -41,7 +43,8 @@ macro_rules! with_every_row {
             receive_dots
             receive_dots_keep
             receive_only_dots
-            receive_only_dots_keep
+            receive_only_dots_keep;
+            alone
             send_text
             header
         }

@@ -1,6 +1,7 @@
 //! Times of several tasks side by side. This machine's clock speed wanders, so each round gives
-//! every task its turn, and a ratio is taken inside the round.
+//! every task its turn, a ratio is taken inside the round, and the median of all rounds counts.
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use crate::rows::Row;
@@ -9,6 +10,8 @@ use crate::{limits, ours, peer};
 
 /// A round gives each task about this much time.
 const TURN: Duration = Duration::from_millis(2);
+/// So often all tasks are made anew: where their buffers lie in memory moves a copy by a third.
+const SITTINGS: usize = 8;
 
 /// What a row has come to.
 pub struct Measured {
@@ -65,15 +68,24 @@ pub fn row(row: Row, rounds: usize, allocations: (u64, Option<u64>)) -> Measured
     }
     assert!(!ours_read.iter().any(|word| word.ends_with("false")), "{}: {ours_read:?}", row.name);
 
-    let mut tasks = vec![ours::task(&work)];
-    let peer = peer::task(&work);
-    let has_peer = peer.is_some();
-    tasks.extend(peer);
-    let first_limit = tasks.len();
-    let (names, limits): (Vec<_>, Vec<_>) = limits::tasks(&work).into_iter().unzip();
-    tasks.extend(limits);
+    let mut has_peer = false;
+    let mut names = Vec::new();
+    let mut times: Vec<Vec<f64>> = Vec::new();
+    for sitting in 0..SITTINGS {
+        // Moves what is allocated behind it to other addresses.
+        let spacer = vec![0_u8; 4096 / SITTINGS * sitting];
+        let mut tasks = vec![ours::task(&work)];
+        tasks.extend(peer::task(&work));
+        has_peer = tasks.len() > 1;
+        let limits = limits::tasks(&work);
+        names = limits.iter().map(|(name, _)| *name).collect();
+        tasks.extend(limits.into_iter().map(|(_, task)| task));
+        times.resize(tasks.len(), Vec::new());
+        in_turns(&mut tasks, rounds.div_ceil(SITTINGS), &mut times);
+        drop(black_box(spacer));
+    }
 
-    let times = in_turns(&mut tasks, rounds);
+    let first_limit = 1 + usize::from(has_peer);
     let ratio = |other: usize| median(times[0].iter().zip(&times[other]).map(|(ours, other)| ours / other).collect());
     Measured {
         row,
@@ -91,11 +103,10 @@ pub fn row(row: Row, rounds: usize, allocations: (u64, Option<u64>)) -> Measured
     }
 }
 
-/// Nanoseconds a run of each task in each round. Every second round goes backwards, so that no
-/// task always has the same one before it.
-fn in_turns(tasks: &mut [Task], rounds: usize) -> Vec<Vec<f64>> {
+/// Adds the nanoseconds a run of each task takes in each round to its times. Every second round
+/// goes backwards, so that no task always has the same one before it.
+fn in_turns(tasks: &mut [Task], rounds: usize, times: &mut [Vec<f64>]) {
     let repeats: Vec<u64> = tasks.iter_mut().map(repeats).collect();
-    let mut times = vec![Vec::with_capacity(rounds); tasks.len()];
     for round in 0..rounds {
         let mut order: Vec<usize> = (0..tasks.len()).collect();
         if round % 2 == 1 {
@@ -105,7 +116,6 @@ fn in_turns(tasks: &mut [Task], rounds: usize) -> Vec<Vec<f64>> {
             times[at].push(tasks[at].time(repeats[at]).as_nanos() as f64 / repeats[at] as f64);
         }
     }
-    times
 }
 
 /// How often a task must run to fill its turn; warms it up by the way.

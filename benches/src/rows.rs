@@ -54,9 +54,9 @@ const TEN: Per = Per::Each(10, "a command");
 const ONE: Per = Per::Each(1, "a reply");
 
 macro_rules! names {
-    ($($name:ident)*) => {
+    (compared $($compared:ident)*; alone $($alone:ident)*) => {
         /// The names of all rows, in the order of the table.
-        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+        pub const NAMES: &[&str] = &[$(stringify!($compared),)* $(stringify!($alone)),*];
     };
 }
 crate::with_every_row!(names);
