@@ -4,6 +4,7 @@
 
 mod debian;
 mod floors;
+mod instructions;
 mod lints;
 mod run;
 #[cfg(test)]
@@ -16,6 +17,9 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask test            every check of the project; missing mail programs fail their tests by name
 cargo xtask test --setup    the same, after installing the mail programs (root on Debian)
+cargo xtask instructions    instruction counts of benches/, against those that are recorded; fails above 3 % more
+cargo xtask instructions --record  writes the counts into benches/instructions.tsv
+cargo xtask instructions --setup   the same as without, after installing valgrind and gungraun-runner
 ";
 
 fn main() -> ExitCode {
@@ -23,15 +27,18 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["test"] => suite::run(false),
         ["test", "--setup"] => suite::run(true),
+        ["instructions", options @ ..] => instructions::run(options).unwrap_or_else(usage),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
-        _ => {
-            eprint!("{HELP}");
-            ExitCode::from(2)
-        }
+        _ => usage(),
     }
+}
+
+fn usage() -> ExitCode {
+    eprint!("{HELP}");
+    ExitCode::from(2)
 }
 
 /// The top folder of the checkout.

@@ -30,7 +30,9 @@ pub(crate) fn run(setup: bool) -> ExitCode {
         let mut check = outside("fuzz", &["--no-default-features"]);
         succeed(check.env("RUSTFLAGS", "--cfg fuzzing -D warnings"))
     });
-    steps.step("check of benches", || succeed(outside("benches", &["--all-targets"]).env("RUSTFLAGS", "-D warnings")));
+    steps.step("check of benches", || {
+        succeed(outside("benches", &["--all-targets", "--all-features"]).env("RUSTFLAGS", "-D warnings"))
+    });
     steps.step("interop tests", || {
         let interop = ["test", "--package", "hikyaku-examples", "--features", "interop", "--test", "interop"];
         succeed(cargo(&interop).arg("--no-fail-fast"))
