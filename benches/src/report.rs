@@ -21,15 +21,23 @@ pub fn table(all: &[Measured]) -> String {
         let limits: Vec<_> =
             measured.limits.iter().map(|(name, time)| format!("{name} {}", figure(measured, *time))).collect();
         let (ours, peer) = measured.allocations;
+        let allocations = |count: u64| match measured.row.per {
+            Per::Each(number) => {
+                let each = format!("{:.2}", count as f64 / f64::from(number));
+                each.trim_end_matches('0').trim_end_matches('.').to_owned()
+            }
+            Per::Octets => count.to_string(),
+        };
         let _ = writeln!(
             table,
-            "| {} | {} | {} | {ratio} | {} | {} | {ours}{} |",
+            "| {} | {} | {} | {ratio} | {} | {} | {}{} |",
             measured.row.what,
             figure(measured, measured.ours),
             measured.peer.map_or("–".into(), |time| figure(measured, time)),
             asked(measured),
             limits.join(", "),
-            peer.map_or(String::new(), |peer| format!(" / {peer}")),
+            allocations(ours),
+            peer.map_or(String::new(), |peer| format!(" / {}", allocations(peer))),
         );
     }
     table
@@ -39,7 +47,7 @@ pub fn table(all: &[Measured]) -> String {
 fn figure(measured: &Measured, nanoseconds: f64) -> String {
     let each = match measured.row.per {
         Per::Octets => return format!("{:.2} GB/s", measured.octets as f64 / nanoseconds),
-        Per::Each(number, _) => nanoseconds / f64::from(number),
+        Per::Each(number) => nanoseconds / f64::from(number),
     };
     match each {
         ..10.0 => format!("{each:.1} ns"),

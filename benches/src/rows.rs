@@ -21,7 +21,7 @@ pub struct Row {
 #[derive(Clone, Copy)]
 pub enum Per {
     /// By the number of things of this name.
-    Each(u32, &'static str),
+    Each(u32),
     /// Not: it is a rate in octets.
     Octets,
 }
@@ -49,9 +49,9 @@ const fn receive(of_peer: f64) -> Asked {
     Asked { of_peer: Some(of_peer), goal: if of_peer > 1.0 { Some(1.0) } else { None }, ..NOTHING }
 }
 
-const COMMANDS: Per = Per::Each(51, "a command");
-const TEN: Per = Per::Each(10, "a command");
-const ONE: Per = Per::Each(1, "a reply");
+const COMMANDS: Per = Per::Each(51);
+const TEN: Per = Per::Each(10);
+const ONE: Per = Per::Each(1);
 
 macro_rules! names {
     (compared $($compared:ident)*; alone $($alone:ident)*) => {
@@ -132,12 +132,7 @@ pub fn row(name: &'static str) -> Row {
             ("the same, bare CR and LF kept", || message(work::dots(MIB, 1), false), Per::Octets, receive(0.2))
         }
         "send_text" => ("64 KiB text put on the wire", || Work::Send(work::text(KIB_64)), Per::Octets, NOTHING),
-        "header" => (
-            "header section of 4 KiB",
-            work::header,
-            Per::Each(1, "a section"),
-            Asked { of_limit: Some(2.0), ..NOTHING },
-        ),
+        "header" => ("header section of 4 KiB", work::header, Per::Each(1), Asked { of_limit: Some(2.0), ..NOTHING }),
         other => panic!("there is no row {other}"),
     };
     Row { name, what, work, per, asked }
