@@ -39,6 +39,18 @@ pub(crate) fn install() -> Result<(), String> {
     unpack(&unpacked)
 }
 
+/// Installs packages by name.
+///
+/// # Errors
+/// This is not root on Debian, or apt-get fails.
+pub(crate) fn install_packages(names: &[&str]) -> Result<(), String> {
+    if !Path::new("/etc/debian_version").exists() || !is_root()? {
+        return Err(format!("this is not root on Debian: please install {}", names.join(", ")));
+    }
+    succeed(Command::new("apt-get").args(["--quiet", "update"]))?;
+    packages(names)
+}
+
 fn is_root() -> Result<bool, String> {
     Ok(output(Command::new("id").arg("-u"))?.trim() == "0")
 }

@@ -6,6 +6,7 @@
 mod debian;
 mod floors;
 mod fuzz;
+mod instructions;
 mod lints;
 mod run;
 #[cfg(test)]
@@ -19,6 +20,9 @@ const HELP: &str = "\
 cargo xtask test            every check of the project; missing mail programs fail their tests by name
 cargo xtask test --setup    the same, after installing the mail programs (root on Debian)
 cargo xtask fuzz ...        runs the fuzz targets; fuzz/README.md explains the options
+cargo xtask instructions    instruction counts of benches/, against those that are recorded; fails above 3 % more
+cargo xtask instructions --record  writes the counts into benches/instructions.tsv
+cargo xtask instructions --setup   the same as without, after installing valgrind and gungraun-runner
 ";
 
 fn main() -> ExitCode {
@@ -27,15 +31,18 @@ fn main() -> ExitCode {
         ["test"] => suite::run(false),
         ["test", "--setup"] => suite::run(true),
         ["fuzz", words @ ..] => fuzz::run(words),
+        ["instructions", options @ ..] => instructions::run(options).unwrap_or_else(usage),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
-        _ => {
-            eprint!("{HELP}");
-            ExitCode::from(2)
-        }
+        _ => usage(),
     }
+}
+
+fn usage() -> ExitCode {
+    eprint!("{HELP}");
+    ExitCode::from(2)
 }
 
 /// The top folder of the checkout.

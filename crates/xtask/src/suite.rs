@@ -37,7 +37,7 @@ pub(crate) fn run(setup: bool) -> ExitCode {
         succeed(outside("test", "fuzz", &["--no-default-features", "--lib"]).env("RUSTFLAGS", fuzzing))
     });
     steps.step("check of benches", || {
-        succeed(outside("check", "benches", &["--all-targets"]).env("RUSTFLAGS", "-D warnings"))
+        succeed(outside("check", "benches", &["--all-targets", "--all-features"]).env("RUSTFLAGS", "-D warnings"))
     });
     steps.step("interop tests", || {
         let interop = ["test", "--package", "hikyaku-examples", "--features", "interop", "--test", "interop"];

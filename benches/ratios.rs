@@ -1,0 +1,123 @@
+//! `cargo bench -- [--check] [--write] [--rounds N] [ROW…]`: the table of ratios.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use hikyaku_benches::measure::{self, Measured};
+use hikyaku_benches::{plot, report, rows};
+
+const HELP: &str = "\
+cargo bench -- [OPTION]… [ROW]…
+
+Measures each row (or those whose names contain ROW) and prints a table and lines for programs.
+
+--check      exit with 1 if a row misses what is asked of it
+--write      put table, machine and commit into README.md, and the picture into ratios.svg
+--rounds N   turns that each side gets at least (48)
+";
+
+struct Arguments {
+    check: bool,
+    write: bool,
+    rounds: usize,
+    rows: Vec<String>,
+}
+
+/// `None`: the arguments are wrong, or help was asked for.
+fn arguments() -> Option<Arguments> {
+    let mut arguments = Arguments { check: false, write: false, rounds: 48, rows: Vec::new() };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            // Cargo says it to every bench.
+            "--bench" => {}
+            "--check" => arguments.check = true,
+            "--write" => arguments.write = true,
+            "--rounds" => arguments.rounds = words.next()?.parse().ok().filter(|rounds| *rounds > 0)?,
+            row if !row.starts_with('-') => arguments.rows.push(row.into()),
+            _ => return None,
+        }
+    }
+    // A part of the table in the place of the whole would look like the whole.
+    (!arguments.write || arguments.rows.is_empty()).then_some(arguments)
+}
+
+fn main() -> ExitCode {
+    let Some(arguments) = arguments() else {
+        eprint!("{HELP}");
+        return ExitCode::from(2);
+    };
+    let allocations = allocations();
+    let is_wanted = |name: &str| arguments.rows.is_empty() || arguments.rows.iter().any(|row| name.contains(row));
+    let all: Vec<Measured> = rows::all()
+        .filter(|row| is_wanted(row.name))
+        .map(|row| measure::row(row, arguments.rounds, allocations[row.name]))
+        .collect();
+    if all.is_empty() {
+        eprintln!("no row is named so; the rows are: {}", rows::NAMES.join(" "));
+        return ExitCode::from(2);
+    }
+
+    let machine = machine();
+    println!("{}\n{machine}\n\n{}", report::table(&all), report::lines(&all));
+    if arguments.write {
+        write(&format!("{}\n{machine}\n", report::table(&all)), &plot::svg(&all));
+    }
+    let missed: Vec<_> =
+        all.iter().flat_map(|row| row.missed().into_iter().map(|how| format!("{}: {how}", row.row.name))).collect();
+    for one in &missed {
+        eprintln!("missed: {one}");
+    }
+    if arguments.check && !missed.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// What the program beside this one has counted, by row.
+fn allocations() -> HashMap<String, (u64, Option<u64>)> {
+    let output = Command::new(env!("CARGO_BIN_EXE_allocations")).output().expect("cargo builds it with this");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("it prints text");
+    let mut counts = HashMap::new();
+    for line in text.lines() {
+        let mut fields = line.split('\t');
+        let mut next = || fields.next().expect("a line has three fields");
+        counts.insert(next().into(), (next().parse().expect("a number"), next().parse().ok()));
+    }
+    counts
+}
+
+/// One sentence on the machine, the compiler and the commit.
+fn machine() -> String {
+    let first_line = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        text.lines().next().map(str::to_owned)
+    };
+    let unknown = || "unknown".to_owned();
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(": ")?.1.trim().to_owned())
+    });
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let rustc = first_line("rustc", &["--version"]).unwrap_or_else(unknown);
+    let commit = first_line("git", &["describe", "--always", "--dirty", "--exclude=*"]).unwrap_or_else(unknown);
+    let date = first_line("date", &["--utc", "+%Y-%m-%d"]).unwrap_or_else(unknown);
+    format!(
+        "Machine: {cores} cores of {}, {}, {rustc}; commit {commit}, {date}.",
+        cpu.unwrap_or_else(unknown),
+        std::env::consts::OS
+    )
+}
+
+const BEGIN: &str = "<!-- written by `cargo bench -- --write` -->\n";
+const END: &str = "<!-- end -->\n";
+
+fn write(table: &str, picture: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = folder.join("README.md");
+    let text = std::fs::read_to_string(&readme).expect("the README is there");
+    let (before, rest) = text.split_once(BEGIN).expect("the README has the place for the table");
+    let (_, after) = rest.split_once(END).expect("the README has the place for the table");
+    std::fs::write(&readme, format!("{before}{BEGIN}\n{table}\n{END}{after}")).expect("the README can be written");
+    std::fs::write(folder.join("ratios.svg"), picture).expect("the picture can be written");
+}

@@ -1,0 +1,52 @@
+//! Measurements of the hikyaku crates, each beside a peer and the limit of the machine.
+//! It never decides what is fast enough by itself: [`rows`] holds what is asked.
+//!
+//! A [`Work`](work::Work) is the same octets for all: [`ours`] reads them with hikyaku, [`peer`]
+//! with smtp-proto, [`limits`] only searches or copies them. The programs around this library
+//! measure time (`ratios`), count instructions (`instructions`) and allocations (`allocations`).
+#![forbid(unsafe_code)]
+
+pub mod limits;
+pub mod measure;
+pub mod ours;
+pub mod peer;
+pub mod plot;
+pub mod report;
+pub mod rows;
+pub mod task;
+pub mod work;
+
+/// Hands the names of all rows to a macro: one list for the programs that need a function a row.
+/// What stands behind `alone` smtp-proto does not do.
+#[macro_export]
+macro_rules! with_every_row {
+    ($with:ident) => {
+        $with! {
+            compared
+            commands_plain
+            commands_params
+            commands_by_lines
+            line_ehlo
+            line_mail
+            line_mail_params
+            line_rcpt
+            line_rcpt_dsn
+            line_rcpt_xtext
+            line_data
+            line_auth
+            ehlo_reply
+            reply_line
+            receive_text
+            receive_text_keep
+            receive_base64
+            receive_base64_keep
+            receive_dots
+            receive_dots_keep
+            receive_only_dots
+            receive_only_dots_keep;
+            alone
+            send_text
+            header
+        }
+    };
+}
