@@ -144,6 +144,22 @@ fn documents_name_files_that_exist() {
     }
 }
 
+/// The last column of `docs/rfc.md` names tests, or files of dialogues.
+#[test]
+fn standards_name_tests_that_exist() {
+    let sources: String = rust_files(&root()).iter().map(|file| read(file)).collect();
+    let mut named = 0;
+    for row in read(&root().join("docs/rfc.md")).lines().filter(|line| line.starts_with("| ")) {
+        let tests = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for test in tests.split('`').skip(1).step_by(2) {
+            named += 1;
+            let dialogue = root().join("crates/session/tests/dialogues").join(test);
+            assert!(dialogue.is_file() || sources.contains(&format!("fn {test}(")), "docs/rfc.md names {test}");
+        }
+    }
+    assert!(named > 100, "{named} tests are named");
+}
+
 #[test]
 fn only_the_ci_script_knows_where_conformance_data_lies() {
     let script = read(&root().join(".ci/run"));

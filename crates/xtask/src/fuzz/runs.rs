@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_finding_is_open_until_its_seed_stands_in_the_corpus() {
-        let findings = "open crash-1, fixed no-such-seed, fixed smuggle";
+        let findings = "open crash-1, fixed no-such-seed, fixed far_dots";
         let text = format!("{HEAD}| wire_dot | d13efeb | 900 | 7 | {findings} |\n| gone | d13efeb | 1 | 1 | none |\n");
         let targets = ["wire_dot".to_owned()];
         let (table, faults) = status(&targets, &rows(&text).unwrap());
