@@ -632,7 +632,9 @@ mod tests {
         {
             for step in [1, message.len()] {
                 let mut scan = HeaderScan::new(limits);
-                message.as_bytes().chunks(step).for_each(|piece| _ = scan.push(piece));
+                for piece in message.as_bytes().chunks(step) {
+                    scan.push(piece);
+                }
                 assert_eq!(scan.over(), Some(over), "{message} in pieces of {step}");
             }
         }
