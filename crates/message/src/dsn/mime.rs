@@ -29,7 +29,7 @@ pub(super) struct Part<'a> {
 /// The first delivery status of `message`.
 pub(super) fn status(message: &[u8]) -> Result<Part<'_>, DeliveryStatusError> {
     let error = |kind, at| DeliveryStatusError { kind, at };
-    let found = search(message, 0..message.len(), 0);
+    let found = search(message, 0..message.len(), 0, false);
     let (head, body) = found.ok_or(error(DeliveryStatusErrorKind::NoStatus, message.len()))?;
     let at = body.start;
     if body.len() > CONTENT_MAX {
@@ -54,23 +54,33 @@ struct Head {
 }
 
 /// The first delivery status in `range`, which is an entity: a header section and a body.
-fn search(message: &[u8], range: Range<usize>, depth: usize) -> Option<(Head, Range<usize>)> {
+///
+/// `wrapped` says that a message in it may be the report itself.
+fn search(message: &[u8], range: Range<usize>, depth: usize, wrapped: bool) -> Option<(Head, Range<usize>)> {
     let (head, body) = head(message, range);
-    let (kind, boundary) = content_type(&head.content_type);
+    let ContentType { kind, boundary, is_report } = content_type(&head.content_type);
     if kind == "message/delivery-status" || kind == "message/global-delivery-status" {
         return Some((head, body));
     }
-    let boundary = boundary.filter(|boundary| !boundary.is_empty() && boundary.len() <= BOUNDARY_MAX)?;
-    if !kind.starts_with("multipart/") || depth == DEPTH_MAX {
+    if depth == DEPTH_MAX {
         return None;
     }
+    if wrapped && kind == "message/rfc822" {
+        return search(message, body, depth + 1, false);
+    }
+    let boundary = boundary.filter(|boundary| !boundary.is_empty() && boundary.len() <= BOUNDARY_MAX)?;
+    if !kind.starts_with("multipart/") {
+        return None;
+    }
+    // A host that wraps a report leaves it its parameter, and makes the type another.
+    let wraps = is_report && kind != "multipart/report";
     let mut part = None;
     let mut line = body.start;
     while line < body.end {
         let next = line_end(message, line, body.end);
         if let Some(close) = delimiter(&message[line..next], boundary.as_bytes()) {
             if let Some(start) = part.take() {
-                let found = search(message, start..before_line_end(message, start, line), depth + 1);
+                let found = search(message, start..before_line_end(message, start, line), depth + 1, wraps);
                 if found.is_some() {
                     return found;
                 }
@@ -83,7 +93,7 @@ fn search(message: &[u8], range: Range<usize>, depth: usize) -> Option<(Head, Ra
         line = next;
     }
     // The last delimiter is missing: the report was cut.
-    search(message, part?..body.end, depth + 1)
+    search(message, part?..body.end, depth + 1, wraps)
 }
 
 /// The header section of an entity and the range of its body.
@@ -148,17 +158,31 @@ fn delimiter(line: &[u8], boundary: &[u8]) -> Option<bool> {
     }
 }
 
-/// The type of a body in lower case, and its boundary.
-fn content_type(value: &str) -> (String, Option<String>) {
+/// The field Content-Type (RFC 2045 §5.1).
+#[derive(Debug)]
+struct ContentType {
+    /// The type with its subtype, in lower case.
+    kind: String,
+    boundary: Option<String>,
+    /// Whether it has `report-type=delivery-status` (RFC 6522 §3).
+    is_report: bool,
+}
+
+fn content_type(value: &str) -> ContentType {
     let mut parts = parameters(value).into_iter();
     let kind = parts.next().unwrap_or_default();
     let kind = kind.chars().filter(|c| !c.is_ascii_whitespace()).collect::<String>().to_ascii_lowercase();
-    let boundary = parts.find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        let is_boundary = name.trim_ascii().eq_ignore_ascii_case("boundary");
-        is_boundary.then(|| value.trim_ascii().to_owned())
-    });
-    (kind, boundary)
+    let (mut boundary, mut is_report) = (None, false);
+    for part in parts {
+        let Some((name, value)) = part.split_once('=') else { continue };
+        let (name, value) = (name.trim_ascii(), value.trim_ascii());
+        if name.eq_ignore_ascii_case("boundary") {
+            boundary.get_or_insert_with(|| value.to_owned());
+        } else if name.eq_ignore_ascii_case("report-type") {
+            is_report |= value.eq_ignore_ascii_case("delivery-status");
+        }
+    }
+    ContentType { kind, boundary, is_report }
 }
 
 /// The parts between semicolons, without quotes and comments.

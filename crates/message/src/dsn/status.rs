@@ -114,8 +114,9 @@ impl DeliveryStatus {
     /// of a message, in time linear in its length.
     ///
     /// Line ends may be CR LF or LF. The part is looked for in `multipart` bodies, nested at most
-    /// 8 deep, whatever their subtype, and not in messages that are attached: what they report is
-    /// about something else. The first one counts.
+    /// 8 deep, whatever their subtype. The first one counts. Attached messages are not looked into,
+    /// because what they report is about something else, unless the body around them says
+    /// `report-type=delivery-status` and is no `multipart/report`: so some filters wrap reports.
     ///
     /// # Errors
     /// If there is no such part, it has no fields, more than 1 MiB, or an unknown encoding.

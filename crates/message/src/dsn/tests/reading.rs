@@ -217,11 +217,17 @@ fn where_the_part_is_looked_for() {
         assert_eq!(read.map(|status| status.reporting_mta), Ok(typed("dns", "a")), "{message}");
     }
     let attached = multipart("b", &format!("--b\r\nContent-Type: message/rfc822\r\n\r\n{}\r\n--b--", nested(1)));
+    // A filter wrapped the report; but what a report returns is not the report.
+    let wrapped = attached.replace("boundary=b\r\n", "report-type=Delivery-Status; boundary=b\r\n");
+    assert_eq!(DeliveryStatus::of_message(wrapped.as_bytes()).unwrap().reporting_mta, typed("dns", "a"));
     let missing = [
+        wrapped.replacen("multipart/x", "multipart/report", 1),
+        wrapped.replace("message/rfc822", "text/rfc822"),
+        wrapped.replace("Delivery-Status;", "disposition-notification;"),
         String::new(),
         "\r\n".to_owned(),
         nested(9),
-        attached,
+        attached.clone(),
         status.replace("message/", "text/"),
         format!("X: y\r\n\r\n{status}"),
         multipart("b", &format!("--b--\r\n--b\r\n{status}")),
