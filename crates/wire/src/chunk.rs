@@ -121,8 +121,8 @@ impl ChunkDecoder {
         }
         self.chunk = Some(Chunk { left: size, last });
         match self.announced.checked_add(size).filter(|announced| *announced <= self.limit) {
-            Some(announced) if !self.too_big => self.announced = announced,
-            _ => self.too_big = true,
+            Some(announced) => self.announced = announced,
+            None => self.too_big = true,
         }
         if self.too_big { Err(ChunkError::TooBig { limit: self.limit }) } else { Ok(()) }
     }

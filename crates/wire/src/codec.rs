@@ -39,6 +39,10 @@ pub enum CodecError {
     /// The stream ended inside of a line, a reply or a message.
     #[error("connection closed in the middle of {0}")]
     Cut(CutIn),
+    /// The line before began with BDAT and is wrong: what follows may be a chunk of any size, and
+    /// must not run as commands.
+    #[error("size of a chunk is unknown")]
+    ChunkSize,
     /// What a server sent is not a reply.
     #[error(transparent)]
     Reply(#[from] ReplyError),

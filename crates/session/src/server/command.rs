@@ -45,6 +45,8 @@ impl Connection {
                 None => return Turn::Hungry,
             }
         }
+        // A line that is not whole stays in the input, so that this is its beginning.
+        let chunk = !self.lines.discarding() && input.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"));
         let line = self.lines.next(input);
         let too_long = matches!(&line, Some(Err(error)) if error.kind == LineErrorKind::TooLong);
         if !too_long && self.lines.discarded() > self.session.config.limits.discarded_line {
@@ -56,7 +58,7 @@ impl Connection {
         self.touch(now);
         let (line, command) = match &line {
             Ok(line) => (&line[..], Command::parse(line).map_err(|error| error.reply())),
-            Err(error) => (&[][..], Err(error.reply())),
+            Err(error) => (if chunk { &b"BDAT"[..] } else { b"" }, Err(error.reply())),
         };
         match self.act(command, out) {
             Ok(turn) => turn,

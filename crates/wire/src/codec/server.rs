@@ -10,8 +10,10 @@ use crate::{
 /// The server's side: commands and messages in, replies out.
 ///
 /// It reads lines until it is told that a message follows. A line that is wrong is an item, not an
-/// error, because the conversation goes on after it. Each item but [`FromClient::Data`] wants a
-/// reply of the server, and an [`End`](FromClient::End) with an error wants that error's.
+/// error, because the conversation goes on after it. Behind BDAT the octets of the chunk are read
+/// without being asked for, because they come whatever the reply will be (RFC 3030 §2); they never
+/// run as commands. Each item wants a reply of the server but [`FromClient::Data`] and BDAT, which
+/// are answered at the end of the message or chunk, with the reply of its error if it has one.
 ///
 /// # Incomplete support
 /// It does not know what is allowed when; `hikyaku-session` does. A message in DATA may have any
@@ -32,12 +34,15 @@ enum Next {
     Line,
     Data(DotDecoder),
     Chunk,
+    /// A chunk of which nobody knows the size.
+    Lost,
 }
 
 /// What a client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromClient {
-    /// A command line, or one that is none.
+    /// A command line, or one that is none. Behind a BDAT that is none the codec stops: answer it
+    /// and close the connection.
     Command(Result<Command, InputError>),
     /// The line that [`ServerCodec::receive_line`] asked for.
     Line(Result<Bytes, LineError>),
@@ -103,17 +108,6 @@ impl ServerCodec {
         self.next = Next::Data(DotDecoder::new(self.bare_line_ends));
     }
 
-    /// A chunk follows: BDAT was read. Its octets come whatever the reply will be; call this for
-    /// every BDAT before the next item is read, or close the connection.
-    ///
-    /// # Errors
-    /// As [`ChunkDecoder::start`]: [`ChunkError::TooBig`] is known before the octets come, and they
-    /// are dropped.
-    pub fn receive_chunk(&mut self, size: u64, last: bool) -> Result<(), ChunkError> {
-        self.next = Next::Chunk;
-        self.chunks.start(size, last)
-    }
-
     /// Forgets a message in chunks that has begun: the client has said RSET, EHLO or HELO.
     pub fn reset(&mut self) {
         self.chunks = ChunkDecoder::new(self.message_limit, self.bare_line_ends);
@@ -124,10 +118,21 @@ impl ServerCodec {
         self.lines.discarded()
     }
 
-    fn line(&mut self, input: &mut BytesMut) -> Option<Result<Bytes, LineError>> {
+    fn command(&mut self, input: &mut BytesMut) -> Option<Result<Command, InputError>> {
+        // A line that is not whole stays in the input, so that this is its beginning.
+        let chunk = input.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"));
         let line = self.lines.next(input)?;
-        self.next = Next::Command;
-        Some(line)
+        let command = line.map_err(InputError::from).and_then(|line| Ok(Command::parse(&line)?.into_owned()));
+        match &command {
+            Ok(Command::Bdat { size, last }) => {
+                self.next = Next::Chunk;
+                // What is too big is said at the end of the chunk.
+                let (Ok(()) | Err(_)) = self.chunks.start(*size, *last);
+            }
+            Err(_) if chunk => self.next = Next::Lost,
+            _ => {}
+        }
+        Some(command)
     }
 }
 
@@ -137,11 +142,15 @@ impl Decoder for ServerCodec {
 
     fn decode(&mut self, input: &mut BytesMut) -> Result<Option<FromClient>, CodecError> {
         Ok(match &mut self.next {
-            Next::Line => self.line(input).map(FromClient::Line),
-            Next::Command => self.line(input).map(|line| {
-                let command = line.map_err(InputError::from).and_then(|line| Ok(Command::parse(&line)?.into_owned()));
-                FromClient::Command(command)
-            }),
+            Next::Lost => return Err(CodecError::ChunkSize),
+            Next::Command => self.command(input).map(FromClient::Command),
+            Next::Line => {
+                let line = self.lines.next(input);
+                if line.is_some() {
+                    self.next = Next::Command;
+                }
+                line.map(FromClient::Line)
+            }
             Next::Data(decoder) => match decoder.decode(input) {
                 Decoded::Data(piece) => Some(FromClient::Data(piece)),
                 Decoded::More => None,
@@ -171,7 +180,7 @@ impl Decoder for ServerCodec {
             _ if item.is_some() => Ok(item),
             Next::Data(_) | Next::Chunk => Err(CodecError::Cut(CutIn::Message)),
             Next::Command if input.is_empty() && !self.lines.discarding() => Ok(None),
-            Next::Command | Next::Line => Err(CodecError::Cut(CutIn::Line)),
+            Next::Command | Next::Line | Next::Lost => Err(CodecError::Cut(CutIn::Line)),
         }
     }
 }

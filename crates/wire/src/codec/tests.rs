@@ -30,13 +30,6 @@ fn command(line: &str) -> Command {
     Command::parse(line.as_bytes()).unwrap().into_owned()
 }
 
-/// `BDAT size [LAST]`, as the codec's user reads it.
-fn bdat(line: &[u8]) -> Option<(u64, bool)> {
-    let size = std::str::from_utf8(line).ok()?.strip_prefix("BDAT ")?;
-    let (size, last) = size.strip_suffix(" LAST").map_or((size, false), |size| (size, true));
-    Some((size.parse().ok()?, last))
-}
-
 /// Answers whatever comes, and returns the messages.
 async fn serve(mut server: Framed<Stream, ServerCodec>) -> Vec<Vec<u8>> {
     let (mut messages, mut message) = (Vec::new(), Vec::new());
@@ -52,6 +45,7 @@ async fn serve(mut server: Framed<Stream, ServerCodec>) -> Vec<Vec<u8>> {
                 server.close().await.unwrap();
                 break;
             }
+            FromClient::Command(Ok(Command::Bdat { .. })) => continue,
             FromClient::Command(Ok(_)) => Reply::OK_250,
             FromClient::Command(Err(error)) => error.reply(),
             FromClient::Line(_) => panic!("nobody asked for a line"),
@@ -109,48 +103,67 @@ async fn a_dialogue_with_messages_in_data() {
 #[tokio::test]
 async fn a_dialogue_with_a_message_in_chunks() {
     for octets in [1, 3, 4096] {
-        let (mut server, mut client) = pair(octets);
+        let (server, mut client) = pair(octets);
         let talk = async move {
-            client.feed(Content::Chunk(b"\r\n.\r\nMAIL\r")).await.unwrap();
+            assert_eq!(client.next().await.unwrap().unwrap().code(), Code::GREETING_220);
+            client.feed(Content::Chunk(b"\r\n.\r\nRSET\r")).await.unwrap();
             client.feed(Content::Chunk(b"")).await.unwrap();
             client.feed(Content::LastChunk(b"\n")).await.unwrap();
-            client.send(&Command::Noop(None)).await.unwrap();
-            for _ in 0..3 {
-                assert_eq!(client.next().await.unwrap().unwrap(), Reply::OK_250);
+            // The next message, of more than the server takes, and a small one behind it.
+            client.feed(Content::LastChunk(&[b'x'; 1001])).await.unwrap();
+            client.feed(Content::LastChunk(b"")).await.unwrap();
+            client.send(&Command::Quit).await.unwrap();
+            for reply in [Reply::OK_250, Reply::OK_250, Reply::TOO_BIG_552, Reply::OK_250, Reply::BYE_221] {
+                assert_eq!(client.next().await.unwrap().unwrap(), reply);
             }
+            assert!(client.next().await.is_none());
         };
-        let read = async move {
-            let (mut message, mut chunks) = (Vec::new(), Vec::new());
-            server.codec_mut().receive_line();
-            while let Some(item) = server.next().await {
-                match item.unwrap() {
-                    FromClient::Line(Ok(line)) => match bdat(&line) {
-                        Some((size, last)) => {
-                            chunks.push((size, last));
-                            server.codec_mut().receive_chunk(size, last).unwrap();
-                            continue;
-                        }
-                        None => {
-                            assert_eq!(line, "NOOP");
-                            server.send(&Reply::OK_250).await.unwrap();
+        let (messages, ()) = tokio::join!(serve(server), talk);
+        assert_eq!(messages, [&b"\r\n.\r\nRSET\r\n"[..], b""], "{octets} octets at a time");
+    }
+}
+
+#[test]
+fn d21_behind_a_chunk_of_unknown_size_nothing_is_a_command() {
+    for line in [
+        &b"BDAT\r\n"[..],
+        b"BDAT 5 LAST X\r\n",
+        b"BDAT -1\r\n",
+        b"bdat 1e3\r\n",
+        b"BDAT 0x10\r\n",
+        b"BDAT +5\r\n",
+        b"BDAT 18446744073709551616\r\n",
+        b"BDAT 99999999999999999999999 LAST\r\n",
+        b"BDAT 5\n",
+        b"BDAT 5\0\r\n",
+        &[b"BDAT 5", &[b' '; 3000][..], b"\r\n"].concat(),
+    ] {
+        for size in [1, 3, 5000] {
+            let wire = [line, b"RSET\r\n"].concat();
+            let (mut server, mut input, mut items) = (ServerCodec::default(), BytesMut::new(), Vec::new());
+            let mut stopped = false;
+            for piece in wire.chunks(size) {
+                input.extend_from_slice(piece);
+                loop {
+                    match server.decode(&mut input) {
+                        Ok(Some(item)) => items.push(item),
+                        Ok(None) => break,
+                        Err(error) => {
+                            assert!(matches!(error, CodecError::ChunkSize));
+                            stopped = true;
                             break;
                         }
-                    },
-                    FromClient::Data(piece) => {
-                        message.extend_from_slice(&piece);
-                        continue;
                     }
-                    FromClient::Chunk(verdict) | FromClient::End(verdict) => assert_eq!(verdict, Ok(())),
-                    other => panic!("{other:?}"),
                 }
-                server.send(&Reply::OK_250).await.unwrap();
-                server.codec_mut().receive_line();
             }
-            (message, chunks)
-        };
-        let (read, ()) = tokio::join!(read, talk);
-        assert_eq!(read, (b"\r\n.\r\nMAIL\r\n".to_vec(), vec![(10, false), (1, true)]));
+            assert!(stopped, "{line:?}");
+            assert!(matches!(items[..], [FromClient::Command(Err(_))]), "{items:?}");
+        }
     }
+    // Another verb is another verb.
+    let (mut server, mut input) = (ServerCodec::default(), BytesMut::from("BDATA 5\r\nRSET\r\n"));
+    assert!(matches!(server.decode(&mut input).unwrap(), Some(FromClient::Command(Ok(Command::Unknown { .. })))));
+    assert_eq!(server.decode(&mut input).unwrap(), Some(FromClient::Command(Ok(Command::Rset))));
 }
 
 #[tokio::test]
@@ -204,7 +217,6 @@ async fn last(mut server: Framed<DuplexStream, ServerCodec>) -> Option<CodecErro
     while let Some(item) = server.next().await {
         match item {
             Ok(FromClient::Command(Ok(Command::Data))) => server.codec_mut().receive_data(),
-            Ok(FromClient::Command(Ok(Command::Noop(_)))) => server.codec_mut().receive_chunk(3, true).unwrap(),
             Ok(FromClient::Command(Ok(Command::Rset))) => server.codec_mut().receive_line(),
             Ok(_) => {}
             Err(error) => return Some(error),
@@ -229,10 +241,10 @@ async fn d40_the_end_of_the_stream() {
         (b"DATA\r\nabc\r\n.", Some(CutIn::Message)),
         (b"DATA\r\nabc\r\n.\r", Some(CutIn::Message)),
         (b"DATA\r\nabc\r\n.\r\n", None),
-        (b"NOOP\r\n", Some(CutIn::Message)),
-        (b"NOOP\r\nab", Some(CutIn::Message)),
-        (b"NOOP\r\nabc", None),
-        (b"NOOP\r\nabcQ", Some(CutIn::Line)),
+        (b"BDAT 3 LAST\r\n", Some(CutIn::Message)),
+        (b"BDAT 3 LAST\r\nab", Some(CutIn::Message)),
+        (b"BDAT 3 LAST\r\nabc", None),
+        (b"BDAT 3 LAST\r\nabcQ", Some(CutIn::Line)),
     ] {
         let error = last(server_of(bytes).await).await;
         let found = match &error {
@@ -257,16 +269,20 @@ async fn d40_the_end_of_the_stream() {
 }
 
 #[test]
-fn a_chunk_that_is_too_big_is_known_before_it_comes() {
+fn c1_2_a_chunk_that_is_too_big_is_read_and_refused_at_its_end() {
     let mut server = ServerCodec::new(2048, 10);
-    assert_eq!(server.receive_chunk(11, false), Err(ChunkError::TooBig { limit: 10 }));
-    let mut input = BytesMut::from(&b"0123456789\nNOOP\r\n"[..]);
+    let mut input = BytesMut::from("BDAT 11\r\n0123456789\nNOOP\r\n");
+    let bdat = Command::Bdat { size: 11, last: false };
+    assert_eq!(server.decode(&mut input).unwrap(), Some(FromClient::Command(Ok(bdat))));
     let too_big = FromClient::Chunk(Err(ChunkError::TooBig { limit: 10 }));
     assert_eq!(server.decode(&mut input).unwrap(), Some(too_big));
-    assert_eq!(server.decode(&mut input).unwrap(), Some(FromClient::Command(Ok(Command::Noop(None)))));
+    assert_eq!(server.decode(&mut input).unwrap(), Some(FromClient::Command(Ok(command("NOOP")))));
     // Nothing of a transaction survives its reset.
     server.reset();
-    assert_eq!(server.receive_chunk(10, true), Ok(()));
+    input.extend_from_slice(b"BDAT 1 LAST\r\nx");
+    assert!(matches!(server.decode(&mut input).unwrap(), Some(FromClient::Command(Ok(_)))));
+    assert_eq!(server.decode(&mut input).unwrap(), Some(FromClient::Data("x".into())));
+    assert_eq!(server.decode(&mut input).unwrap(), Some(FromClient::End(Ok(()))));
 }
 
 #[test]
@@ -284,8 +300,7 @@ fn bare_line_ends_pass_where_that_is_said() {
     server.receive_data();
     assert_eq!(server.decode(&mut wire).unwrap(), Some(FromClient::Data("a\n.b\r\r\n".into())));
     assert_eq!(server.decode(&mut wire).unwrap(), Some(FromClient::End(Ok(()))));
-    let _ = wire.split_to("BDAT 3 LAST\r\n".len());
-    server.receive_chunk(3, true).unwrap();
+    assert!(matches!(server.decode(&mut wire).unwrap(), Some(FromClient::Command(Ok(Command::Bdat { .. })))));
     assert_eq!(server.decode(&mut wire).unwrap(), Some(FromClient::Data(Bytes::from_static(b"a\n\r"))));
     assert_eq!(server.decode(&mut wire).unwrap(), Some(FromClient::End(Ok(()))));
 }
@@ -299,4 +314,16 @@ fn a_spoilt_message_cannot_be_finished() {
         assert!(matches!(error, CodecError::Message(_)), "{content:?}");
     }
     assert_eq!(out, "a\r\n");
+}
+
+#[test]
+fn the_next_message_begins_with_its_first_octet() {
+    let (mut client, mut out) = (ClientCodec::default(), BytesMut::new());
+    for content in [Content::LastChunk(b"one\r\n"), Content::Data(b"two\r\n"), Content::DataEnd] {
+        client.encode(content, &mut out).unwrap();
+    }
+    for content in [Content::LastChunk(b"x\n"), Content::Data(b"x\n")] {
+        let Err(CodecError::Message(bare)) = client.encode(content, &mut out) else { panic!("{content:?}") };
+        assert_eq!((bare.kind, bare.at), (BareLineEndKind::Lf, 1), "{content:?}");
+    }
 }
