@@ -18,16 +18,19 @@ mod capability;
 mod entries;
 mod keyword;
 mod limits;
-mod word;
+mod mechanism;
+mod packed;
+mod words;
 
 use std::fmt::{self, Write};
 
 pub use self::{
-    capability::{Capability, Extension, FutureRelease, Seconds},
+    capability::{Capability, Extension, Seconds},
     keyword::EhloKeyword,
     limits::Limits,
-    word::{CapabilityError, CapabilityErrorKind, Word, Words},
+    words::{CapabilityError, CapabilityErrorKind, Words},
 };
+use self::{entries::Entries, keyword::Known};
 use crate::{Code, Reply, reply_text::Form};
 
 /// The extensions that a server offers, in its order (RFC 5321 §4.1.1.1).
@@ -42,14 +45,38 @@ use crate::{Code, Reply, reply_text::Form};
 pub struct Capabilities<T = String> {
     lines: T,
     form: Form,
-    /// A bit for each keyword that has a number.
+    offer: Offer,
+}
+
+/// What is asked most, read once.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Offer {
+    /// A bit for each keyword that has one.
     known: u32,
+    /// A bit for each SASL mechanism that has one.
+    mechanisms: u32,
+    /// The number of the first SIZE; 0, if there is none.
+    size: u64,
+}
+
+impl Offer {
+    #[inline(always)]
+    fn add(&mut self, keyword: EhloKeyword<&str>, params: &str) {
+        match keyword.known() {
+            Some(Known::Size) if self.known & keyword.bit() == 0 => {
+                self.size = capability::size(Words::of_line(params)).flatten().unwrap_or_default();
+            }
+            Some(Known::Auth) => self.mechanisms |= mechanism::bits(params),
+            _ => {}
+        }
+        self.known |= keyword.bit();
+    }
 }
 
 impl Capabilities {
     /// Nothing is offered, as after HELO.
     pub fn new() -> Self {
-        Self { lines: String::new(), form: Form::Clean, known: 0 }
+        Self { lines: String::new(), form: Form::Clean, offer: Offer::default() }
     }
 
     /// Offers one more extension.
@@ -58,10 +85,13 @@ impl Capabilities {
     #[must_use]
     pub fn with(mut self, capability: Capability<'_>) -> Self {
         if !self.lines.is_empty() {
-            self.lines.push('\n');
+            self.lines.push_str(self.form.between());
         }
+        let start = self.lines.len();
         write!(self.lines, "{capability}").expect("a String takes what is written");
-        self.known |= capability.keyword().bit();
+        for (keyword, params) in Entries::new(&self.lines[start..], Form::Clean) {
+            self.offer.add(keyword, params);
+        }
         self
     }
 }
@@ -77,8 +107,10 @@ impl<'a> Capabilities<&'a str> {
     pub fn parse<T: AsRef<str>>(reply: &'a Reply<T>) -> Self {
         let mut lines = reply.text_lines();
         lines.next();
-        let (text, form) = lines.rest();
-        Self { lines: text, form, known: entries::known(text, form) }
+        let (lines, form) = lines.rest();
+        let mut offer = Offer::default();
+        Entries::new(lines, form).for_each(|(keyword, params)| offer.add(keyword, params));
+        Self { lines, form, offer }
     }
 }
 
@@ -87,13 +119,13 @@ impl<T: AsRef<str>> Capabilities<T> {
     pub fn has<U: AsRef<str>>(&self, keyword: &EhloKeyword<U>) -> bool {
         match keyword.bit() {
             0 => self.get(keyword).is_some(),
-            bit => self.known & bit != 0,
+            bit => self.offer.known & bit != 0,
         }
     }
 
     /// What is offered under a keyword; the first, if it is offered twice.
     pub fn get<U: AsRef<str>>(&self, keyword: &EhloKeyword<U>) -> Option<Capability<'_>> {
-        if self.known & keyword.bit() != keyword.bit() {
+        if self.offer.known & keyword.bit() != keyword.bit() {
             return None;
         }
         let found = self.entries().find(|(k, _)| k == keyword);
@@ -109,10 +141,7 @@ impl<T: AsRef<str>> Capabilities<T> {
     /// limit: it does not offer SIZE, or without a number, or 0, or with what is no number of 64
     /// bits. [`get`](Self::get) tells these apart.
     pub fn size(&self) -> Option<u64> {
-        match self.get(&EhloKeyword::SIZE) {
-            Some(Capability::Size(limit)) => limit.filter(|&limit| limit > 0),
-            _ => None,
-        }
+        (self.offer.size > 0).then_some(self.offer.size)
     }
 
     /// The limits that the server states (RFC 9422); none, if it does not offer LIMITS.
@@ -130,6 +159,14 @@ impl<T: AsRef<str>> Capabilities<T> {
         offers.flat_map(|(_, mechanisms)| Words::of_line(mechanisms).iter())
     }
 
+    /// Whether the server offers a SASL mechanism, whose name compares without regard to case.
+    pub fn has_mechanism(&self, name: &str) -> bool {
+        match mechanism::bit(name) {
+            0 => self.mechanisms().any(|offered| offered.eq_ignore_ascii_case(name)),
+            bit => self.offer.mechanisms & bit != 0,
+        }
+    }
+
     /// The reply to EHLO or LHLO that offers them. The greeting begins with the name of the
     /// server, and is made one harmless line.
     pub fn reply(&self, greeting: &str) -> Reply {
@@ -142,17 +179,17 @@ impl<T: AsRef<str>> Capabilities<T> {
 
     /// The same with a text of its own.
     pub fn into_owned(self) -> Capabilities {
-        self.iter().fold(Capabilities::new(), Capabilities::with)
+        Capabilities { lines: self.lines.as_ref().to_owned(), form: self.form, offer: self.offer }
     }
 
-    fn entries(&self) -> impl Iterator<Item = (EhloKeyword<&str>, &str)> {
-        entries::entries(self.lines.as_ref(), self.form)
+    fn entries(&self) -> Entries<'_> {
+        Entries::new(self.lines.as_ref(), self.form)
     }
 }
 
 impl<T: AsRef<str>, U: AsRef<str>> PartialEq<Capabilities<U>> for Capabilities<T> {
     fn eq(&self, other: &Capabilities<U>) -> bool {
-        self.known == other.known && self.iter().eq(other.iter())
+        self.offer.known == other.offer.known && self.iter().eq(other.iter())
     }
 }
 

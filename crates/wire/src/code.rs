@@ -97,9 +97,6 @@ pub struct EnhancedCode {
 }
 
 impl EnhancedCode {
-    /// Octets of the longest one, `5.999.999`.
-    pub(crate) const LONGEST: usize = 9;
-
     /// `class` is 2, 4 or 5; `subject` and `detail` have at most three digits.
     ///
     /// # Panics
@@ -166,18 +163,21 @@ impl EnhancedCode {
         Some((Self { class: class - b'0', subject, detail }, text.len() - rest.len()))
     }
 
-    /// The code as it is printed; the second value is how many octets of it count.
-    pub(crate) fn print(self) -> ([u8; Self::LONGEST], usize) {
-        let mut text = [0; Self::LONGEST];
-        text[0] = b'0' + self.class;
+    /// The code as it is printed, its first octet in the lowest bits, and how many octets it has:
+    /// at most nine.
+    #[inline]
+    pub(crate) fn print(self) -> (u128, usize) {
+        let mut text = u128::from(b'0' + self.class);
         let mut length = 1;
-        for number in [self.subject, self.detail] {
-            text[length] = b'.';
+        let mut push = |octet: u8| {
+            text |= u128::from(octet) << (8 * length);
             length += 1;
+        };
+        for number in [self.subject, self.detail] {
+            push(b'.');
             for (least, divisor) in [(100, 100), (10, 10), (0, 1)] {
                 if number >= least {
-                    text[length] = b'0' + (number / divisor % 10) as u8;
-                    length += 1;
+                    push(b'0' + (number / divisor % 10) as u8);
                 }
             }
         }
@@ -242,7 +242,8 @@ mod tests {
             let code: EnhancedCode = text.parse().unwrap();
             assert_eq!(code.to_string(), text);
             let (printed, length) = code.print();
-            assert_eq!(&printed[..length], text.as_bytes());
+            assert_eq!(&printed.to_le_bytes()[..length], text.as_bytes());
+            assert_eq!(printed >> (8 * length), 0);
         }
         let bad = [
             "", "5", "5.", "5.7", "5.7.", "5..1", ".7.1", "3.7.1", "1.0.0", "6.0.0", "55.7.1", "5.1000.1", "5.1.1000",

@@ -48,8 +48,7 @@ mod xtext;
 
 pub use address::{AddressError, AddressErrorKind, Domain, Host, LocalPart, Mailbox};
 pub use capabilities::{
-    Capabilities, Capability, CapabilityError, CapabilityErrorKind, EhloKeyword, Extension, FutureRelease, Limits,
-    Seconds, Word, Words,
+    Capabilities, Capability, CapabilityError, CapabilityErrorKind, EhloKeyword, Extension, Limits, Seconds, Words,
 };
 pub use chunk::{ChunkDecoder, ChunkEncoder, ChunkError, Chunked};
 pub use code::{Code, EnhancedCode};

@@ -12,14 +12,14 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use bytes::{BufMut, BytesMut};
-use memchr::memchr_iter;
+use bytes::BytesMut;
+use memchr::memchr;
 
 use crate::{
     Code, EnhancedCode,
     reply_error::{ReplyError, ReplyErrorKind},
     reply_reader::Scan,
-    reply_text::{Form, TextBuilder, TextLines, harmless, is_harmless},
+    reply_text::{Form, LINE_LIMIT, TextBuilder, TextLines, harmless, is_harmless, on_wire},
 };
 
 /// A reply: a code, in most cases an enhanced code, and a text of one or more lines.
@@ -42,11 +42,9 @@ pub struct Reply<T = Cow<'static, str>> {
     code: Code,
     enhanced: Option<EnhancedCode>,
     text: T,
+    /// One line is clean, several are as on the wire.
     form: Form,
 }
-
-/// Octets of a line that we write, with CRLF, at the most (RFC 5321 §4.5.3.1.5).
-const LINE_LIMIT: usize = 512;
 
 impl Reply {
     /// A reply with an enhanced code. LF in `text` begins a new line; every other control
@@ -56,7 +54,7 @@ impl Reply {
     /// (RFC 2034 §4); beside 3xx there is none.
     pub fn new(code: Code, enhanced: EnhancedCode, text: impl Into<Cow<'static, str>>) -> Self {
         match enhanced.in_class_of(code) {
-            Some(enhanced) => Self { code, enhanced: Some(enhanced), text: harmless(text.into()), form: Form::Clean },
+            Some(enhanced) => Self::of_lines(code, Some(enhanced), harmless(text.into())),
             None => Self::plain(code, text),
         }
     }
@@ -68,7 +66,16 @@ impl Reply {
         if EnhancedCode::lead(text.as_bytes(), code).is_some() {
             return Self::from_text(code, &text);
         }
-        Self { code, enhanced: None, text, form: Form::Clean }
+        Self::of_lines(code, None, text)
+    }
+
+    /// From harmless lines without enhanced codes.
+    fn of_lines(code: Code, enhanced: Option<EnhancedCode>, text: Cow<'static, str>) -> Self {
+        if memchr(b'\n', text.as_bytes()).is_none() {
+            return Self { code, enhanced, text, form: Form::Clean };
+        }
+        let (text, form) = on_wire(&text, code, enhanced);
+        Self { code, enhanced, text: text.into(), form }
     }
 
     /// For constants: the text is ASCII, short, of one line, and begins with no enhanced code.
@@ -79,12 +86,10 @@ impl Reply {
     /// The same reply with `more` added to the end of its last line.
     #[must_use]
     pub fn append(self, more: &str) -> Self {
-        let Self { code, enhanced, text, .. } = self.into_owned();
-        let mut text = text.into_owned();
-        text.push_str(more);
-        match enhanced {
-            Some(enhanced) => Self::new(code, enhanced, text),
-            None => Self::plain(code, text),
+        let text = self.lines().collect::<Vec<_>>().join("\n") + more;
+        match self.enhanced {
+            Some(enhanced) => Self::new(self.code, enhanced, text),
+            None => Self::plain(self.code, text),
         }
     }
 
@@ -97,7 +102,7 @@ impl Reply {
 
     pub(crate) fn built(code: Code, text: TextBuilder) -> Self {
         let (enhanced, text) = text.finish();
-        Self { code, enhanced, text: text.into(), form: Form::Clean }
+        Self::of_lines(code, enhanced, text.into())
     }
 }
 
@@ -129,6 +134,7 @@ impl<'a> Reply<Cow<'a, str>> {
         let code = Code::read(code_octets)?;
         let mut start = 0;
         let mut lines = 0;
+        let mut longest = 0;
         let end = loop {
             let rest = input.get(start..)?;
             let length = printable(rest);
@@ -137,6 +143,7 @@ impl<'a> Reply<Cow<'a, str>> {
             }
             lines += 1;
             start += length + 2;
+            longest = longest.max(length);
             if length + 2 > Scan::LINE_LIMIT || lines > Scan::LINES_LIMIT || start > Scan::REPLY_LIMIT {
                 return None;
             }
@@ -147,7 +154,7 @@ impl<'a> Reply<Cow<'a, str>> {
             }
         };
         let text = std::str::from_utf8(&input[..end - 2]).ok()?;
-        Some((Self::lying_in(text, code, lines == 1), end))
+        Some((Self::lying_in(text, code, lines == 1, longest), end))
     }
 
     /// What is rare: an incomplete reply, a wrong one, TAB, UTF-8, and what must become harmless.
@@ -167,7 +174,8 @@ impl<'a> Reply<Cow<'a, str>> {
             text.split("\r\n").all(is_harmless)
         });
         if let Some(text) = text {
-            return Ok(Some((Self::lying_in(text, code, scan.lines() == 1), end)));
+            let longest = text.split("\r\n").map(str::len).max().unwrap_or_default();
+            return Ok(Some((Self::lying_in(text, code, scan.lines() == 1, longest), end)));
         }
         let mut scan = Scan::default();
         let mut builder = TextBuilder::default();
@@ -180,33 +188,21 @@ impl<'a> Reply<Cow<'a, str>> {
     /// The same reply with a text of its own. It allocates for the text, unless that is empty
     /// or already its own.
     pub fn into_owned(self) -> Reply {
-        let Self { code, enhanced, text, form } = self;
-        let text = match (form, text) {
-            (Form::Clean, text) => text.into_owned(),
-            (Form::Wire(_), text) => {
-                let mut lines = TextLines::new(&text, form);
-                let mut clean = String::with_capacity(text.len());
-                clean.push_str(lines.next().unwrap_or_default());
-                for line in lines {
-                    clean.push('\n');
-                    clean.push_str(line);
-                }
-                clean
-            }
-        };
-        Reply { code, enhanced, text: text.into(), form: Form::Clean }
+        Reply { code: self.code, enhanced: self.enhanced, text: self.text.into_owned().into(), form: self.form }
     }
 
     /// The reply whose octets, without the last CRLF, are these.
     #[inline(always)]
-    fn lying_in(text: &'a str, code: Code, is_one_line: bool) -> Self {
+    fn lying_in(text: &'a str, code: Code, is_one_line: bool, longest: usize) -> Self {
         let line = text.get(4..).unwrap_or_default();
         let lead = EnhancedCode::lead(line.as_bytes(), code);
         let enhanced = lead.map(|(enhanced, _)| enhanced);
         let (text, form) = if is_one_line {
             (lead.map_or(line, |(_, length)| &line[length..]), Form::Clean)
         } else {
-            (text, Form::Wire(enhanced))
+            // Every line gets the enhanced code, and a space stands behind the last code.
+            let is_bare = text.as_bytes()[text.len() - 4] == b'\n';
+            (text, Form::Wire { enhanced, exact: enhanced.is_none() && !is_bare && longest <= LINE_LIMIT })
         };
         Self { code, enhanced, text: Cow::Borrowed(text), form }
     }
@@ -275,49 +271,68 @@ impl<T: AsRef<str>> Reply<T> {
     /// §4.5.3.1.5 is broken.
     ///
     /// Nothing is allocated but room in `out`.
+    #[inline]
     pub fn write(&self, out: &mut BytesMut) {
-        let (mut head, length) = self.head();
+        let text = self.text.as_ref();
+        out.reserve(HEAD + text.len() + 2);
+        match self.form {
+            Form::Wire { exact: true, .. } => out.extend_from_slice(text.as_bytes()),
+            Form::Clean if HEAD + text.len() <= LINE_LIMIT => {
+                let start = out.len();
+                let (head, length) = self.head();
+                // A copy of a fixed size costs less, and what is too much is written over.
+                out.extend_from_slice(&head.to_le_bytes());
+                out.truncate(start + length);
+                out.extend_from_slice(text.as_bytes());
+            }
+            _ => return self.write_lines(out),
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    #[cold]
+    fn write_lines(&self, out: &mut BytesMut) {
+        let (head, length) = self.head();
+        let mut head = head.to_le_bytes();
         let limit = LINE_LIMIT - length;
         let mut lines = self.text_lines();
-        // Enough, unless a line is broken.
-        let text = self.text.as_ref();
-        out.reserve(text.len() + (memchr_iter(b'\n', text.as_bytes()).count() + 1) * length + 2);
-        let mut begin = 2;
         while let Some(mut line) = lines.next() {
             head[SEPARATOR] = b'-';
             while line.len() > limit {
                 let (piece, rest) = line.split_at(line.floor_char_boundary(limit));
-                out.put_slice(&head[begin..length]);
-                out.put_slice(piece.as_bytes());
+                push_line(out, &head[..length], piece);
                 line = rest;
-                begin = 0;
             }
             if lines.is_empty() {
                 head[SEPARATOR] = b' ';
             }
-            out.put_slice(&head[begin..length]);
-            out.put_slice(line.as_bytes());
-            begin = 0;
+            push_line(out, &head[..length], line);
         }
-        out.put_slice(b"\r\n");
     }
 
-    /// What ends one line and begins the next, and how many octets of it count.
-    fn head(&self) -> ([u8; HEAD], usize) {
-        let mut head = *b"\r\n000 0.000.000 ";
-        head[2..SEPARATOR].copy_from_slice(&self.code.digits());
-        let Some(enhanced) = self.enhanced else { return (head, SEPARATOR + 1) };
-        let (printed, length) = enhanced.print();
-        head[SEPARATOR + 1..][..length].copy_from_slice(&printed[..length]);
-        head[SEPARATOR + 1 + length] = b' ';
-        (head, SEPARATOR + 1 + length + 1)
+    /// What the last line begins with, little-endian, and how many octets of it count.
+    #[inline]
+    fn head(&self) -> (u128, usize) {
+        let [a, b, c] = self.code.digits();
+        let code = u32::from_le_bytes([a, b, c, b' ']);
+        let Some(enhanced) = self.enhanced else { return (code.into(), SEPARATOR + 1) };
+        let (enhanced, length) = enhanced.print();
+        let spaces = u128::from_le_bytes([b' '; 16]) << (8 * length);
+        (u128::from(code) | (enhanced | spaces) << 32, SEPARATOR + 1 + length + 1)
     }
 }
 
-/// Where the octet behind the reply code stands in the head of a line.
-const SEPARATOR: usize = 5;
-/// Octets of the longest head: CRLF, code, separator, enhanced code and space.
-const HEAD: usize = SEPARATOR + 1 + EnhancedCode::LONGEST + 1;
+fn push_line(out: &mut BytesMut, head: &[u8], text: &str) {
+    out.reserve(head.len() + text.len() + 2);
+    out.extend_from_slice(head);
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Where the octet behind the reply code stands in a line.
+const SEPARATOR: usize = 3;
+/// Octets of a head as an integer; 14 of them hold the longest one.
+const HEAD: usize = size_of::<u128>();
 
 impl<T: AsRef<str>, U: AsRef<str>> PartialEq<Reply<U>> for Reply<T> {
     fn eq(&self, other: &Reply<U>) -> bool {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use crate::{Code, EnhancedCode};
 
@@ -11,9 +11,35 @@ use crate::{Code, EnhancedCode};
 pub(crate) enum Form {
     /// Separated by LF, and nothing else.
     Clean,
-    /// As on the wire, without the last CRLF: every line with its code, and, if the first one
-    /// has it, perhaps with this enhanced code.
-    Wire(Option<EnhancedCode>),
+    /// As on the wire, without the last CRLF.
+    Wire {
+        /// What the first line has behind its code, and the others may have.
+        enhanced: Option<EnhancedCode>,
+        /// Whether it is octet for octet what is to be written.
+        exact: bool,
+    },
+}
+
+impl Form {
+    /// Octets of the code and what separates it from the text, in front of each line.
+    pub(crate) fn head(self) -> usize {
+        if matches!(self, Self::Clean) { 0 } else { CODE }
+    }
+
+    /// Octets of a line end.
+    pub(crate) fn line_end(self) -> usize {
+        if matches!(self, Self::Clean) { 1 } else { 2 }
+    }
+
+    /// What may stand between the code and the text of each line.
+    pub(crate) fn enhanced(self) -> Option<EnhancedCode> {
+        if let Self::Wire { enhanced, .. } = self { enhanced } else { None }
+    }
+
+    /// What separates two lines, where no reader looks at the code.
+    pub(crate) fn between(self) -> &'static str {
+        if matches!(self, Self::Clean) { "\n" } else { "\r\n250-" }
+    }
 }
 
 /// The lines of a text, without codes.
@@ -24,7 +50,9 @@ pub(crate) struct TextLines<'a> {
 }
 
 /// Octets of a reply code and what separates it from the text.
-pub(crate) const CODE: usize = 4;
+const CODE: usize = 4;
+/// Octets of a line that we write, without CRLF, at the most (RFC 5321 §4.5.3.1.5).
+pub(crate) const LINE_LIMIT: usize = 510;
 
 impl<'a> TextLines<'a> {
     pub(crate) fn new(text: &'a str, form: Form) -> Self {
@@ -60,7 +88,7 @@ impl<'a> Iterator for TextLines<'a> {
                 text
             }
         };
-        let Form::Wire(enhanced) = self.form else { return Some(line) };
+        let Form::Wire { enhanced, .. } = self.form else { return Some(line) };
         let line = line.strip_suffix('\r').unwrap_or(line);
         // The last line may be a bare code.
         let line = line.get(CODE..).unwrap_or_default();
@@ -71,11 +99,33 @@ impl<'a> Iterator for TextLines<'a> {
 /// The line without the enhanced code, if it begins with it.
 pub(crate) fn strip(line: &str, enhanced: EnhancedCode) -> &str {
     let (code, length) = enhanced.print();
-    match line.as_bytes().strip_prefix(&code[..length]) {
+    match line.as_bytes().strip_prefix(&code.to_le_bytes()[..length]) {
         Some([]) => "",
         Some([b' ', ..]) => &line[length + 1..],
         _ => line,
     }
+}
+
+/// Several clean lines in the form of the wire.
+pub(crate) fn on_wire(lines: &str, code: Code, enhanced: Option<EnhancedCode>) -> (String, Form) {
+    let head = match enhanced {
+        Some(enhanced) => format!("{code}-{enhanced} "),
+        None => format!("{code}-"),
+    };
+    let count = memchr_iter(b'\n', lines.as_bytes()).count() + 1;
+    let mut text = String::with_capacity(lines.len() + count * (head.len() + 1));
+    let (mut last, mut exact) = (0, true);
+    for line in lines.split('\n') {
+        if !text.is_empty() {
+            text.push_str("\r\n");
+        }
+        last = text.len();
+        text.push_str(&head);
+        text.push_str(line);
+        exact &= text.len() - last <= LINE_LIMIT;
+    }
+    text.replace_range(last + CODE - 1..last + CODE, " ");
+    (text, Form::Wire { enhanced, exact })
 }
 
 /// Whether a text holds no control characters but TAB, and, between lines, LF. TAB is allowed

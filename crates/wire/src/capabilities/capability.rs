@@ -3,11 +3,12 @@
 use std::fmt;
 
 use super::{
-    keyword::{self, EhloKeyword, Known},
+    entries::Entries,
+    keyword::{EhloKeyword, Known},
     limits::Limits,
-    word::{CapabilityError, CapabilityErrorKind, LINE_LIMIT, Word, Words},
+    words::{CapabilityError, CapabilityErrorKind, LINE_LIMIT, Words},
 };
-use crate::{Civil, Timestamp};
+use crate::{HoldFor, HoldUntil, reply_text::Form};
 
 /// One extension, as a line of the EHLO reply offers it. It borrows its text.
 ///
@@ -47,9 +48,14 @@ pub enum Capability<'a> {
     /// Delivery in time; the least number of seconds, if there is one (RFC 2852 §3).
     DeliverBy(Option<Seconds>),
     /// Delivery not before a time (RFC 4865 §4).
-    FutureRelease(FutureRelease),
+    FutureRelease {
+        /// The longest time that a message may be held.
+        interval: HoldFor,
+        /// The latest moment of a release.
+        date_time: HoldUntil<&'a str>,
+    },
     /// Priorities; the name of the profile, if there is one (RFC 6710 §3).
-    MtPriority(Option<Word<'a>>),
+    MtPriority(Words<'a>),
     /// TLS on all the way (RFC 8689).
     RequireTls,
     /// How much the server takes in one session (RFC 9422).
@@ -63,7 +69,7 @@ pub enum Capability<'a> {
     /// HELP is answered (RFC 5321 §4.1.1.8).
     Help,
     /// Solicitation is refused, by these keywords if there are any (RFC 3865 §2).
-    NoSoliciting(Option<Word<'a>>),
+    NoSoliciting(Words<'a>),
     /// Content may be fetched; the kinds and prefixes of URLs (RFC 4468 §3).
     Burl(Words<'a>),
     /// A proxy may speak for its client; the names of the attributes.
@@ -91,7 +97,7 @@ impl<'a> Extension<'a> {
     }
 }
 
-/// A number of seconds of at most nine digits (RFC 2852 §3, RFC 4865 §4).
+/// A number of seconds of at most nine digits (RFC 2852 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seconds(u32);
 
@@ -121,53 +127,16 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// How far in the future a message may be released (RFC 4865 §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FutureRelease {
-    seconds: Seconds,
-    until: Timestamp,
-}
-
-impl FutureRelease {
-    /// At most `seconds` from now, but not 0, and not after `until`, in the years 0 to
-    /// 9999.
-    ///
-    /// # Errors
-    /// [`CapabilityErrorKind::Range`].
-    pub fn new(seconds: Seconds, until: Timestamp) -> Result<Self, CapabilityError> {
-        let Civil { year, .. } = until.civil();
-        let valid = seconds.get() > 0 && (0..=9999).contains(&year);
-        valid.then_some(Self { seconds, until }).ok_or(CapabilityErrorKind::Range.at(0))
+/// A decimal number of at most so many digits and 64 bits.
+#[inline(always)]
+pub(super) fn number(text: &str, digits: usize) -> Option<u64> {
+    if !(1..=digits).contains(&text.len()) {
+        return None;
     }
-
-    /// The longest time that a message may be held.
-    pub fn seconds(self) -> Seconds {
-        self.seconds
-    }
-
-    /// The latest moment of a release.
-    pub fn until(self) -> Timestamp {
-        self.until
-    }
-
-    /// `future-release-integer SP future-release-date-time`
-    fn read(words: Words<'_>) -> Option<Self> {
-        let (seconds, words) = words.split_first()?;
-        let (until, words) = words.split_first()?;
-        words.is_empty().then(|| Self::new(Seconds::read(seconds)?, until.parse().ok()?).ok())?
-    }
-}
-
-impl fmt::Display for FutureRelease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.seconds, self.until)
-    }
-}
-
-/// Decimal digits, at most so many, of a number of at most 64 bits.
-fn number(text: &str, digits: usize) -> Option<u64> {
-    let valid = text.len() <= digits && text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|_| valid)
+    text.bytes().try_fold(0u64, |number, b| {
+        let digit = b.wrapping_sub(b'0');
+        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(digit.into()) }
+    })
 }
 
 impl<'a> Capability<'a> {
@@ -182,7 +151,7 @@ impl<'a> Capability<'a> {
         if let Some(at) = line.bytes().position(|b| !b.is_ascii_graphic() && b != b' ') {
             return Err(CapabilityErrorKind::Parameter.at(at));
         }
-        if let Some((keyword, params)) = keyword::split(line) {
+        if let Some((keyword, params)) = Entries::new(line, Form::Clean).next() {
             return Ok(Self::read(keyword, params));
         }
         let word = line.split(' ').next().unwrap_or_default();
@@ -200,13 +169,13 @@ impl<'a> Capability<'a> {
     #[inline(always)]
     fn typed(known: Known, words: Words<'a>) -> Option<Self> {
         Some(match known {
-            Known::Size => Self::Size(optional(words, |text| number(text, 20))?),
+            Known::Size => Self::Size(size(words)?),
             Known::Auth => Self::Auth(words),
             Known::DeliverBy => Self::DeliverBy(optional(words, Seconds::read)?),
-            Known::FutureRelease => Self::FutureRelease(FutureRelease::read(words)?),
-            Known::MtPriority => Self::MtPriority(words.at_most_one()?),
+            Known::FutureRelease => Self::future_release(words)?,
+            Known::MtPriority => Self::MtPriority(words),
             Known::Limits => Self::Limits(Limits::read(words)),
-            Known::NoSoliciting => Self::NoSoliciting(words.at_most_one()?),
+            Known::NoSoliciting => Self::NoSoliciting(words),
             Known::Burl => Self::Burl(words),
             Known::XClient => Self::XClient(words),
             _ if !words.is_empty() => return None,
@@ -226,6 +195,15 @@ impl<'a> Capability<'a> {
         })
     }
 
+    /// `future-release-integer SP future-release-date-time`
+    #[cold]
+    fn future_release(words: Words<'a>) -> Option<Self> {
+        let (interval, words) = words.split_first()?;
+        let (date_time, words) = words.split_first()?;
+        let (interval, date_time) = (HoldFor::parse(interval).ok()?, HoldUntil::parse(date_time).ok()?);
+        words.is_empty().then_some(Self::FutureRelease { interval, date_time })
+    }
+
     /// The name of the extension.
     pub fn keyword(&self) -> EhloKeyword<&'a str> {
         let known = match self {
@@ -240,7 +218,7 @@ impl<'a> Capability<'a> {
             Self::BinaryMime => Known::BinaryMime,
             Self::Dsn => Known::Dsn,
             Self::DeliverBy(_) => Known::DeliverBy,
-            Self::FutureRelease(_) => Known::FutureRelease,
+            Self::FutureRelease { .. } => Known::FutureRelease,
             Self::MtPriority(_) => Known::MtPriority,
             Self::RequireTls => Known::RequireTls,
             Self::Limits(_) => Known::Limits,
@@ -258,11 +236,18 @@ impl<'a> Capability<'a> {
 }
 
 /// A parameter that may be left out; the outer `None` if it is something else.
-fn optional<T>(words: Words<'_>, read: fn(&str) -> Option<T>) -> Option<Option<T>> {
+#[inline(always)]
+fn optional<T>(words: Words<'_>, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
     match words.at_most_one()? {
         None => Some(None),
-        Some(word) => read(word.as_str()).map(Some),
+        Some(word) => read(word).map(Some),
     }
+}
+
+/// `size-param = [1*20DIGIT]`
+#[inline(always)]
+pub(super) fn size(words: Words<'_>) -> Option<Option<u64>> {
+    optional(words, |text| number(text, 20))
 }
 
 /// The line as it stands in an EHLO reply, without code and line end.
@@ -272,11 +257,18 @@ impl fmt::Display for Capability<'_> {
         match self {
             Self::Size(Some(limit)) => write!(f, " {limit}"),
             Self::DeliverBy(Some(seconds)) => write!(f, " {seconds}"),
-            Self::FutureRelease(release) => write!(f, " {release}"),
-            Self::MtPriority(Some(word)) | Self::NoSoliciting(Some(word)) => write!(f, " {word}"),
+            Self::FutureRelease { interval, date_time } => write!(f, " {interval} {date_time}"),
             Self::Limits(limits) if *limits != Limits::default() => write!(f, " {limits}"),
-            Self::Auth(words) | Self::Burl(words) | Self::XClient(words) if !words.is_empty() => write!(f, " {words}"),
-            Self::Other(extension) if !extension.params.is_empty() => write!(f, " {}", extension.params),
+            Self::Auth(words)
+            | Self::MtPriority(words)
+            | Self::NoSoliciting(words)
+            | Self::Burl(words)
+            | Self::XClient(words)
+            | Self::Other(Extension { params: words, .. })
+                if !words.is_empty() =>
+            {
+                write!(f, " {words}")
+            }
             _ => Ok(()),
         }
     }

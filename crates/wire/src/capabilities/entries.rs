@@ -1,80 +1,97 @@
 //! The lines of an EHLO reply as keywords and the text of their parameters.
 
-use memchr::memchr;
+use memchr::memchr2;
 
-use super::keyword::{self, EhloKeyword, Known};
-use crate::reply_text::{CODE, Form, TextLines};
+use super::{
+    keyword::{EhloKeyword, Known},
+    packed,
+    words::LINE_LIMIT,
+};
+use crate::{EnhancedCode, reply_text::Form};
 
-/// A line of a text that lies in a reply.
-struct Line {
-    /// Its keyword, if that is known and all that it holds: so are most lines.
-    alone: Option<Known>,
-    /// Where the line ends: its length without LF, but perhaps with CR.
-    end: usize,
+/// The keyword and the ASCII text of the parameters of each line that has them, in one pass.
+///
+/// Skipped is a line that is no `ehlo-line = ehlo-keyword *( SP ehlo-param )`, or longer than a
+/// line of 512 octets can hold.
+#[derive(Clone)]
+pub(super) struct Entries<'a> {
+    text: &'a str,
+    /// Where the next line begins, behind its code.
+    start: usize,
+    /// Octets between two lines: the line end, and the code.
+    between: usize,
+    /// What may stand before a keyword.
+    enhanced: Option<EnhancedCode>,
 }
 
-#[inline(always)]
-fn line(text: &[u8]) -> Line {
-    let (word, length) = keyword::word(text);
-    match text.get(length) {
-        None => Line { alone: Known::of_word(word), end: text.len() },
-        Some(b'\n') => Line { alone: Known::of_word(word), end: length },
-        // In a reply, a CR stands before a LF only.
-        Some(b'\r') => Line { alone: Known::of_word(word), end: length + 1 },
-        Some(_) => {
-            let rest = memchr(b'\n', &text[length..]);
-            Line { alone: None, end: rest.map_or(text.len(), |at| length + at) }
-        }
+impl<'a> Entries<'a> {
+    /// Of a harmless text: no control character but TAB stands inside of its lines.
+    pub(super) fn new(text: &'a str, form: Form) -> Self {
+        let enhanced = form.enhanced();
+        Self { text, start: form.head(), between: form.line_end() + form.head(), enhanced }
     }
 }
 
-fn split(line: &str) -> Option<(EhloKeyword<&str>, &str)> {
-    keyword::split(line.strip_suffix('\r').unwrap_or(line))
-}
+impl<'a> Iterator for Entries<'a> {
+    type Item = (EhloKeyword<&'a str>, &'a str);
 
-/// Octets before each line, or `None` if enhanced codes stand there too.
-fn head(form: Form) -> Option<usize> {
-    match form {
-        Form::Clean => Some(0),
-        Form::Wire(None) => Some(CODE),
-        Form::Wire(Some(_)) => None,
-    }
-}
-
-/// The bits of the keywords of all lines.
-pub(super) fn known(text: &str, form: Form) -> u32 {
-    let bit = |line: Option<(EhloKeyword<&str>, &str)>| line.map_or(0, |(keyword, _)| keyword.bit());
-    let Some(head) = head(form) else {
-        return TextLines::new(text, form).fold(0, |known, line| known | bit(keyword::split(line)));
-    };
-    let mut known = 0;
-    let mut start = head;
-    while let Some(rest) = text.as_bytes().get(start..) {
-        let Line { alone, end } = line(rest);
-        known |= alone.map_or_else(|| bit(split(&text[start..start + end])), Known::bit);
-        start += end + 1 + head;
-    }
-    known
-}
-
-/// The keyword and the ASCII text of the parameters of each line that has them.
-pub(super) fn entries(text: &str, form: Form) -> impl Iterator<Item = (EhloKeyword<&str>, &str)> {
-    let plain = head(form);
-    let mut start = plain.unwrap_or_default();
-    let mut lines = TextLines::new(text, form);
-    std::iter::from_fn(move || {
-        let Some(head) = plain else { return lines.find_map(keyword::split) };
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let rest = text.as_bytes().get(start..)?;
-            let Line { alone, end } = line(rest);
-            let line = &text[start..start + end];
-            start += end + 1 + head;
-            if let Some(known) = alone {
-                return Some((known.into(), ""));
+            let mut start = self.start;
+            if let Some(enhanced) = self.enhanced {
+                start += enhanced_octets(self.text.as_bytes().get(start..)?, enhanced);
             }
-            if let Some(entry) = split(line) {
-                return Some(entry);
+            let rest = self.text.as_bytes().get(start..)?;
+            let (word, length) = packed::word(rest);
+            let end = match rest.get(length) {
+                None | Some(b'\r' | b'\n') => length,
+                Some(_) => length + memchr2(b'\r', b'\n', &rest[length..]).unwrap_or(rest.len() - length),
+            };
+            self.start = start + end + self.between;
+            if end > LINE_LIMIT {
+                continue;
+            }
+            match Known::of_word(word) {
+                Some(known) if end == length => return Some((known.into(), "")),
+                Some(known) => {
+                    let params = &self.text[start + length..start + end];
+                    if params.is_ascii() {
+                        return Some((known.into(), params));
+                    }
+                }
+                None => {
+                    if let Some(entry) = unusual(&self.text[start..start + end]) {
+                        return Some(entry);
+                    }
+                }
             }
         }
-    })
+    }
+}
+
+/// Octets of an enhanced code and its space at the beginning of a line.
+#[cold]
+fn enhanced_octets(rest: &[u8], enhanced: EnhancedCode) -> usize {
+    let (code, length) = enhanced.print();
+    match rest.strip_prefix(&code.to_le_bytes()[..length]) {
+        Some([b' ', ..]) => length + 1,
+        Some([] | [b'\r', ..]) => length,
+        _ => 0,
+    }
+}
+
+/// A line whose keyword is not known, or does not end with a space: after AUTH, `=` separates
+/// too, since some old servers write `AUTH=LOGIN`.
+#[cold]
+fn unusual(line: &str) -> Option<(EhloKeyword<&str>, &str)> {
+    let end = line.find([' ', '\t', '=']).unwrap_or(line.len());
+    let (keyword, params) = line.split_at(end);
+    let keyword = EhloKeyword::parse(keyword).ok()?;
+    let params = match params.strip_prefix('=') {
+        Some(params) if keyword == EhloKeyword::AUTH => params,
+        Some(_) => return None,
+        None => params,
+    };
+    params.is_ascii().then_some((keyword, params))
 }

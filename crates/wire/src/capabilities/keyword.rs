@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use super::word::{CapabilityError, CapabilityErrorKind};
+use super::{
+    packed::word,
+    words::{CapabilityError, CapabilityErrorKind, LINE_LIMIT},
+};
 
 /// The name of an SMTP extension in the EHLO reply. An unknown one is a value like any other.
 ///
@@ -47,7 +50,7 @@ macro_rules! keywords {
             #[inline(always)]
             pub(super) const fn of_word(word: [u64; 3]) -> Option<Self> {
                 match word {
-                    $(packed::$constant => Some(Self::$known),)*
+                    $(names::$constant => Some(Self::$known),)*
                     _ => None,
                 }
             }
@@ -57,8 +60,8 @@ macro_rules! keywords {
             $(#[doc = $doc] pub const $constant: Self = Self(Name::Known(Known::$known));)*
         }
 
-        mod packed {
-            $(pub(super) const $constant: [u64; 3] = super::word($text.as_bytes()).0;)*
+        mod names {
+            $(pub(super) const $constant: [u64; 3] = super::super::packed::word($text.as_bytes()).0;)*
         }
     };
 }
@@ -88,87 +91,6 @@ keywords! {
     XClient XCLIENT "XCLIENT" "What a proxy in front of the server may tell of its client.";
 }
 
-/// The word at the beginning of a harmless text in upper case, and how many octets it takes: it
-/// ends where a space, a control character or the text does. Of a word of 24 octets and more
-/// nothing is told; no known name is so long.
-///
-/// Letters lose the bit that makes them small. What else loses it becomes a control character,
-/// which no name holds.
-#[inline(always)]
-pub(super) const fn word(text: &[u8]) -> ([u64; 3], usize) {
-    let (first, length) = part(text);
-    if length < 8 {
-        return ([first, 0, 0], length);
-    }
-    let (second, length) = part(text.split_at(8).1);
-    if length < 8 {
-        return ([first, second, 0], 8 + length);
-    }
-    let (third, length) = part(text.split_at(16).1);
-    if length < 8 { ([first, second, third], 16 + length) } else { ([0; 3], 24) }
-}
-
-/// At most eight octets of a word.
-#[inline(always)]
-const fn part(text: &[u8]) -> (u64, usize) {
-    const UPPER: u64 = 0xdfdf_dfdf_dfdf_dfdf;
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let octets = match text.first_chunk() {
-        Some(octets) => u64::from_le_bytes(*octets),
-        None => last_part(text),
-    };
-    // The high bit of each octet up to 0x20, exact for the first of them.
-    let ends = octets.wrapping_sub(0x21 * EACH) & !octets & (0x80 * EACH);
-    if ends == 0 {
-        return (octets & UPPER, 8);
-    }
-    // The bits below the end, without its octet.
-    let before = ends ^ (ends - 1);
-    (octets & UPPER & (before >> 8), ends.trailing_zeros() as usize / 8)
-}
-
-/// Fewer than eight octets, and spaces behind them.
-const fn last_part(text: &[u8]) -> u64 {
-    let mut octets = [b' '; 8];
-    let mut at = 0;
-    while at < text.len() {
-        octets[at] = text[at];
-        at += 1;
-    }
-    u64::from_le_bytes(octets)
-}
-
-/// The keyword of a harmless line and the text of its parameters; `None` if it is no
-/// `ehlo-line = ehlo-keyword *( SP ehlo-param )`, or longer than a line of 512 octets can hold.
-/// After AUTH, `=` separates like a space: some old servers write `AUTH=LOGIN`.
-#[inline]
-pub(super) fn split(line: &str) -> Option<(EhloKeyword<&str>, &str)> {
-    if line.len() > super::word::LINE_LIMIT {
-        return None;
-    }
-    let (word, end) = word(line.as_bytes());
-    match Known::of_word(word) {
-        Some(known) => {
-            let params = &line[end..];
-            params.is_ascii().then_some((EhloKeyword(Name::Known(known)), params))
-        }
-        None => split_unusual(line),
-    }
-}
-
-#[cold]
-fn split_unusual(line: &str) -> Option<(EhloKeyword<&str>, &str)> {
-    let end = line.bytes().position(|b| !is_keyword(b)).unwrap_or(line.len());
-    let (keyword, params) = line.split_at(end);
-    let keyword = EhloKeyword::read(keyword).ok()?;
-    let params = match params.as_bytes() {
-        [] | [b' ' | b'\t', ..] => params,
-        [b'=', ..] if keyword == EhloKeyword::AUTH => &params[1..],
-        _ => return None,
-    };
-    params.is_ascii().then_some((keyword, params))
-}
-
 fn is_keyword(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-'
 }
@@ -179,13 +101,9 @@ impl<'a> EhloKeyword<&'a str> {
     /// # Errors
     /// [`CapabilityError`] says which octet does not belong.
     pub fn parse(text: &'a str) -> Result<Self, CapabilityError> {
-        if text.len() > super::word::LINE_LIMIT {
-            return Err(CapabilityErrorKind::TooLong.at(super::word::LINE_LIMIT));
+        if text.len() > LINE_LIMIT {
+            return Err(CapabilityErrorKind::TooLong.at(LINE_LIMIT));
         }
-        Self::read(text)
-    }
-
-    fn read(text: &'a str) -> Result<Self, CapabilityError> {
         let odd = text.bytes().position(|b| !is_keyword(b));
         if let Some(at) = odd.or_else(|| (text.is_empty() || text.starts_with('-')).then_some(0)) {
             return Err(CapabilityErrorKind::Keyword.at(at));
@@ -268,22 +186,6 @@ mod tests {
 
     fn read(text: &[u8]) -> Option<Known> {
         Known::of_word(word(text).0)
-    }
-
-    #[test]
-    fn a_word_ends_at_a_space_or_with_the_text() {
-        for length in 0..=26 {
-            for end in ["", " ", "\t", "\r", " xxxxxxxxxxxxxxxxxxxxxxxxx", "\r\n250-xxxxxxxx"] {
-                let text = format!("{}{end}", &"abcdefghijklmnopqrstuvwxyz"[..length]);
-                let (packed, found) = word(text.as_bytes());
-                assert_eq!(found, length.min(24), "{text:?}");
-                let mut octets = packed.iter().flat_map(|part| part.to_le_bytes()).collect::<Vec<_>>();
-                octets.truncate(if length < 24 { length } else { 0 });
-                assert_eq!(octets, text.as_bytes()[..octets.len()].to_ascii_uppercase());
-                assert_eq!(packed == [0; 3], length == 0 || length >= 24);
-            }
-        }
-        assert_eq!(word("ü x".as_bytes()).1, 2);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::word::{CapabilityError, CapabilityErrorKind, Words};
+use super::words::{CapabilityError, CapabilityErrorKind, Words};
 
 /// What the parameters of LIMITS say (RFC 9422 §3).
 ///

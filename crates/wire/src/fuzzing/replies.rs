@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use crate::{Capabilities, Capability, Code, EnhancedCode, Reply, ReplyError, ReplyReader};
+use crate::{Capabilities, Capability, Code, EhloKeyword, EnhancedCode, Reply, ReplyError, ReplyReader};
 
 /// Any bytes of a server: in whatever pieces they come, the replies are those of the whole; what
 /// lies in the input is what is owned; and what is written parses to the same.
@@ -131,7 +131,15 @@ fn offers<T: AsRef<str>>(reply: &Reply<T>) {
         let first = offered.iter().find(|other| other.keyword() == keyword);
         assert_eq!(offered.get(&keyword), first);
     }
-    assert!(offered.size() != Some(0));
+    let size = match offered.get(&EhloKeyword::SIZE) {
+        Some(Capability::Size(size)) => size.filter(|size| *size > 0),
+        _ => None,
+    };
+    assert_eq!((offered.size(), owned.size()), (size, size));
+    for name in offered.mechanisms().chain(["PLAIN", "SCRAM-SHA-256", "X-OWN"]) {
+        let is_offered = offered.mechanisms().any(|other| other.eq_ignore_ascii_case(name));
+        assert_eq!((offered.has_mechanism(name), owned.has_mechanism(name)), (is_offered, is_offered));
+    }
     assert!(
         offered.mechanisms().chain(offered.limits().others()).all(|word| word.bytes().all(|b| b.is_ascii_graphic()))
     );

@@ -44,36 +44,8 @@ impl CapabilityErrorKind {
     }
 }
 
-/// One parameter: `ehlo-param = 1*(%d33-126)` (RFC 5321 §4.1.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Word<'a>(&'a str);
-
-impl<'a> Word<'a> {
-    /// A parameter of at most 480 octets.
-    ///
-    /// # Errors
-    /// [`CapabilityError`] says which octet does not belong.
-    pub fn new(text: &'a str) -> Result<Self, CapabilityError> {
-        match text.bytes().position(|b| !b.is_ascii_graphic()).or_else(|| text.is_empty().then_some(0)) {
-            Some(at) => Err(CapabilityErrorKind::Parameter.at(at)),
-            None if text.len() > WORDS_LIMIT => Err(CapabilityErrorKind::TooLong.at(WORDS_LIMIT)),
-            None => Ok(Self(text)),
-        }
-    }
-
-    /// The parameter as it was given.
-    pub fn as_str(self) -> &'a str {
-        self.0
-    }
-}
-
-impl fmt::Display for Word<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-/// The parameters of an extension: any number of them, also none.
+/// The parameters of an extension: any number of `ehlo-param = 1*(%d33-126)`
+/// (RFC 5321 §4.1.1.1), also none.
 ///
 /// ```
 /// use hikyaku_wire::Words;
@@ -120,10 +92,10 @@ impl<'a> Words<'a> {
     }
 
     /// The only one, or `Some(None)` if there is none.
-    pub(super) fn at_most_one(self) -> Option<Option<Word<'a>>> {
+    pub(super) fn at_most_one(self) -> Option<Option<&'a str>> {
         match self.split_first() {
             None => Some(None),
-            Some((first, rest)) => rest.is_empty().then_some(Some(Word(first))),
+            Some((first, rest)) => rest.is_empty().then_some(Some(first)),
         }
     }
 
