@@ -35,6 +35,7 @@ macro_rules! with_every_row {
             line_data
             line_auth
             ehlo_reply
+            ehlo_reply_all
             reply_line
             receive_text
             receive_text_keep

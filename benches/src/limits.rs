@@ -12,7 +12,7 @@ use crate::work::{READ, Reads, Work};
 pub fn tasks(work: &Work) -> Vec<(&'static str, Task)> {
     match work {
         Work::Commands { input, .. } | Work::CommandsByLines { input, .. } => vec![("memchr", walk(input))],
-        Work::EhloReply(reply) | Work::ReplyLine(reply) => vec![("memchr", walk(reply))],
+        Work::EhloReply(reply) | Work::EhloReplyAll(reply) | Work::ReplyLine(reply) => vec![("memchr", walk(reply))],
         Work::Receive { message, .. } => {
             vec![("memmem", search(message)), ("memmem and memcpy", search_and_copy(message))]
         }

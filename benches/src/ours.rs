@@ -5,7 +5,10 @@ use std::hint::black_box;
 
 use bytes::{Buf, BytesMut};
 use hikyaku_message::{HeaderLimits, HeaderScan};
-use hikyaku_wire::{BareLineEnds, Capabilities, Command, Decoded, DotDecoder, DotEncoder, Lines, Reply};
+use hikyaku_wire::{
+    BareLineEnds, Body, Capabilities, Command, Decoded, DotDecoder, DotEncoder, EhloKeyword, Lines, Mail, Notify,
+    Recipient, Reply, Ret,
+};
 
 use crate::task::Task;
 use crate::work::{READ, Reads, Work};
@@ -27,16 +30,20 @@ pub fn task(work: &Work) -> Task {
         }
         Work::EhloReply(reply) => {
             let reply = reply.clone();
-            Task::plain(move || _ = black_box(ehlo_reply(black_box(&reply))))
+            Task::plain(move || ehlo_reply(black_box(&reply)))
+        }
+        Work::EhloReplyAll(reply) => {
+            let reply = reply.clone();
+            Task::plain(move || ehlo_reply_all(black_box(&reply)))
         }
         Work::ReplyLine(reply) => {
             let reply = reply.clone();
             Task::plain(move || _ = black_box(reply_line(black_box(&reply))))
         }
         Work::Receive { message, refuse_bare } => {
-            let (length, policy) = (message.len(), policy(*refuse_bare));
+            let (length, bare) = (message.len(), policy(*refuse_bare));
             Task::prepared(Reads::new(message), Reads::fill, move |reads| {
-                assert_eq!(receive(reads, policy, |piece| _ = black_box(piece)), length);
+                assert_eq!(receive(reads, bare, |piece| _ = black_box(piece)), length);
             })
         }
         Work::Send(message) => {
@@ -83,24 +90,28 @@ fn commands_by_lines(input: &mut BytesMut) -> usize {
     count
 }
 
-fn a_reply(reply: &[u8]) -> Reply<Cow<'_, str>> {
-    let (reply, length) = Reply::parse(reply).expect("the reply is right").expect("the reply is whole");
-    black_box(length);
+#[inline(never)]
+fn reply_line(reply: &[u8]) -> Reply<Cow<'_, str>> {
+    let (reply, used) = Reply::parse(reply).expect("the reply is right").expect("the reply is whole");
+    black_box(used);
     reply
 }
 
-/// Reads every extension as its type, which is more than it takes to ask for one.
+/// Keywords, SIZE and mechanisms are typed while the reply is read, as smtp-proto does.
 #[inline(never)]
-fn ehlo_reply(reply: &[u8]) -> Option<u64> {
-    let reply = a_reply(reply);
-    let capabilities = Capabilities::parse(&reply);
-    capabilities.iter().for_each(|capability| _ = black_box(capability));
-    capabilities.size()
+fn ehlo_reply(reply: &[u8]) {
+    let reply = reply_line(reply);
+    let offered = Capabilities::parse(&reply);
+    black_box((offered.size(), offered.has_mechanism("PLAIN"), offered.has(&EhloKeyword::PIPELINING)));
+    black_box(&offered);
 }
 
 #[inline(never)]
-fn reply_line(reply: &[u8]) -> Reply<Cow<'_, str>> {
-    a_reply(reply)
+fn ehlo_reply_all(reply: &[u8]) {
+    let reply = reply_line(reply);
+    for capability in Capabilities::parse(&reply).iter() {
+        black_box(capability);
+    }
 }
 
 fn policy(refuse_bare: bool) -> BareLineEnds {
@@ -108,8 +119,8 @@ fn policy(refuse_bare: bool) -> BareLineEnds {
 }
 
 #[inline(never)]
-fn receive(reads: &mut Reads, policy: BareLineEnds, mut see: impl FnMut(&[u8])) -> usize {
-    let mut decoder = DotDecoder::new(policy);
+fn receive(reads: &mut Reads, bare: BareLineEnds, mut see: impl FnMut(&[u8])) -> usize {
+    let mut decoder = DotDecoder::new(bare);
     let mut octets = 0;
     for read in &mut reads.buffers {
         loop {
@@ -120,7 +131,7 @@ fn receive(reads: &mut Reads, policy: BareLineEnds, mut see: impl FnMut(&[u8])) 
                 }
                 Decoded::More => break,
                 Decoded::End(verdict) => {
-                    verdict.expect("each line ends in CRLF");
+                    verdict.expect("no line end is bare");
                     return octets;
                 }
             }
@@ -155,21 +166,42 @@ pub fn read(work: &Work) -> Vec<String> {
         Work::Commands { input, .. } | Work::CommandsByLines { input, .. } => {
             let mut words = Vec::new();
             each_command(input, |command| {
-                words.push(
-                    match command {
-                        Command::Ehlo(hello) => format!("EHLO {hello}"),
-                        Command::Mail(mail) => format!("MAIL {} {}", mail.from, mail.params.size.unwrap_or_default()),
-                        Command::Rcpt(recipient) => format!("RCPT {}", recipient.to),
-                        Command::Data => "DATA".into(),
-                        Command::Auth(auth) => format!("AUTH {}", auth.initial_response().unwrap_or_default()),
-                        other => panic!("{other:?} is not in the work"),
+                words.push(match command {
+                    Command::Ehlo(hello) => format!("EHLO {hello}"),
+                    Command::Mail(Mail { from, params }) => format!(
+                        "MAIL {} size {} utf8 {} 8bit {} headers {} envid {:?}",
+                        from.mailbox().expect("the path is not null"),
+                        params.size.unwrap_or_default(),
+                        params.smtputf8,
+                        params.body == Some(Body::EightBitMime),
+                        params.ret == Some(Ret::Headers),
+                        params.envid.as_ref().map(|envid| envid.decode()),
+                    ),
+                    Command::Rcpt(Recipient { to, params }) => {
+                        let asked = |when: fn(Notify) -> bool| params.notify.is_some_and(when);
+                        format!(
+                            "RCPT {} success {} failure {} delay {} orcpt {:?}",
+                            to.mailbox().expect("the path is a mailbox"),
+                            asked(Notify::on_success),
+                            asked(Notify::on_failure),
+                            asked(Notify::on_delay),
+                            params.orcpt.as_ref().map(|orcpt| orcpt.decode()),
+                        )
                     }
-                    .replace(['<', '>'], ""),
-                );
+                    Command::Data => "DATA".into(),
+                    Command::Auth(auth) => format!("AUTH {}", auth.initial_response().unwrap_or_default()),
+                    other => panic!("{other:?} is not in the work"),
+                });
             });
             words
         }
-        Work::EhloReply(reply) => vec![format!("size {}", ehlo_reply(reply).unwrap_or_default())],
+        Work::EhloReply(reply) | Work::EhloReplyAll(reply) => {
+            let reply = reply_line(reply);
+            let offered = Capabilities::parse(&reply);
+            let (all, mechanisms) = (offered.iter().count(), offered.mechanisms().count());
+            let size = offered.size().unwrap_or_default();
+            vec![format!("{all} offered, size {size}, {mechanisms} mechanisms")]
+        }
         Work::ReplyLine(reply) => vec![reply_line(reply).to_string()],
         Work::Receive { message, refuse_bare } => {
             let mut reads = Reads::new(message);

@@ -4,7 +4,10 @@ use std::hint::black_box;
 
 use smtp_proto::request::receiver::{DataReceiver, RequestReceiver};
 use smtp_proto::response::parser::ResponseReceiver;
-use smtp_proto::{EhloResponse, Request, Response};
+use smtp_proto::{
+    EhloResponse, MAIL_BODY_8BITMIME, MAIL_RET_HDRS, MAIL_SMTPUTF8, RCPT_NOTIFY_DELAY, RCPT_NOTIFY_FAILURE,
+    RCPT_NOTIFY_SUCCESS, Request, Response,
+};
 
 use crate::task::Task;
 use crate::work::{Reads, Work};
@@ -17,7 +20,7 @@ pub fn task(work: &Work) -> Option<Task> {
             let mut receiver = RequestReceiver::default();
             Task::plain(move || assert_eq!(commands(&mut receiver, black_box(&input)), count))
         }
-        Work::EhloReply(reply) => {
+        Work::EhloReply(reply) | Work::EhloReplyAll(reply) => {
             let reply = reply.clone();
             Task::plain(move || _ = black_box(ehlo_reply(black_box(&reply))))
         }
@@ -77,8 +80,23 @@ pub fn read(work: &Work) -> Option<Vec<String>> {
             while !octets.as_slice().is_empty() {
                 words.push(match Request::parse(&mut octets).expect("the commands are right") {
                     Request::Ehlo { host } => format!("EHLO {host}"),
-                    Request::Mail { from } => format!("MAIL {} {}", from.address, from.size),
-                    Request::Rcpt { to } => format!("RCPT {}", to.address),
+                    Request::Mail { from } => format!(
+                        "MAIL {} size {} utf8 {} 8bit {} headers {} envid {:?}",
+                        from.address,
+                        from.size,
+                        from.flags & MAIL_SMTPUTF8 != 0,
+                        from.flags & MAIL_BODY_8BITMIME != 0,
+                        from.flags & MAIL_RET_HDRS != 0,
+                        from.env_id.as_deref(),
+                    ),
+                    Request::Rcpt { to } => format!(
+                        "RCPT {} success {} failure {} delay {} orcpt {:?}",
+                        to.address,
+                        to.flags & RCPT_NOTIFY_SUCCESS != 0,
+                        to.flags & RCPT_NOTIFY_FAILURE != 0,
+                        to.flags & RCPT_NOTIFY_DELAY != 0,
+                        to.orcpt.as_deref(),
+                    ),
                     Request::Data => "DATA".into(),
                     Request::Auth { initial_response, .. } => format!("AUTH {initial_response}"),
                     other => panic!("{other:?} is not in the work"),
@@ -86,7 +104,11 @@ pub fn read(work: &Work) -> Option<Vec<String>> {
             }
             Some(words)
         }
-        Work::EhloReply(reply) => Some(vec![format!("size {}", ehlo_reply(reply).size)]),
+        Work::EhloReply(reply) | Work::EhloReplyAll(reply) => {
+            let offered = ehlo_reply(reply);
+            let (all, mechanisms) = (offered.capabilities.count_ones(), offered.auth_mechanisms.count_ones());
+            Some(vec![format!("{all} offered, size {}, {mechanisms} mechanisms", offered.size)])
+        }
         Work::ReplyLine(reply) => {
             let Response { code, esc: [class, subject, detail], message } = reply_line(reply);
             Some(vec![format!("{code} {class}.{subject}.{detail} {message}")])

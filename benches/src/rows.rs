@@ -100,6 +100,9 @@ pub fn row(name: &'static str) -> Row {
             ONE,
             Asked { of_peer: Some(1.0), goal: Some(0.7), ..NOTHING },
         ),
+        "ehlo_reply_all" => {
+            ("the same, each line as a typed value", || Work::EhloReplyAll(work::EHLO_REPLY.into()), ONE, NOTHING)
+        }
         "reply_line" => (
             "reply of one line",
             || Work::ReplyLine(work::REPLY_LINE.into()),

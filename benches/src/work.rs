@@ -21,8 +21,10 @@ pub enum Work {
         /// How many.
         count: usize,
     },
-    /// Parse the reply to EHLO into a list of capabilities.
+    /// Parse the reply to EHLO: which extensions are offered, SIZE and the mechanisms of AUTH.
     EhloReply(Vec<u8>),
+    /// The same, and every line as a typed value in the server's order.
+    EhloReplyAll(Vec<u8>),
     /// Parse a reply of one line.
     ReplyLine(Vec<u8>),
     /// Receive a message after DATA.
@@ -48,7 +50,7 @@ impl Work {
     pub fn octets(&self) -> usize {
         match self {
             Self::Commands { input, .. } | Self::CommandsByLines { input, .. } => input.len(),
-            Self::EhloReply(reply) | Self::ReplyLine(reply) => reply.len(),
+            Self::EhloReply(reply) | Self::EhloReplyAll(reply) | Self::ReplyLine(reply) => reply.len(),
             Self::Receive { message, .. } => on_the_wire(message).len(),
             Self::Send(message) => message.len(),
             Self::Header { section, .. } => section.len(),
