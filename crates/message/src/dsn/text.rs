@@ -214,7 +214,7 @@ fn unitext(text: &str, ascii: bool) -> Cow<'_, str> {
 }
 
 /// The characters of `EmbeddedUnicodeChar = %x5C.78 "{" HEXPOINT "}"`; `None` where one is not
-/// well formed or could not stand in a field.
+/// well formed. What they make may be no text of a field.
 fn from_unitext(text: &str) -> Option<Cow<'_, str>> {
     let mut parts = text.split("\\x{");
     let first = parts.next()?;
@@ -223,7 +223,7 @@ fn from_unitext(text: &str) -> Option<Cow<'_, str>> {
         let (point, after) = part.split_once('}')?;
         let hex = (2..=6).contains(&point.len()) && point.bytes().all(|octet| octet.is_ascii_hexdigit());
         let point = if hex { u32::from_str_radix(point, 16).ok() } else { None };
-        let character = point.and_then(char::from_u32).filter(|c| !c.is_control())?;
+        let character = point.and_then(char::from_u32)?;
         let out = out.to_mut();
         out.push(character);
         out.push_str(after);
