@@ -357,7 +357,15 @@ impl<T: AsRef<str>> fmt::Display for Reply<T> {
         if let Some(enhanced) = self.enhanced {
             write!(f, " {enhanced}")?;
         }
-        self.lines().filter(|line| !line.is_empty()).try_for_each(|line| write!(f, " {line}"))
+        let mut lines = self.lines().filter(|line| !line.is_empty()).peekable();
+        while let Some(line) = lines.next() {
+            // What reads as an enhanced code alone would lose its last space when it is read.
+            let ends = self.enhanced.is_none() && lines.peek().is_none();
+            let is_code =
+                |line: &str| EnhancedCode::lead(line.as_bytes(), self.code).is_some_and(|(_, n)| n == line.len());
+            write!(f, " {}", if ends && is_code(line) { line.trim_end_matches(' ') } else { line })?;
+        }
+        Ok(())
     }
 }
 

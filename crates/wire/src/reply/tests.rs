@@ -211,3 +211,12 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn d25_a_late_enhanced_code_reads_the_same_from_one_line() {
+    for (text, shown) in [("\n2.0.0 ", "250 2.0.0"), ("\n2.0.0 x", "250 2.0.0 x"), ("\n5.0.0 ", "250 5.0.0 ")] {
+        let reply = Reply::plain(Code::OK_250, text);
+        assert_eq!(reply.to_string(), shown);
+        assert_eq!(shown.parse::<Reply>().unwrap().to_string(), shown);
+    }
+}
