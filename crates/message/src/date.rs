@@ -1,4 +1,11 @@
 //! Dates of header fields (RFC 5322 §3.3, obsolete forms §4.3).
+//!
+//! ```
+//! use hikyaku_message::Date;
+//!
+//! let date: Date = "24 nov 2026 07:52 EST (noon in Europe)".parse().unwrap();
+//! assert_eq!(date.to_string().parse(), Ok(date));
+//! ```
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,9 +1,10 @@
 //! The header section of a message (RFC 5322): its fields as spans of the
 //! octets, also while it streams in; dates, address lists, identifiers, the
-//! trace fields a relay adds, and delivery status reports.
+//! trace fields a relay adds, authentication results, and delivery status
+//! reports, both ways.
 //!
-//! It never holds a message, never looks into a MIME body, and never reads a
-//! clock: time, identifiers and boundaries are arguments.
+//! Of MIME it knows only what a delivery status report needs, and it never
+//! reads a clock: time, identifiers and boundaries are arguments.
 //!
 //! ```
 //! use hikyaku_message::{HeaderLimits, HeaderScan};

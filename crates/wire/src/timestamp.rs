@@ -1,4 +1,11 @@
 //! The one wall-clock type of the workspace.
+//!
+//! ```
+//! use hikyaku_wire::Timestamp;
+//!
+//! let time: Timestamp = "2026-11-24T05:52:00.250Z".parse().unwrap();
+//! assert_eq!(time, Timestamp::from_millis(1_795_499_520_250));
+//! ```
 
 use std::{fmt, str::FromStr, time::Duration};
 
