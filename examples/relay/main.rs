@@ -14,7 +14,7 @@ use hikyaku::{
     policy::Facts,
     queue::{DynDraft, Envelope, Schedule},
     serve,
-    session::server::{Session, Verdicts},
+    session::server::{Limit, Session, Verdicts},
     wire::{Body, Code, EnhancedCode, ForwardPath, Hello, Mail, Recipient, Reply},
 };
 use parts::Parts;
@@ -70,9 +70,9 @@ async fn run(config: Config) -> Result<(), parts::Problem> {
     let mut servers = tokio::task::JoinSet::new();
     for (listener, mode) in listeners {
         let (parts, address) = (parts.clone(), listener.address().to_string());
-        let protocol = parts.protocol(mode);
+        let service = parts.service(mode);
         let handler = move || Relay::new(parts.clone(), mode, address.clone());
-        servers.spawn(serve(listener, protocol, handler, stop.clone()));
+        servers.spawn(serve(listener, service, handler, stop.clone()));
     }
     tokio::select! {
         _ = terminate.recv() => {}
@@ -161,7 +161,7 @@ impl Handler for Relay {
         intake.push(piece).await.map_err(|reply| self.refuse("message", &mail.mail, "intake", reply))
     }
 
-    fn refused(&mut self, _: &Session, reply: &Reply) {
+    fn refused(&mut self, _: &Session, reply: &Reply, _: Option<Limit>) {
         self.refused_by_session(reply);
     }
 

@@ -3,7 +3,8 @@
 use std::{io, net::IpAddr, sync::Arc};
 
 use hikyaku::{
-    Address, AuditLog, Config, Delivery, DeliveryLimits, Dns, Listener, Maildirs, Mode, Route, Store, Users,
+    Address, AuditLog, Config, Delivery, DeliveryLimits, Dns, Gate, GateLimits, Listener, Maildirs, Mode, Route,
+    Service, Store, Users,
     audit::{self, Event},
     dns::{Name, System, SystemError, Timing, Zone, ZoneError},
     policy::{Networks, Policy},
@@ -19,6 +20,7 @@ pub(crate) struct Parts {
     pub(crate) policy: Policy,
     pub(crate) delivery: Arc<Delivery<DynQueue, Dns>>,
     pub(crate) audit: Arc<AuditLog>,
+    gate: Arc<Gate>,
     trusted: Networks,
 }
 
@@ -87,7 +89,8 @@ impl Parts {
             allow_private: false,
             audit: audit.clone(),
         });
-        Ok(Self { policy, delivery, audit, trusted: config.trusted_networks })
+        let gate = Arc::new(Gate::new(GateLimits::default()));
+        Ok(Self { policy, delivery, audit, gate, trusted: config.trusted_networks })
     }
 
     /// Says on standard output where the relay listens and what it permits.
@@ -116,10 +119,10 @@ impl Parts {
         self.audit.record(None, None, started);
     }
 
-    pub(crate) fn protocol(&self, mode: Mode) -> Arc<server::Config> {
+    pub(crate) fn service(&self, mode: Mode) -> Service {
         let mut config = server::Config::new(&self.delivery.hostname);
         config.protocol = if mode == Mode::Lmtp { Protocol::Lmtp } else { Protocol::Smtp };
-        Arc::new(config)
+        Service { session: Arc::new(config), tls: None, gate: self.gate.clone() }
     }
 
     pub(crate) fn is_trusted(&self, peer: Option<IpAddr>) -> bool {

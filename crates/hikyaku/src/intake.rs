@@ -1,9 +1,11 @@
 //! What happens to a message while it streams in: limits, and the road into the queue.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hikyaku_message::{HeaderLimits, HeaderScan, Malformed, Received};
 use hikyaku_queue::{Draft, Envelope, MsgId, NewUnit, Queue, SizeHint};
-use hikyaku_wire::Reply;
+use hikyaku_wire::{Mailbox, Reply};
 
 use crate::{now, random};
 
@@ -17,7 +19,29 @@ pub struct Intake<D> {
     size: u64,
 }
 
+/// What is asked of a message that a user submits (RFC 6409 §8), and done for it.
+#[derive(Clone)]
+pub struct Submission {
+    /// The name behind the `@` of a Message-ID that is added.
+    pub hostname: String,
+    /// Whether the user may send as this address; none: no address is looked at.
+    pub owns: Option<Arc<dyn Fn(&Mailbox) -> bool + Send + Sync>>,
+}
+
 impl<D: Draft> Intake<D> {
+    /// The message comes from a user: its From field must be the user's own (550 5.7.1), and a
+    /// Date or Message-ID that is missing is added.
+    pub fn submitted(&mut self, rules: Submission) {
+        let _ = rules;
+        unimplemented!()
+    }
+
+    /// The name of the limit that the message has reached, after [`push`](Self::push) has failed
+    /// because of one: `header_size`, `header_fields` or `hops`.
+    pub fn limit(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Asks the queue for room, before the client is asked for the message.
     ///
     /// # Errors

@@ -8,7 +8,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use hikyaku_session::server::{Config, Receive, Session, Stage, Step, Verdicts, start};
+use hikyaku_session::{
+    sasl::{Answer, Question},
+    server::{Config, Limit, Receive, Session, Stage, Step, Verdicts, start},
+};
 use hikyaku_wire::{Hello, Mail, Recipient, Reply};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,7 +19,7 @@ use tokio::{
     time::{sleep_until, timeout, timeout_at},
 };
 
-use crate::{Listener, Stop, Stream, id};
+use crate::{Gate, Listener, ServerTls, Stop, Stream, id, random};
 
 /// What an application decides in a conversation. One value belongs to one connection.
 ///
@@ -36,6 +39,13 @@ pub trait Handler: Send + 'static {
     fn hello(&mut self, session: &Session, name: &Hello) -> impl Future<Output = Reply> + Send {
         let _ = (session, name);
         ready(Reply::RELAY_DENIED_550)
+    }
+
+    /// AUTH: what the exchange asks. Whoever answers does the same work for a user that does not
+    /// exist. Nobody is known by default.
+    fn authenticate(&mut self, session: &Session, question: &Question<'_>) -> impl Future<Output = Answer> + Send {
+        let _ = (session, question);
+        ready(Answer::Reject)
     }
 
     /// MAIL: whether a transaction begins.
@@ -69,9 +79,9 @@ pub trait Handler: Send + 'static {
     }
 
     /// The machine has refused something by itself, which no other method was asked about: for
-    /// the log. By default nothing is done.
-    fn refused(&mut self, session: &Session, reply: &Reply) {
-        let _ = (session, reply);
+    /// the log, with the limit that was reached if that is why. By default nothing is done.
+    fn refused(&mut self, session: &Session, reply: &Reply, limit: Option<Limit>) {
+        let _ = (session, reply, limit);
     }
 
     /// The message is complete. A positive reply is a promise: it must not be given before the
@@ -80,6 +90,17 @@ pub trait Handler: Send + 'static {
         let _ = (session, mail);
         ready(Verdicts::One(Reply::RELAY_DENIED_550))
     }
+}
+
+/// What the connections of a listener are served with.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// What the machine is told.
+    pub session: Arc<Config>,
+    /// TLS, if `session` allows it.
+    pub tls: Option<ServerTls>,
+    /// What all listeners together allow.
+    pub gate: Arc<Gate>,
 }
 
 /// How long running transactions may go on after a request to stop.
@@ -99,12 +120,7 @@ const READ: usize = 32 * 1024;
 ///
 /// On a request to stop the listener is closed at once, idle connections get 421, and running
 /// transactions have a minute to finish.
-pub async fn serve<H: Handler>(
-    listener: Listener,
-    config: Arc<Config>,
-    handler: impl Fn() -> H + Send,
-    mut stop: Stop,
-) {
+pub async fn serve<H: Handler>(listener: Listener, service: Service, handler: impl Fn() -> H + Send, mut stop: Stop) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -115,7 +131,7 @@ pub async fn serve<H: Handler>(
             Some(_) = connections.join_next() => continue,
         };
         let (stream, peer) = accepted;
-        let first = start(config.clone(), peer, id(), Instant::now());
+        let first = start(service.session.clone(), peer, id(), Instant::now());
         let (mut handler, stop) = (handler(), stop.clone());
         // A connection that fails ends its own task only, and its handler is dropped with it.
         connections.spawn(async move { converse(stream, first, &mut handler, stop).await });
@@ -170,6 +186,11 @@ pub async fn converse<S: Stream, H: Handler>(io: S, first: Step, handler: &mut H
                 };
                 decide.reply(Instant::now(), &reply, &mut wire.out)
             }
+            Step::Authenticate(asked) => {
+                let answer = handler.authenticate(asked.session(), &asked.question()).await;
+                asked.answer(Instant::now(), answer, random(), &mut wire.out)
+            }
+            Step::Upgrade(upgrade) => upgrade.failed(),
             Step::Data(data) => {
                 let ready = match &mut mail {
                     Some(mail) => handler.data(data.session(), mail).await,
@@ -198,7 +219,7 @@ pub async fn converse<S: Stream, H: Handler>(io: S, first: Step, handler: &mut H
                 message.reply(Instant::now(), verdicts, &mut wire.out)
             }
             Step::Refused(refused) => {
-                handler.refused(refused.session(), refused.reply());
+                handler.refused(refused.session(), refused.reply(), refused.limit());
                 refused.next()
             }
             Step::Ended(ended) => {

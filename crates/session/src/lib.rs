@@ -26,6 +26,9 @@ pub mod fuzzing;
 #[cfg(test)]
 mod pair;
 mod protocol;
+pub mod sasl;
 pub mod server;
+mod tls;
 
 pub use protocol::Protocol;
+pub use tls::{Certificate, Tls};

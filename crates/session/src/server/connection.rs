@@ -101,7 +101,7 @@ impl Connection {
             return Step::Ended(Ended { cause, connection: self });
         }
         if let Some(reply) = self.refused.pop_front() {
-            return Step::Refused(Refused { reply, connection: self });
+            return Step::Refused(Refused { reply, limit: None, connection: self });
         }
         if let Some(until) = self.pause.take() {
             return Step::Pause(Pause { until, connection: self });

@@ -30,7 +30,9 @@ mod session;
 mod step;
 mod transaction;
 
-pub use config::{Config, Limits, Peer};
+pub use config::{Auth, Config, Limit, Limits, Peer, TlsMode};
 pub use session::Session;
-pub use step::{Body, Data, Decide, Ended, Flush, Message, Pause, Receive, Refused, Stage, Step, start};
+pub use step::{
+    Authenticate, Body, Data, Decide, Ended, Flush, Message, Pause, Receive, Refused, Stage, Step, Upgrade, start,
+};
 pub use transaction::{Cause, Verdicts};

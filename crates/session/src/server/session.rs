@@ -3,7 +3,7 @@ use std::sync::Arc;
 use hikyaku_wire::{Hello, Mail};
 
 use super::{Config, Peer};
-use crate::Protocol;
+use crate::{Protocol, Tls};
 
 /// What is known of a running conversation.
 #[derive(Debug)]
@@ -13,12 +13,14 @@ pub struct Session {
     id: Box<str>,
     pub(super) hello: Option<Hello>,
     pub(super) extended: bool,
+    pub(super) tls: Option<Tls>,
+    pub(super) user: Option<Box<str>>,
     pub(super) transaction: Option<Transaction>,
 }
 
 impl Session {
     pub(super) fn new(config: Arc<Config>, peer: Peer, id: Box<str>) -> Self {
-        Self { config, peer, id, hello: None, extended: false, transaction: None }
+        Self { config, peer, id, hello: None, extended: false, tls: None, user: None, transaction: None }
     }
 
     /// The name of this connection; it ends each refusal.
@@ -44,6 +46,16 @@ impl Session {
     /// SMTP or LMTP.
     pub fn protocol(&self) -> Protocol {
         self.config.protocol
+    }
+
+    /// What the TLS handshake has come to, if the conversation is encrypted.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// Who the peer has proved to be, by AUTH.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
     }
 
     /// The MAIL command of the running transaction.

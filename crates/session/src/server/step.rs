@@ -4,8 +4,12 @@ use bytes::{Bytes, BytesMut};
 use hikyaku_wire::{Hello, Mail, Recipient, Reply};
 
 use super::{
-    Cause, Config, Peer, Session, Verdicts,
-    connection::{Connection, Question, Turn},
+    Cause, Config, Limit, Peer, Session, Verdicts,
+    connection::{Connection, Question as Decision, Turn},
+};
+use crate::{
+    Tls,
+    sasl::{self, Answer, Question},
 };
 
 /// Begins a conversation at the moment the peer has connected.
@@ -25,6 +29,8 @@ pub enum Step {
     Flush(Flush),
     Pause(Pause),
     Decide(Decide),
+    Authenticate(Authenticate),
+    Upgrade(Upgrade),
     Data(Data),
     Body(Body),
     Message(Message),
@@ -165,7 +171,7 @@ pub enum Stage<'a> {
 #[derive(Debug)]
 #[must_use = "a step that is dropped ends the conversation"]
 pub struct Decide {
-    pub(super) question: Box<Question>,
+    pub(super) question: Box<Decision>,
     pub(super) connection: Box<Connection>,
 }
 
@@ -173,10 +179,10 @@ impl Decide {
     /// What is to be decided.
     pub fn stage(&self) -> Stage<'_> {
         match &*self.question {
-            Question::Connect => Stage::Connect,
-            Question::Hello { hello, .. } => Stage::Hello(hello),
-            Question::Mail(mail) => Stage::Mail(mail),
-            Question::Recipient(recipient) => Stage::Recipient(recipient),
+            Decision::Connect => Stage::Connect,
+            Decision::Hello { hello, .. } => Stage::Hello(hello),
+            Decision::Mail(mail) => Stage::Mail(mail),
+            Decision::Recipient(recipient) => Stage::Recipient(recipient),
         }
     }
 
@@ -197,6 +203,60 @@ impl Decide {
         self.connection.decided(now, *self.question, reply, out);
         self.connection.known(std::slice::from_ref(reply));
         self.connection.next()
+    }
+}
+
+/// AUTH: the application says what the exchange asks. 334, 235 and 535 are the machine's.
+#[derive(Debug)]
+#[must_use = "a step that is dropped ends the conversation"]
+pub struct Authenticate {
+    pub(super) asking: sasl::server::Asking,
+    pub(super) connection: Box<Connection>,
+}
+
+impl Authenticate {
+    /// What is asked.
+    pub fn question(&self) -> Question<'_> {
+        self.asking.question()
+    }
+
+    /// What is known of the conversation.
+    pub fn session(&self) -> &Session {
+        &self.connection.session
+    }
+
+    /// Takes the answer; the nonce is 18 octets that nobody can guess, new for each answer.
+    pub fn answer(self, now: Instant, answer: Answer, nonce: [u8; 18], out: &mut BytesMut) -> Step {
+        let _ = (now, answer, nonce, out);
+        unimplemented!()
+    }
+}
+
+/// The TLS handshake is due: all output is on the wire, and no input is left.
+#[derive(Debug)]
+#[must_use = "a step that is dropped ends the conversation"]
+pub struct Upgrade(pub(super) Box<Connection>);
+
+impl Upgrade {
+    /// What is known of the conversation.
+    pub fn session(&self) -> &Session {
+        &self.0.session
+    }
+
+    /// When the handshake has failed because it took too long.
+    pub fn deadline(&self) -> Instant {
+        unimplemented!()
+    }
+
+    /// The handshake is done: everything that was said before it is forgotten (RFC 3207 §4.2).
+    pub fn established(self, now: Instant, tls: Tls) -> Step {
+        let _ = (now, tls);
+        unimplemented!()
+    }
+
+    /// The handshake has failed: the conversation is over, nothing more is read or written.
+    pub fn failed(self) -> Step {
+        Step::Close
     }
 }
 
@@ -289,10 +349,16 @@ impl Message {
 #[must_use = "a step that is dropped ends the conversation"]
 pub struct Refused {
     pub(super) reply: Reply,
+    pub(super) limit: Option<Limit>,
     pub(super) connection: Box<Connection>,
 }
 
 impl Refused {
+    /// The limit that the peer has reached, if that is why.
+    pub fn limit(&self) -> Option<Limit> {
+        self.limit
+    }
+
     /// What the peer was told, without the connection's id.
     pub fn reply(&self) -> &Reply {
         &self.reply

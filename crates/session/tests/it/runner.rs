@@ -8,7 +8,7 @@ use std::{
 
 use bytes::BytesMut;
 use hikyaku_session::{
-    Protocol,
+    Protocol, sasl,
     server::{self, Cause, Config, Peer, Stage, Step, Verdicts},
 };
 use hikyaku_wire::Reply;
@@ -151,6 +151,8 @@ impl Runner {
                 let reply = self.answer(stage).map_or(default, |mut replies| replies.remove(0));
                 decide.reply(now, &reply, &mut self.out)
             }
+            Step::Authenticate(asked) => asked.answer(now, sasl::Answer::Reject, [0; 18], &mut self.out),
+            Step::Upgrade(upgrade) => upgrade.failed(),
             Step::Data(data) => match self.answer("data") {
                 Some(replies) => data.refuse(now, &replies[0], &self.input, &mut self.out),
                 None => data.accept(now, &mut self.out),
