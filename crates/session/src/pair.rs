@@ -73,6 +73,8 @@ impl Server {
                 // The wire takes all there is; `out` is only ever appended to.
                 Step::Flush(flush) => flush.flushed(now),
                 Step::Pause(pause) => pause.resume(now),
+                Step::Authenticate(asked) => asked.answer(now, crate::sasl::Answer::Reject, [0; 18], &mut self.out),
+                Step::Upgrade(upgrade) => upgrade.failed(),
                 Step::Decide(decide) => {
                     let reply = self.decide(decide.stage());
                     decide.reply(now, &reply, &mut self.out)

@@ -11,8 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use hikyaku::{
-    Address, AuditLog, Delivery, DeliveryLimits, Directory, Dns, Handler, Intake, Listener, Maildirs, Route, Routes,
-    Stop, Stopper,
+    Address, AuditLog, Delivery, DeliveryLimits, Directory, Dns, Gate, GateLimits, Handler, Intake, Listener, Maildirs,
+    Route, Routes, Service, Stop, Stopper,
     audit::{Entry, Event},
     dns::Zone,
     message::Received,
@@ -60,7 +60,9 @@ impl Sink {
         let mut config = Config::new("sink.test");
         config.protocol = protocol;
         let sink = self.clone();
-        tokio::spawn(serve(listener, Arc::new(config), move || sink.clone(), stop.clone()));
+        let gate = Arc::new(Gate::new(GateLimits::default()));
+        let service = Service { session: Arc::new(config), tls: None, gate };
+        tokio::spawn(serve(listener, service, move || sink.clone(), stop.clone()));
         address.port()
     }
 

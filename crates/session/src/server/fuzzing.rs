@@ -135,6 +135,8 @@ impl Play {
                 self.now = pause.until();
                 pause.resume(self.now)
             }
+            Step::Authenticate(asked) => asked.answer(self.now, crate::sasl::Answer::Reject, [0; 18], &mut self.out),
+            Step::Upgrade(upgrade) => upgrade.failed(),
             Step::Decide(decide) => {
                 let reply = self.answer();
                 let running = self.transaction;
