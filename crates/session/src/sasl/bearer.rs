@@ -8,6 +8,9 @@ use super::{
     server::{Ask, Fault, Turn, Wait, acts_for},
 };
 
+/// Octets of a message that a line of base64 can carry (RFC 4954 §4).
+const MESSAGE: usize = 9213;
+
 /// In which form the token comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -132,5 +135,6 @@ pub(super) fn message(form: Form, user: &str, token: &str) -> Result<Vec<u8>, Cl
         Form::OAuthBearer => format!("n,a={},", escape(user)),
         Form::XOAuth2 => format!("user={user}"),
     };
-    Ok([&start, "\x01auth=Bearer ", token, "\x01\x01"].concat().into_bytes())
+    let message = [&start, "\x01auth=Bearer ", token, "\x01\x01"].concat().into_bytes();
+    if message.len() <= MESSAGE { Ok(message) } else { Err(ClientError::Credentials) }
 }

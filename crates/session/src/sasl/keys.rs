@@ -210,7 +210,7 @@ mod tests {
             (64, 4096, None),
             (65, 4096, Some(KeysError::Salt(65))),
             (16, 4095, Some(KeysError::Iterations(4095))),
-            (16, 0, Some(KeysError::Iterations(0))),
+            (16, 1, Some(KeysError::Iterations(1))),
             (16, 10_000_001, Some(KeysError::Iterations(10_000_001))),
         ] {
             assert_eq!(ScramKeys::derive("pencil", &[7; 64 + 1][..salt], iterations).err(), error);

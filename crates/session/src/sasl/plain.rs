@@ -69,9 +69,10 @@ impl Asked {
 
 /// The message of a client.
 pub(super) fn message(user: &str, password: &str) -> Result<Vec<u8>, ClientError> {
-    if is_name(user) && is_password(password) {
-        Ok(["\0", user, "\0", password].concat().into_bytes())
-    } else {
-        Err(ClientError::Credentials)
-    }
+    check(user, password).map(|()| ["\0", user, "\0", password].concat().into_bytes())
+}
+
+/// Whether a server can take them.
+pub(super) fn check(user: &str, password: &str) -> Result<(), ClientError> {
+    if is_name(user) && is_password(password) { Ok(()) } else { Err(ClientError::Credentials) }
 }

@@ -48,6 +48,20 @@ pub struct Waiting(Box<Wait>);
 /// An exchange that waits for the application's answer.
 pub struct Asking(Box<Ask>);
 
+#[cfg(test)]
+impl Waiting {
+    pub(super) fn into_inner(self) -> Wait {
+        *self.0
+    }
+}
+
+#[cfg(test)]
+impl Asking {
+    pub(super) fn into_inner(self) -> Ask {
+        *self.0
+    }
+}
+
 /// Who waits for the client, and for what.
 pub(super) enum Wait {
     Plain(plain::Server),
@@ -151,7 +165,7 @@ impl Asking {
     pub fn answer(self, answer: Answer, nonce: [u8; 18]) -> Turn {
         match *self.0 {
             Ask::Password(asked) => asked.answer(answer),
-            Ask::Scram(first) => first.answer(answer, nonce),
+            Ask::Scram(first) => first.answer(answer, &scram::nonce(nonce)),
             Ask::Token(asked) => asked.answer(answer),
             Ask::Certificate(asked) => asked.answer(answer),
         }

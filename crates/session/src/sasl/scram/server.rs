@@ -83,15 +83,15 @@ impl First {
         Question::ScramKeys { user: &self.user, authzid: self.authzid.as_deref() }
     }
 
-    /// Gives the client the salt, by `server-first-message`.
-    pub(in crate::sasl) fn answer(self, answer: Answer, nonce: [u8; 18]) -> Turn {
+    /// Gives the client the salt, by `server-first-message`; `nonce` is printable.
+    pub(in crate::sasl) fn answer(self, answer: Answer, nonce: &str) -> Turn {
         let (user, keys) = match answer {
             Answer::Keys { user, keys } => (Some(user), keys),
             Answer::Reject => (None, self.nobody),
             other => return Turn::other(other),
         };
         let user = user.filter(|user| self.delegation || acts_for(self.authzid.as_deref(), &[&self.user, user]));
-        let nonce = format!("{}{}", self.nonce, base64(&nonce));
+        let nonce = [&self.nonce, nonce].concat();
         let first = format!("r={nonce},s={},i={}", base64(&keys.salt), keys.iterations);
         let messages = format!("{},{first},", self.bare);
         let (nonce, binding) = (nonce.into(), self.binding);
