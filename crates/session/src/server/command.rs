@@ -207,9 +207,9 @@ impl Connection {
     fn may_encrypt(&self) -> Result<(), Refusal> {
         let session = &self.session;
         match session.config.tls {
+            TlsMode::Off => Err(Reply::NOT_IMPLEMENTED_502.into()),
             _ if session.tls.is_some() || session.transaction.is_some() => Err(Reply::BAD_SEQUENCE_503.into()),
-            TlsMode::Off | TlsMode::Implicit => Err(Reply::NOT_IMPLEMENTED_502.into()),
-            TlsMode::StartTls | TlsMode::Required => Ok(()),
+            _ => Ok(()),
         }
     }
 
