@@ -75,7 +75,9 @@ impl Connection {
                 wire.close().await;
                 Err(outcome)
             }
-            Step::Receive(_) | Step::Body(_) | Step::Done(_) => Err(no_connection("no hello".to_owned())),
+            Step::Receive(_) | Step::Upgrade(_) | Step::Body(_) | Step::Done(_) => {
+                Err(no_connection("no hello".to_owned()))
+            }
         }
     }
 
@@ -106,7 +108,7 @@ impl Connection {
                 );
             }
             // `run` and `content` never end with these.
-            Step::Receive(_) | Step::Body(_) => {
+            Step::Receive(_) | Step::Upgrade(_) | Step::Body(_) => {
                 return (not_tried(envelope, &no_connection("the conversation was cut".to_owned())), None);
             }
         };

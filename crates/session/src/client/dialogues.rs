@@ -2,7 +2,8 @@
 //!
 //! `S:` the remote says a line, `C:` the client must have said it, `W:` the
 //! caller writes a line of content, `F:` it ends the content, `T:` nothing
-//! comes until the deadline, `E:` the connection closes, `D:` what must have
+//! comes until the deadline, `E:` the connection closes, `H:` the TLS
+//! handshake is done (or, with a reply, has failed), `D:` what must have
 //! become of each recipient, `X:` why the conversation must have ended.
 
 use std::collections::VecDeque;
@@ -12,7 +13,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::*;
-use crate::Protocol;
+use crate::{Protocol, Tls};
 
 /// Cuts what the remote says in one go into the pieces that arrive.
 type Chunking = fn(&[u8], usize) -> Vec<Vec<u8>>;
@@ -79,6 +80,11 @@ impl Talk {
                     }
                     None => ready.quit(self.now, &mut self.out),
                 },
+                Step::Upgrade(upgrade) => {
+                    assert!(self.input.is_empty(), "plain text is left at the handshake");
+                    self.step = Some(Step::Upgrade(upgrade));
+                    return;
+                }
                 Step::Body(body) => {
                     let next = body.process(&mut self.input);
                     if matches!(next, Step::Body(_)) {
@@ -130,6 +136,18 @@ impl Talk {
         self.drive();
     }
 
+    fn shake_hands(&mut self, failure: &str) {
+        let Some(Step::Upgrade(upgrade)) = self.step.take() else {
+            panic!("no handshake is due after {:#?}", self.log);
+        };
+        self.step = Some(match failure {
+            "" => upgrade.established(self.now, tls(), &mut self.out),
+            reply => upgrade.failed(reply.parse().expect("a reply")),
+        });
+        self.note_commands();
+        self.drive();
+    }
+
     fn finish(&mut self) {
         let Some(Step::Body(body)) = self.step.take() else {
             panic!("no content to finish after {:#?}", self.log);
@@ -171,6 +189,11 @@ impl Case {
 
     fn lmtp(mut self) -> Self {
         self.config.protocol = Protocol::Lmtp;
+        self
+    }
+
+    fn tls(mut self, mode: TlsMode) -> Self {
+        self.config.tls = mode;
         self
     }
 
@@ -220,6 +243,7 @@ impl Case {
                 }
                 "W:" => talk.write(format!("{text}\r\n").as_bytes()),
                 "F:" => talk.finish(),
+                "H:" => talk.shake_hands(text),
                 "T:" => talk.act(Receive::timed_out, Body::timed_out),
                 "E:" => talk.act(Receive::closed, Body::closed),
                 "C:" | "D:" | "X:" => {
@@ -237,6 +261,10 @@ impl Case {
     }
 }
 
+fn tls() -> Tls {
+    Tls { version: "TLSv1.3".into(), exporter: Some([7; 32]), ..Tls::default() }
+}
+
 fn envelope(recipients: &[&str]) -> Envelope {
     let to = recipients.iter().map(|to| format!("<{to}>").parse().expect("a path"));
     Envelope::new("<from@a.test>".parse().expect("a path"), to.collect())
@@ -246,3 +274,4 @@ mod desync;
 mod needs;
 mod plain;
 mod time;
+mod tls;
