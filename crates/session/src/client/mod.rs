@@ -21,11 +21,13 @@
 //!
 //! With [`TlsMode`] the machine says STARTTLS (RFC 3207) and hands the connection over for
 //! the handshake. It forgets what it heard before, and never goes back to plain text.
+//! [`Ready::authenticate`] then leads through AUTH (RFC 4954) to the next [`Ready`].
 //!
 //! A remote whose replies do not match the commands is never trusted: the
 //! conversation ends, and nothing it said in this transaction is given to a
 //! recipient.
 
+mod auth;
 mod config;
 #[cfg(test)]
 mod dialogues;

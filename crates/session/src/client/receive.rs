@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use hikyaku_wire::{Capabilities, Command, EhloKeyword, Reply, ReplyReader};
 
+use super::auth::Auth;
 use super::config::{Config, TlsMode};
 use super::outcome::Outcome;
 use super::pipeline::{Pipeline, Turn};
@@ -16,7 +17,13 @@ use crate::{Protocol, Tls};
 /// Begins a conversation on a connection that has just been made: with
 /// [`Step::Upgrade`] if TLS is [implicit](TlsMode::Implicit), or with [`Step::Receive`].
 pub fn start(config: Arc<Config>, now: Instant) -> Step {
-    let link = Link { config, reader: ReplyReader::new(), capabilities: Capabilities::new(), tls: None };
+    let link = Link {
+        config,
+        reader: ReplyReader::new(),
+        capabilities: Capabilities::new(),
+        tls: None,
+        authenticated: false,
+    };
     match link.config.tls {
         TlsMode::Implicit => Step::Upgrade(Upgrade::due(link, now)),
         TlsMode::Off | TlsMode::StartTls | TlsMode::Required => link.await_greeting(now),
@@ -32,13 +39,17 @@ pub struct Receive {
 }
 
 #[derive(Debug)]
-enum Waits {
+pub(super) enum Waits {
     Greeting,
     /// For the reply to EHLO or LHLO; or, not extended, to the HELO after EHLO.
     Hello {
         extended: bool,
     },
     StartTls,
+    /// For what follows AUTH or a response.
+    Auth(Auth),
+    /// For the reply to `*`; why the exchange was given up.
+    Cancelled(Outcome),
     Transaction(Pipeline),
     /// For the reply to QUIT; why the conversation ends, if not by our wish.
     Quit(Option<Outcome>),
@@ -93,6 +104,7 @@ impl Receive {
                 Protocol::Lmtp => "the reply to LHLO",
             },
             Waits::StartTls => "the reply to STARTTLS",
+            Waits::Auth(_) | Waits::Cancelled(_) => "the reply to AUTH",
             Waits::Transaction(pipeline) => pipeline.waits_for(),
             Waits::Quit(_) => "the reply to QUIT",
         }
@@ -104,6 +116,8 @@ impl Receive {
             Waits::Greeting => link.greeted(now, reply, input, out),
             Waits::Hello { extended } => link.introduced(now, reply, extended, input, out),
             Waits::StartTls => link.start_tls_answered(now, &reply, input, out),
+            Waits::Auth(auth) => link.auth_answered(auth, now, reply, input, out),
+            Waits::Cancelled(why) => link.cancel_answered(why, now, &reply, out),
             Waits::Transaction(mut pipeline) => match pipeline.take(reply, out) {
                 Turn::Next => link.transact(pipeline, now, input, out),
                 Turn::Content => Body::begin(link, pipeline, now, input),
@@ -121,7 +135,8 @@ impl Receive {
         match self.waits {
             Waits::Transaction(pipeline) => pipeline.cut_off(outcome),
             Waits::Quit(why) => Close::because(why.unwrap_or_else(Outcome::left)),
-            Waits::Greeting | Waits::Hello { .. } | Waits::StartTls => Close::because(outcome),
+            Waits::Cancelled(why) => Close::because(why),
+            Waits::Greeting | Waits::Hello { .. } | Waits::StartTls | Waits::Auth(_) => Close::because(outcome),
         }
     }
 
@@ -140,10 +155,11 @@ pub(super) struct Link {
     pub(super) reader: ReplyReader,
     pub(super) capabilities: Capabilities,
     pub(super) tls: Option<Tls>,
+    pub(super) authenticated: bool,
 }
 
 impl Link {
-    fn wait(self, waits: Waits, deadline: Instant) -> Step {
+    pub(super) fn wait(self, waits: Waits, deadline: Instant) -> Step {
         Step::Receive(Receive { link: self, waits, deadline })
     }
 
@@ -241,7 +257,7 @@ impl Link {
 
     /// The remote wants no conversation: QUIT, unless it hangs up by itself
     /// (RFC 7504 §4.1).
-    fn turned_away(self, reply: Reply, now: Instant, out: &mut BytesMut) -> Step {
+    pub(super) fn turned_away(self, reply: Reply, now: Instant, out: &mut BytesMut) -> Step {
         let closing = reply.code().as_u16() == 421;
         let why = Outcome::remote(reply);
         if closing {

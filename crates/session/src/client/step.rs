@@ -33,9 +33,9 @@ pub enum Step {
 /// The remote waits for a message or for the end.
 #[derive(Debug)]
 pub struct Ready {
-    link: Link,
+    pub(super) link: Link,
     /// The remote still holds a transaction that ended without content.
-    stale: bool,
+    pub(super) stale: bool,
 }
 
 impl Ready {
@@ -53,6 +53,12 @@ impl Ready {
     #[must_use]
     pub fn tls(&self) -> Option<&Tls> {
         self.link.tls.as_ref()
+    }
+
+    /// Whether the remote has accepted who this side is.
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        self.link.authenticated
     }
 
     /// Begins a transaction for a message of `size` octets, CRLF line ends
@@ -94,14 +100,15 @@ impl Ready {
     }
 }
 
-/// The remote lacks what a message needs of it.
+/// The remote lacks what a message or AUTH needs of it.
 #[derive(Debug, thiserror::Error)]
-#[error("message cannot be sent to this host: {reply}")]
+#[error("not possible with this host: {reply}")]
 pub struct Unsupported {
     /// The conversation, as it was.
     pub ready: Box<Ready>,
-    /// What is said of each recipient in the remote's place: 552 5.3.4
-    /// (SIZE), 554 5.6.3 (8BITMIME) or 550 5.6.7 (SMTPUTF8).
+    /// What is said in the remote's place, of each recipient: 552 5.3.4
+    /// (SIZE), 554 5.6.3 (8BITMIME) or 550 5.6.7 (SMTPUTF8); or of AUTH, see
+    /// [`Ready::authenticate`].
     pub reply: Reply,
 }
 
