@@ -17,13 +17,8 @@ use crate::{Protocol, Tls};
 /// Begins a conversation on a connection that has just been made: with
 /// [`Step::Upgrade`] if TLS is [implicit](TlsMode::Implicit), or with [`Step::Receive`].
 pub fn start(config: Arc<Config>, now: Instant) -> Step {
-    let link = Link {
-        config,
-        reader: ReplyReader::new(),
-        capabilities: Capabilities::new(),
-        tls: None,
-        authenticated: false,
-    };
+    let link =
+        Link { config, reader: ReplyReader::new(), capabilities: Capabilities::new(), tls: None, authenticated: false };
     match link.config.tls {
         TlsMode::Implicit => Step::Upgrade(Upgrade::due(link, now)),
         TlsMode::Off | TlsMode::StartTls | TlsMode::Required => link.await_greeting(now),
