@@ -13,7 +13,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::*;
-use crate::{Protocol, Tls};
+use crate::{Protocol, Tls, sasl::client::Credentials};
 
 /// Cuts what the remote says in one go into the pieces that arrive.
 type Chunking = fn(&[u8], usize) -> Vec<Vec<u8>>;
@@ -35,6 +35,7 @@ struct Talk {
     step: Option<Step>,
     now: Instant,
     messages: VecDeque<(Envelope, u64)>,
+    credentials: Option<Credentials>,
     input: BytesMut,
     out: BytesMut,
     log: Vec<String>,
@@ -42,11 +43,16 @@ struct Talk {
 
 impl Talk {
     fn new(config: Config, messages: Vec<(Envelope, u64)>) -> Self {
+        Self::with(config, messages, None)
+    }
+
+    fn with(config: Config, messages: Vec<(Envelope, u64)>, credentials: Option<Credentials>) -> Self {
         let now = Instant::now();
         let mut talk = Self {
             step: Some(start(Arc::new(config), now)),
             now,
             messages: messages.into(),
+            credentials,
             input: BytesMut::new(),
             out: BytesMut::new(),
             log: Vec::new(),
@@ -67,6 +73,16 @@ impl Talk {
                         return;
                     }
                     next
+                }
+                Step::Ready(ready) if self.credentials.is_some() => {
+                    let credentials = self.credentials.take().expect("credentials");
+                    match ready.authenticate(&credentials, [0; 18], self.now, &mut self.input, &mut self.out) {
+                        Ok(next) => next,
+                        Err(Unsupported { ready, reply }) => {
+                            self.log.push(format!("D: no AUTH, {reply}"));
+                            Step::Ready(*ready)
+                        }
+                    }
                 }
                 Step::Ready(ready) => match self.messages.pop_front() {
                     Some((envelope, size)) => {
@@ -177,6 +193,7 @@ fn show(settled: &Settled) -> String {
 #[derive(Clone)]
 struct Case {
     config: Config,
+    credentials: Option<Credentials>,
     messages: Vec<(Envelope, u64)>,
 }
 
@@ -184,7 +201,7 @@ impl Case {
     /// One conversation that sends one message of 100 octets to these recipients.
     fn to(recipients: &[&str]) -> Self {
         let config = Config::new("relay.test".parse().expect("a name"));
-        Self { config, messages: vec![(envelope(recipients), 100)] }
+        Self { config, credentials: None, messages: vec![(envelope(recipients), 100)] }
     }
 
     fn lmtp(mut self) -> Self {
@@ -194,6 +211,12 @@ impl Case {
 
     fn tls(mut self, mode: TlsMode) -> Self {
         self.config.tls = mode;
+        self
+    }
+
+    /// AUTH at the first opportunity.
+    fn auth(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
         self
     }
 
@@ -216,14 +239,17 @@ impl Case {
     fn run_every_way(&self, script: &str) {
         self.run(script);
         self.run_in_pieces(script, by_bytes, 0);
-        let longest = script.len();
+        // No more is ever said in one go.
+        let lines: Vec<_> = script.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let goes = lines.split(|line| !line.starts_with("S:"));
+        let longest = goes.map(|said| said.iter().map(|line| line.len()).sum()).max().unwrap_or_default();
         for at in 1..longest {
             self.run_in_pieces(script, split_at, at);
         }
     }
 
     fn run_in_pieces(&self, script: &str, chunking: Chunking, at: usize) {
-        let mut talk = Talk::new(self.config.clone(), self.messages.clone());
+        let mut talk = Talk::with(self.config.clone(), self.messages.clone(), self.credentials.clone());
         let mut said = Vec::new();
         let mut expected = Vec::new();
         let mut lines = script.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
@@ -270,6 +296,7 @@ fn envelope(recipients: &[&str]) -> Envelope {
     Envelope::new("<from@a.test>".parse().expect("a path"), to.collect())
 }
 
+mod auth;
 mod desync;
 mod needs;
 mod plain;
