@@ -50,7 +50,10 @@ pub use hikyaku_session as session;
 pub use hikyaku_wire as wire;
 
 #[cfg(feature = "config")]
-pub use config::{Config, ConfigError, DeliveryConfig, ListenerConfig, Mode, Store};
+pub use config::{
+    AuthConfig, CertificateId, CertificateUser, Config, ConfigError, DeliveryConfig, LimitsConfig, ListenerConfig, Mode,
+    Store, TlsConfig,
+};
 pub use deliver::{Delivery, DeliveryLimits};
 pub use directory::{Directory, Users};
 pub use environment::{id, now, random};

@@ -97,9 +97,19 @@ fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
         let name = key.get_ref();
         match key_below(value, offset) {
             Some(inner) => Some(format!("{name}.{inner}")),
-            None => [key.span(), value.span()].iter().any(|span| span.contains(&offset)).then(|| name.to_string()),
+            None => is_at(key.span(), value, offset).then(|| name.to_string()),
         }
     })
+}
+
+/// Whether an offset is in a key, in its value, or in the header of a table of an array.
+fn is_at(key: Range<usize>, value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
+    let tables = match value.get_ref() {
+        DeValue::Array(values) => &values[..],
+        _ => &[],
+    };
+    let mut spans = [key, value.span()].into_iter().chain(tables.iter().map(Spanned::span));
+    spans.any(|span| span.contains(&offset))
 }
 
 fn key_below(value: &Spanned<DeValue<'_>>, offset: usize) -> Option<String> {
