@@ -21,6 +21,8 @@ use hikyaku_session::{
 };
 use hikyaku_wire::Hello;
 
+#[cfg(feature = "users")]
+pub(crate) use self::auth::UserName;
 pub use self::{
     auth::{AuthConfig, CertificateId, CertificateUser},
     error::ConfigError,

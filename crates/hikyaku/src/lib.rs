@@ -40,6 +40,8 @@ mod route;
 mod serve;
 mod stop;
 mod tls;
+#[cfg(feature = "users")]
+mod users;
 
 pub use hikyaku_audit as audit;
 pub use hikyaku_dns as dns;
@@ -51,8 +53,8 @@ pub use hikyaku_wire as wire;
 
 #[cfg(feature = "config")]
 pub use config::{
-    AuthConfig, CertificateId, CertificateUser, Config, ConfigError, DeliveryConfig, LimitsConfig, ListenerConfig, Mode,
-    Store, TlsConfig,
+    AuthConfig, CertificateId, CertificateUser, Config, ConfigError, DeliveryConfig, LimitsConfig, ListenerConfig,
+    Mode, Store, TlsConfig,
 };
 pub use deliver::{Delivery, DeliveryLimits};
 pub use directory::{Directory, Users};
@@ -68,3 +70,5 @@ pub use route::{HostPort, Route, RouteError, Routes};
 pub use serve::{Handler, Service, converse, serve};
 pub use stop::{Stop, Stopper};
 pub use tls::{CertificateFiles, Certificates, ClientCertificates, ServerTls, TlsError};
+#[cfg(feature = "users")]
+pub use users::{Accounts, SenderPattern, SenderPatternError};

@@ -47,12 +47,12 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ConfigError {
-    pub(super) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { file: None, line: None, column: None, key: None, message: message.into() }
     }
 
     /// An error about what stands at `span` of the text.
-    pub(super) fn at(text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(crate) fn at(text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
         let before = text.get(..span.start).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
         let key = match DeTable::parse(text) {
@@ -73,7 +73,7 @@ impl ConfigError {
     }
 
     /// The error of the TOML reader.
-    pub(super) fn from_toml(text: &str, error: &toml::de::Error) -> Self {
+    pub(crate) fn from_toml(text: &str, error: &toml::de::Error) -> Self {
         match error.span() {
             Some(span) => Self::at(text, span, error.message()),
             None => Self::new(error.message()),
@@ -81,7 +81,7 @@ impl ConfigError {
     }
 
     /// The same error with the place of its key, which stands outside all tables.
-    pub(super) fn at_its_key(self, text: &str) -> Self {
+    pub(crate) fn at_its_key(self, text: &str) -> Self {
         let document = DeTable::parse(text).ok();
         let entry = document.as_ref().zip(self.key.as_deref()).and_then(|(d, key)| d.get_ref().get_key_value(key));
         match entry {

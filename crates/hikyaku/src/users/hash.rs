@@ -46,7 +46,7 @@ impl Hash {
         let octets = random::<{ MOST.3 }>();
         Self(PasswordHash {
             algorithm: ARGON2ID_IDENT,
-            version: Some(Version::V0x13.into()),
+            version: Some(Version::V0x13 as u32),
             params: params
                 .ok()
                 .and_then(|params| ParamsString::try_from(params).ok())
@@ -76,7 +76,7 @@ impl FromStr for Hash {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let hash = PasswordHash::new(text).ok().filter(|hash| hash.algorithm == ARGON2ID_IDENT && hash.salt.is_some());
-        let hash = hash.filter(|hash| hash.version.is_none_or(|version| version == Version::V0x13.into()));
+        let hash = hash.filter(|hash| hash.version == Some(Version::V0x13 as u32));
         let Some((hash, cost)) = hash.and_then(|hash| Self::read_cost(&hash).map(|cost| (hash, cost))) else {
             return Err("expected an argon2id hash, `$argon2id$v=19$...`, as `relay user add` makes them");
         };
