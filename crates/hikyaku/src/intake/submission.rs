@@ -13,13 +13,16 @@ const FIELD: usize = 64 * 1024;
 /// Octets after which a line without a colon cannot become a From or Sender field.
 const NAME: usize = 64;
 
+/// Whether the user may send as an address.
+type Owns = Arc<dyn Fn(&Mailbox) -> bool + Send + Sync>;
+
 /// What is asked of a message that a user submits (RFC 6409 §8), and done for it.
 #[derive(Clone)]
 pub struct Submission {
     /// The name behind the `@` of a Message-ID that is added.
     pub hostname: String,
     /// Whether the user may send as this address; none: no address is looked at.
-    pub owns: Option<Arc<dyn Fn(&Mailbox) -> bool + Send + Sync>>,
+    pub owns: Option<Owns>,
 }
 
 impl Submission {
@@ -51,7 +54,7 @@ impl fmt::Debug for Submission {
 /// The result is the same for every split of the octets: lines are looked at one by one, and what
 /// is wrong first is told.
 pub(super) struct Authors {
-    owns: Arc<dyn Fn(&Mailbox) -> bool + Send + Sync>,
+    owns: Owns,
     /// The field that is not over yet, as far as it is of interest.
     field: Vec<u8>,
     open: Open,
@@ -71,7 +74,7 @@ enum Open {
 }
 
 impl Authors {
-    pub(super) fn new(owns: Arc<dyn Fn(&Mailbox) -> bool + Send + Sync>) -> Self {
+    pub(super) fn new(owns: Owns) -> Self {
         Self { owns, field: Vec::new(), open: Open::Unnamed, found: false }
     }
 
