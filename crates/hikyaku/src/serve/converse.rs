@@ -112,8 +112,10 @@ pub async fn converse<S: Stream, H: Handler>(
                 message.reply(Instant::now(), verdicts, &mut wire.out)
             }
             Step::Refused(refused) => {
-                if is_failed_login(refused.reply(), refused.limit()) {
-                    let user = login.take().and_then(|tried| tried.user);
+                // A refusal ends the exchange that runs, if one does.
+                let tried = login.take();
+                if is_failed_login(tried.as_ref(), refused.reply(), refused.limit()) {
+                    let user = tried.and_then(|tried| tried.user);
                     service.gate.failed(peer.address, user.as_deref(), Instant::now());
                 }
                 handler.refused(refused.session(), refused.reply(), refused.limit());
@@ -138,9 +140,13 @@ struct Login {
     user: Option<Box<str>>,
 }
 
-/// A mechanism's verdict, or the last of too many.
-fn is_failed_login(reply: &Reply, limit: Option<Limit>) -> bool {
-    reply.code() == Code::AUTHENTICATION_FAILED_535 || limit == Some(Limit::AuthAttempts)
+/// A mechanism's verdict, or what the machine says in its place to who has failed too often.
+fn is_failed_login(tried: Option<&Login>, reply: &Reply, limit: Option<Limit>) -> bool {
+    match limit {
+        Some(Limit::AuthAttempts) => true,
+        Some(Limit::Errors) => tried.is_some(),
+        _ => reply.code() == Code::AUTHENTICATION_FAILED_535,
+    }
 }
 
 /// Tells the application of a peer that does not read; an error ends the conversation.
@@ -162,8 +168,17 @@ async fn answer<H: Handler>(asked: &Authenticate, service: &Service, handler: &m
     let user = question.user();
     match service.gate.may_try(session.peer().address, user, Instant::now()) {
         Ok(()) => {
-            let tried = Login { user: user.map(Into::into) };
-            (Some(tried), handler.authenticate(session, &question).await)
+            let answer = handler.authenticate(session, &question).await;
+            match &answer {
+                // The machine does not tell of it again.
+                Answer::Refuse(reply) => {
+                    if reply.code() == Code::AUTHENTICATION_FAILED_535 {
+                        service.gate.failed(session.peer().address, user, Instant::now());
+                    }
+                    (None, answer)
+                }
+                _ => (Some(Login { user: user.map(Into::into) }), answer),
+            }
         }
         Err(limit) => {
             let reply = Reply::TOO_MANY_FAILURES_454;
@@ -197,7 +212,7 @@ async fn upgrade<S: Stream, H: Handler>(
     match shaken {
         Ok(Ok((stream, info))) => {
             wire.io = super::channel::Channel::Tls(Box::new(stream));
-            due.established(Instant::now(), info)
+            due.established(Instant::now(), info, &wire.input)
         }
         Ok(Err(error)) => {
             handler.refused(due.session(), &no_handshake(&error.to_string()), None);
