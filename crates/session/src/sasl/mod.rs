@@ -15,6 +15,8 @@ mod bearer;
 pub mod client;
 mod crypto;
 mod external;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod gs2;
 mod keys;
 mod login;
