@@ -82,9 +82,7 @@ impl Connection {
         if let Mode::Response(_) = self.mode
             && let Mode::Response(waiting) = std::mem::replace(&mut self.mode, Mode::Command)
         {
-            if let Err(refusal) = self.respond(now, *waiting, line, out) {
-                self.refuse(now, refusal, out);
-            }
+            self.respond(now, waiting, line, out);
             return Turn::Done;
         }
         if !self.count(out) {
@@ -98,7 +96,7 @@ impl Connection {
             Err(error) => {
                 let limit = too_long.then_some(Limit::CommandLine);
                 let line = if verb == Some(*b"BDAT") { b"BDAT".as_slice() } else { b"" };
-                (line, Err(Refusal { reply: error.reply(), limit }))
+                (line, Err(Refusal { limit, ..error.reply().into() }))
             }
         };
         match self.act(now, command, rest, out) {
