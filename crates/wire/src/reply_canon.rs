@@ -40,6 +40,7 @@ canon! {
     SHUTTING_DOWN_421 = UNAVAILABLE_421 [4 3 2] "shutting down, try again later";
     TIMEOUT_421 = UNAVAILABLE_421 [4 4 2] "nothing came for too long";
     TOO_MANY_CONNECTIONS_421 = UNAVAILABLE_421 [4 7 0] "too many connections, try again later";
+    TOO_MANY_COMMANDS_421 = UNAVAILABLE_421 [4 7 0] "too many commands";
     TOO_MANY_ERRORS_421 = UNAVAILABLE_421 [4 7 0] "too many errors";
     TOO_MANY_FAILURES_421 = UNAVAILABLE_421 [4 7 0] "too many failed authentications, try again later";
     LOCAL_ERROR_451 = LOCAL_ERROR_451 [4 3 0] "local error, try again later";
