@@ -69,6 +69,6 @@ pub use resolver::Dns;
 pub use route::{HostPort, Route, RouteError, Routes};
 pub use serve::{Handler, Service, converse, serve};
 pub use stop::{Stop, Stopper};
-pub use tls::{CertificateFiles, Certificates, ClientCertificates, ServerTls, TlsError};
+pub use tls::{CertificateFiles, Certificates, ClientCertificates, ServerTls, SpkiPin, SpkiPinError, TlsError};
 #[cfg(feature = "users")]
 pub use users::{Accounts, SenderPattern, SenderPatternError};
