@@ -58,7 +58,7 @@ pub use config::{
 };
 pub use deliver::{Delivery, DeliveryLimits};
 pub use directory::{Directory, Users};
-pub use environment::{id, now, random};
+pub use environment::{id, now, raise_open_files, random};
 pub use gate::{Gate, GateLimits};
 pub use intake::{Intake, Submission};
 pub use io::{Address, AddressError, Listener, Stream};
