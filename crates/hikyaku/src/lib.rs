@@ -64,7 +64,7 @@ pub use intake::{Intake, Submission};
 pub use io::{Address, AddressError, Listener, Stream};
 pub use local::Maildirs;
 pub use log::AuditLog;
-pub use outbound::{Connection, Target};
+pub use outbound::{ClientTls, Connection, OpenError, Target};
 pub use resolver::Dns;
 pub use route::{HostPort, Route, RouteError, Routes};
 pub use serve::{Handler, Service, converse, serve};
