@@ -2,13 +2,21 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use serde_json::Value;
+
 use crate::support::client::Client;
-use crate::support::relay::Relay;
+use crate::support::eventually;
+use crate::support::relay::{Relay, Site};
 
 /// What an attack may cost in memory, in KiB, whatever its size.
 const FLAT: u64 = 4 << 10;
 /// How many messages of others are taken in the meantime, at least.
 const SERVED: usize = 10;
+
+/// A relay for any user of `example.test`, with these keys of `[limits]`.
+pub(crate) fn limited(limits: &str) -> Site {
+    Site::new("local_domains = [\"example.test\"]", &format!("[limits]\n{limits}"))
+}
 
 /// One message of somebody else, on a connection of its own.
 pub(crate) fn is_served(relay: &Relay) {
@@ -38,6 +46,12 @@ pub(crate) fn under(relay: &Relay, name: &str, times: usize, attack: impl Fn() +
         });
     });
     println!("{name}: {attacks} times, and {} messages of others meanwhile", served.into_inner());
+}
+
+/// Waits until the audit log has told of the limit.
+pub(crate) fn is_told(site: &Site, limit: &str) {
+    let tells = |line: &Value| line["event"] == "limit" && line["name"] == limit;
+    eventually(&format!("the audit event of {limit}"), || site.audit().iter().any(tells).then_some(()));
 }
 
 /// Does something that the relay's memory must not show.
