@@ -115,7 +115,7 @@ impl Connection {
         if let Step::Upgrade(upgrade) = step {
             (wire, step) = match wire.encrypt(&upgrade, tls).await {
                 Ok((mut wire, tls)) => {
-                    let step = upgrade.established(Instant::now(), tls, &mut wire.out);
+                    let step = upgrade.established(Instant::now(), tls, &wire.input, &mut wire.out);
                     let step = wire.run(step).await;
                     (wire, step)
                 }
