@@ -1,37 +1,27 @@
-//! TLS for listeners: certificates, client certificates, ALPN, tickets.
+//! TLS for listeners: certificates, certificates of clients, ALPN, tickets.
 
-use std::{io, path::PathBuf, sync::Arc};
+mod certificates;
+mod clients;
+mod names;
+mod pin;
+mod server;
 
-use hikyaku_session::Tls;
+use std::{fmt::Display, path::Path, sync::Arc};
 
-use crate::Stream;
+use rustls::{
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, pem::PemObject},
+};
 
-/// A certificate chain and its key, as PEM files; without names it is the one for clients that
-/// name no host, or one that is unknown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// The host names (RFC 6066 §3) that it is for.
-    pub names: Vec<Box<str>>,
-    /// The chain, the host's own certificate first.
-    pub cert: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
-}
-
-/// The certificates of all listeners; they can be read anew while connections run.
-#[derive(Debug)]
-pub struct Certificates {}
-
-/// Which certificates of clients are believed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClientCertificates {
-    /// PEM file of the authorities; the names in certificates that they have signed are believed.
-    pub authorities: Option<PathBuf>,
-    /// SHA-256 of the public keys (SPKI) that are believed whoever has signed them.
-    pub pins: Vec<[u8; 32]>,
-    /// Whether a certificate is believed that is for servers only (extended key usage).
-    pub allow_server_certificates: bool,
-}
+pub use certificates::{CertificateFiles, Certificates};
+pub use clients::ClientCertificates;
+pub use pin::{SpkiPin, SpkiPinError};
+pub use server::ServerTls;
+pub(crate) use {
+    certificates::read as read_certified,
+    clients::spki,
+    server::{cipher_name, version_name},
+};
 
 /// Why TLS cannot be set up: it names the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,45 +33,27 @@ pub struct TlsError {
     pub what: String,
 }
 
-/// TLS for one listener; tickets are good at this listener only.
-#[derive(Clone, Debug)]
-pub struct ServerTls {}
-
-impl Certificates {
-    /// Reads the files.
-    ///
-    /// # Errors
-    /// What is wrong with which file.
-    pub fn load(files: Vec<CertificateFiles>) -> Result<Arc<Self>, TlsError> {
-        let _ = files;
-        unimplemented!()
-    }
-
-    /// Reads the files anew; what runs keeps what it has, and if a file is wrong everything stays.
-    ///
-    /// # Errors
-    /// As of [`load`](Self::load).
-    pub fn reload(&self) -> Result<(), TlsError> {
-        unimplemented!()
+impl TlsError {
+    pub(crate) fn new(path: &Path, what: impl Display) -> Self {
+        Self { path: path.display().to_string(), what: what.to_string() }
     }
 }
 
-impl ServerTls {
-    /// TLS with these certificates.
-    ///
-    /// # Errors
-    /// A file of authorities that cannot be read.
-    pub fn new(certificates: Arc<Certificates>, clients: &ClientCertificates) -> Result<Self, TlsError> {
-        let _ = (certificates, clients);
-        unimplemented!()
-    }
-
-    /// Does the handshake.
-    ///
-    /// # Errors
-    /// The handshake failed; the stream is gone with it.
-    pub async fn accept<S: Stream>(&self, io: S) -> io::Result<(tokio_rustls::server::TlsStream<S>, Tls)> {
-        let _ = io;
-        unimplemented!()
-    }
+/// The cryptography of all TLS: never the default of the process, which any crate may set.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
 }
+
+/// The certificates of a PEM file, at least one.
+pub(crate) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = std::fs::read(path).map_err(|error| TlsError::new(path, error))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates = certificates.map_err(|error| TlsError::new(path, format_args!("it is no PEM file: {error}")))?;
+    if certificates.is_empty() {
+        return Err(TlsError::new(path, "there is no certificate in it (`-----BEGIN CERTIFICATE-----`)"));
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod testing;

@@ -129,6 +129,11 @@ impl Receive {
 pub struct Flush(pub(super) Box<Connection>);
 
 impl Flush {
+    /// What is known of the conversation.
+    pub fn session(&self) -> &Session {
+        &self.0.session
+    }
+
     /// `out` has been written and is empty.
     pub fn flushed(mut self, now: Instant) -> Step {
         self.0.touch(now);
