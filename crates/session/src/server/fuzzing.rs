@@ -21,7 +21,7 @@ use crate::{
 /// they are. The first octet of a line says what it is:
 ///
 /// `C` the rest and CRLF come from the peer, `c` with LF alone, `r` without a
-/// line end; `A` the next answers are 2, 3, 4, 5 or `x` for 421, one a letter;
+/// line end, `G` the rest and CRLF in one piece with what comes next; `A` the next answers are 2, 3, 4, 5 or `x` for 421, one a letter;
 /// `S` the next answers to AUTH: `a` accept, `k` the keys of `secret`, `w` other
 /// keys, `t` 454, `x` 421, else reject; `H` the next handshakes: `e` with an
 /// exporter, `c` with a certificate, `b` with both, `n` with nothing, `p` after
@@ -50,6 +50,7 @@ fn play(data: &[u8]) -> Play {
             b'C' => play.feed(&[rest, b"\r\n"].concat()),
             b'c' => play.feed(&[rest, b"\n"].concat()),
             b'r' => play.feed(rest),
+            b'G' => play.glue(&[rest, b"\r\n"].concat()),
             b'A' => play.answers.extend(rest),
             b'S' => play.sasl.extend(rest),
             b'T' => play.wait(Duration::from_secs(rest.len().pow(2) as u64)),
@@ -158,6 +159,12 @@ impl Play {
         if let Some(receive) = self.receive.take() {
             self.input.extend_from_slice(bytes);
             self.drive(Step::Receive(receive));
+        }
+    }
+
+    fn glue(&mut self, bytes: &[u8]) {
+        if self.receive.is_some() {
+            self.input.extend_from_slice(bytes);
         }
     }
 
@@ -503,7 +510,8 @@ mod tests {
             "Z",
             "CSTARTTLS",
             "CSTARTTLS x",
-            "rSTARTTLS\r\nMAIL FROM:<a@b.test>\r",
+            "GSTARTTLS",
+            "GNOOP",
             "Hf",
             "Hp",
             "Hnb",
