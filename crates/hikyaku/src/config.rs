@@ -278,7 +278,7 @@ mod tests {
     use hikyaku_session::{sasl::Mechanism, server::Limits};
 
     use super::*;
-    use crate::{CertificateFiles, ClientCertificates, GateLimits, Users};
+    use crate::{CertificateFiles, ClientCertificates, GateLimits, SpkiPin, Users};
 
     fn read(text: &str) -> Result<Config, ConfigError> {
         Config::read(text, Path::new("relay.toml"))
@@ -333,7 +333,7 @@ mod tests {
                 users: Some("users.toml".into()),
                 mechanisms: vec![Mechanism::Login, Mechanism::External],
                 certificates: vec![
-                    CertificateUser { certificate: CertificateId::Spki([0xab; 32]), user: "alice".into() },
+                    CertificateUser { certificate: CertificateId::Spki(SpkiPin([0xab; 32])), user: "alice".into() },
                     CertificateUser { certificate: CertificateId::Name("mx.example.net".into()), user: "bob".into() },
                 ],
             }),

@@ -24,7 +24,7 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use self::hash::Hash;
 pub use self::sender::{SenderPattern, SenderPatternError};
-use crate::{AuthConfig, CertificateId, CertificateUser, ConfigError, config::UserName};
+use crate::{AuthConfig, CertificateId, CertificateUser, ConfigError, SpkiPin, config::UserName};
 
 /// Password hashes that are computed at once; each takes a processor for tens of milliseconds,
 /// and 19 MiB. Who logs in waits for those before.
@@ -207,7 +207,7 @@ impl Accounts {
     /// The key says more than a name. If names lead to several users, the client has to say whom
     /// it means.
     fn certificate(&self, certificate: &Certificate, authzid: Option<&str>) -> Answer {
-        let by_key = |id: &CertificateId| *id == CertificateId::Spki(certificate.spki);
+        let by_key = |id: &CertificateId| *id == CertificateId::Spki(SpkiPin(certificate.spki));
         let by_name = |id: &CertificateId| matches!(id, CertificateId::Name(name) if certificate.names.contains(name));
         let users = |matches: &dyn Fn(&CertificateId) -> bool| -> Vec<&str> {
             let mut users: Vec<&str> = Vec::new();
@@ -387,7 +387,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_certificate_is_known_by_its_key_and_then_by_its_names() {
-        let (spki, name) = (CertificateId::Spki, |name: &str| CertificateId::Name(name.into()));
+        let (spki, name) = (|key| CertificateId::Spki(SpkiPin(key)), |name: &str| CertificateId::Name(name.into()));
         let entries = [
             (spki([1; 32]), "alice"),
             (spki([2; 32]), "bob"),

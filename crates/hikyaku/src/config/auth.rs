@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{ConfigError, TlsConfig, document::Parsed};
+use crate::SpkiPin;
 
 /// How users prove who they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub struct CertificateUser {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateId {
     /// By SHA-256 of its public key (RFC 5280 §4.1.2.7), whoever has signed it.
-    Spki([u8; 32]),
+    Spki(SpkiPin),
     /// By a DNS name or a mail address in it, in lower case, that a trusted authority vouches for.
     Name(Box<str>),
 }
@@ -55,7 +56,7 @@ pub(super) struct AuthTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct CertificateTable {
-    spki: Option<Spanned<Parsed<Spki>>>,
+    spki: Option<Spanned<Parsed<SpkiPin>>>,
     name: Option<Spanned<Parsed<CertificateName>>>,
     user: Parsed<UserName>,
 }
@@ -72,7 +73,7 @@ pub(super) fn read(text: &str, table: Spanned<AuthTable>, tls: &mut TlsConfig) -
             return Err(ConfigError::at(text, entry.span(), format!("this certificate is already {}'s", known.user)));
         }
         if let CertificateId::Spki(spki) = certificate {
-            tls.clients.pins.push(spki);
+            tls.clients.pins.push(spki.0);
         }
         certificates.push(CertificateUser { certificate, user: entry.get_ref().user.0.0.clone() });
     }
@@ -92,7 +93,7 @@ pub(super) fn read(text: &str, table: Spanned<AuthTable>, tls: &mut TlsConfig) -
 
 fn certificate(text: &str, entry: &Spanned<CertificateTable>, tls: &TlsConfig) -> Result<CertificateId, ConfigError> {
     match (&entry.get_ref().spki, &entry.get_ref().name) {
-        (Some(spki), None) => Ok(CertificateId::Spki(spki.get_ref().0.0)),
+        (Some(spki), None) => Ok(CertificateId::Spki(spki.get_ref().0)),
         (None, Some(name)) if tls.clients.authorities.is_none() => {
             let message = "needs `[tls] client_ca = \"FILE\"`: without an authority anyone can have this name";
             Err(ConfigError::at(text, name.span(), message))
@@ -143,26 +144,6 @@ impl FromStr for UserName {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fits = (1..=255).contains(&text.len()) && text.trim() == text && !text.contains(char::is_control);
         if fits { Ok(Self(text.to_ascii_lowercase().into())) } else { Err("expected a name of 1 to 255 octets") }
-    }
-}
-
-struct Spki([u8; 32]);
-
-impl FromStr for Spki {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = "expected SHA-256 of a public key: 64 hexadecimal digits";
-        let digits: Vec<u8> =
-            text.chars().filter(|c| *c != ':').map_while(|c| c.to_digit(16)?.try_into().ok()).collect();
-        if digits.len() != 64 || text.chars().filter(|c| *c != ':').count() != 64 {
-            return Err(error);
-        }
-        let mut spki = [0; 32];
-        for (octet, pair) in spki.iter_mut().zip(digits.chunks_exact(2)) {
-            *octet = pair[0] << 4 | pair[1];
-        }
-        Ok(Self(spki))
     }
 }
 

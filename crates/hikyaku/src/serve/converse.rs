@@ -40,6 +40,7 @@ pub async fn converse<S: Stream, H: Handler>(
             Step::Receive(receive) => {
                 if let Some(tried) = login.take_if(|_| receive.session().user().is_some()) {
                     service.gate.succeeded(peer.address, tried.user.as_deref(), Instant::now());
+                    handler.authenticated(receive.session());
                 }
                 match receive.process(Instant::now(), &mut wire.input, &mut wire.out) {
                     Step::Receive(hungry) => {
