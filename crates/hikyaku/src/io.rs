@@ -99,8 +99,8 @@ impl Listener {
         loop {
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
-                // ECONNABORTED and its like concern one connection, EMFILE and its like all.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                // These concern one connection, EMFILE and its like all.
+                Err(error) if is_of_one_connection(&error) => {}
                 Err(_) => tokio::time::sleep(BACK_OFF).await,
             }
         }
@@ -110,8 +110,9 @@ impl Listener {
         match &self.socket {
             Socket::Tcp(socket) => {
                 let (stream, address) = socket.accept().await?;
-                // A reply is one write; waiting for more to come only delays it.
-                stream.set_nodelay(true)?;
+                // A reply is one write; waiting for more to come only delays it. Where it fails
+                // the peer has gone, which the conversation will find out.
+                let _ = stream.set_nodelay(true);
                 Ok((Box::new(stream), Peer { address: Some(address.ip().to_canonical()), port: address.port() }))
             }
             Socket::Unix(socket) => {
@@ -120,6 +121,12 @@ impl Listener {
             }
         }
     }
+}
+
+/// What is wrong with the connection that was to be accepted, and not with the next one.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
 impl Drop for Listener {

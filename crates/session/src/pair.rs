@@ -167,6 +167,7 @@ impl Client {
                     }
                     step => step,
                 },
+                Step::Upgrade(upgrade) => upgrade.failed(Reply::LOCAL_ERROR_451),
                 Step::Ready(ready) => match self.messages.pop_front() {
                     None => ready.quit(now, &mut self.out),
                     Some(Outgoing { envelope, size, pieces }) => {

@@ -45,7 +45,10 @@ codes! {
     BAD_SEQUENCE_503 = 503, "Bad sequence of commands.";
     PARAMETER_NOT_IMPLEMENTED_504 = 504, "Command parameter not implemented.";
     NO_MAIL_521 = 521, "Host does not accept mail (RFC 7504).";
+    ACCOUNT_DISABLED_525 = 525, "User account disabled (RFC 5248).";
     AUTHENTICATION_REQUIRED_530 = 530, "Authentication or TLS required (RFC 3207, RFC 4954).";
+    AUTHENTICATION_FAILED_535 = 535, "Authentication credentials invalid (RFC 4954 §6).";
+    ENCRYPTION_REQUIRED_538 = 538, "Encryption required for the requested authentication mechanism (RFC 4954 §6).";
     MAILBOX_UNAVAILABLE_550 = 550, "Requested action not taken: mailbox unavailable, or refused by policy.";
     TOO_BIG_552 = 552, "Requested mail action aborted: exceeded storage allocation.";
     MAILBOX_NAME_553 = 553, "Requested action not taken: mailbox name not allowed.";

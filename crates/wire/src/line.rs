@@ -83,6 +83,11 @@ impl Lines {
         Self { limit, scanned: 0, fault: None, discarding: false, discarded: 0 }
     }
 
+    /// From here on lines have at most `limit` octets; also the one of which a part was looked at.
+    pub const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Takes the next line from `input`, without its CRLF; `None` if more octets are needed.
     ///
     /// A LF always ends a line; if it is bare, or the line holds a bare CR or a NUL, the line is

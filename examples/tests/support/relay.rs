@@ -67,12 +67,24 @@ impl Site {
 
     /// Starts the relay and waits until it listens.
     pub(crate) fn start(&self) -> Relay {
+        self.launch(Command::new(env!("CARGO_BIN_EXE_relay")))
+    }
+
+    /// The same, in a process that may have only so many files and sockets open.
+    pub(crate) fn start_with_open_files(&self, most: u32) -> Relay {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_relay")]);
+        self.launch(shell)
+    }
+
+    fn launch(&self, mut program: Command) -> Relay {
         let stderr = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.path().join("stderr"))
             .expect("open a file for the error output");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_relay"))
+        let mut child = program
             .arg("--config")
             .arg(self.config())
             .stdin(Stdio::null())
@@ -159,10 +171,38 @@ impl Relay {
     /// The most memory the process has held so far, in KiB (`VmHWM`).
     #[cfg(target_os = "linux")]
     pub(crate) fn peak_memory(&self) -> u64 {
+        self.status("VmHWM")
+    }
+
+    /// The memory the process holds now, in KiB (`VmRSS`).
+    #[cfg(target_os = "linux")]
+    pub(crate) fn memory(&self) -> u64 {
+        self.status("VmRSS")
+    }
+
+    #[cfg(target_os = "linux")]
+    fn status(&self, name: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("read the process status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line VmHWM");
-        line.trim().trim_end_matches("kB").trim().parse().expect("a number of kB")
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let value = line.expect("a line of this name").trim().trim_end_matches("kB").trim();
+        value.parse().expect("a number of kB")
+    }
+
+    /// How many files and sockets the process has open.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("read the open files").count()
+    }
+
+    /// The processor time the process has used, in hundredths of a second.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn processor_time(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("read the process state");
+        // The name before it, in parentheses, may hold spaces.
+        let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
+        let field = |number: usize| fields.split_whitespace().nth(number).and_then(|field| field.parse::<u64>().ok());
+        field(11).zip(field(12)).map(|(user, system)| user + system).expect("numbers of ticks")
     }
 }
 

@@ -57,12 +57,8 @@ impl Sink {
     pub(crate) async fn listen(&self, protocol: Protocol, stop: &Stop) -> u16 {
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let Address::Tcp(address) = *listener.address() else { unreachable!() };
-        let mut config = Config::new("sink.test");
-        config.protocol = protocol;
         let sink = self.clone();
-        let gate = Arc::new(Gate::new(GateLimits::default()));
-        let service = Service { session: Arc::new(config), tls: None, gate };
-        tokio::spawn(serve(listener, service, move || sink.clone(), stop.clone()));
+        tokio::spawn(serve(listener, service(protocol), move || sink.clone(), stop.clone()));
         address.port()
     }
 
@@ -105,6 +101,13 @@ impl Handler for Sink {
         self.mails.lock().unwrap().push(mail);
         verdicts
     }
+}
+
+/// What a server's connections are served with: no TLS, no AUTH.
+pub(crate) fn service(protocol: Protocol) -> Service {
+    let mut config = Config::new("sink.test");
+    config.protocol = protocol;
+    Service { session: Arc::new(config), tls: None, gate: Arc::new(Gate::new(GateLimits::default())) }
 }
 
 /// A queue with its delivery.

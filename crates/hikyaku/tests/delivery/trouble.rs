@@ -1,16 +1,13 @@
 //! Destinations, workers and stores that fail.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use hikyaku::{
     Route, Stopper, converse,
     dns::{Error, Name, RecordType, Zone},
     now,
     queue::{CountBy, Filter, KeyQuota, Manage, Memory, Queue, WorkerId},
-    session::{
-        Protocol,
-        server::{Config, Peer, start},
-    },
+    session::{Protocol, server::Peer},
     wire::Reply,
 };
 use tokio::{
@@ -18,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::support::{DAY, Relay, Sink, until, welcome};
+use super::support::{DAY, Relay, Sink, service, until, welcome};
 
 #[tokio::test]
 async fn a_destination_that_does_not_answer_holds_back_no_other() {
@@ -66,6 +63,7 @@ async fn a_mail_that_is_slow_does_not_hold_back_the_next_to_the_same_host() {
     let sink = Sink::new(welcome);
     let (_stopper, stop) = Stopper::new();
     let (mut handler, server_stop) = (sink.clone(), stop.clone());
+    let service = service(Protocol::Smtp);
     let relay = Relay::new(Zone::default(), &[("far.test", format!("127.0.0.1:{port}"))], |_| ());
     relay.put(&["<a@far.test>"], DAY).await;
     relay.run();
@@ -73,10 +71,7 @@ async fn a_mail_that_is_slow_does_not_hold_back_the_next_to_the_same_host() {
     let (_silent, _) = listener.accept().await.unwrap();
     relay.put(&["<b@far.test>"], DAY).await;
     let (second, _) = listener.accept().await.unwrap();
-    tokio::spawn(async move {
-        let first = start(Arc::new(Config::new("sink.test")), Peer::default(), "c", std::time::Instant::now());
-        converse(second, first, &mut handler, server_stop).await
-    });
+    tokio::spawn(async move { converse(second, Peer::default(), &service, &mut handler, server_stop).await });
     until(async || sink.got() == 1).await;
 }
 

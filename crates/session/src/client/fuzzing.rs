@@ -136,6 +136,7 @@ impl Play {
                     }
                     next
                 }
+                Step::Upgrade(upgrade) => upgrade.failed(Reply::LOCAL_ERROR_451),
                 Step::Ready(ready) => self.next_message(ready),
                 Step::Body(body) => {
                     let next = body.process(&mut self.input);

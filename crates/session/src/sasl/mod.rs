@@ -11,12 +11,23 @@
 //! client::start -> (initial response, Exchange) --respond-> (response, Exchange) --accepted-> ok
 //! ```
 
+mod bearer;
 pub mod client;
+mod crypto;
+mod external;
+mod gs2;
 mod keys;
+mod login;
 mod mechanism;
+mod plain;
+mod prepare;
 mod question;
+mod scram;
 pub mod server;
+#[cfg(test)]
+mod tests;
 
-pub use keys::{ScramKeys, Secret};
+pub use keys::{KeysError, ScramKeys, Secret};
 pub use mechanism::{Mechanism, UnknownMechanism};
+pub use prepare::{Unprepared, prepare};
 pub use question::{Answer, Password, Question};

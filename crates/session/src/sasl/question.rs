@@ -5,7 +5,7 @@ use std::fmt;
 use hikyaku_wire::Reply;
 use zeroize::Zeroizing;
 
-use super::ScramKeys;
+use super::{ScramKeys, crypto::same};
 use crate::Certificate;
 
 /// What a server's exchange needs to know.
@@ -18,24 +18,26 @@ pub enum Question<'a> {
     /// Whether this is the user's password: [`Answer::Accept`] or [`Answer::Reject`].
     /// Whoever answers must do the same work for a user that does not exist.
     Password {
-        /// Who the client says it is, at most 255 octets.
+        /// Who the client says it is: 1 to 255 octets, no control characters, as here in every
+        /// question. It is not [prepared](super::prepare).
         user: &'a str,
         /// Whom it wants to act for.
         authzid: Option<&'a str>,
-        /// The password, at most 255 octets and never empty.
+        /// The password: 1 to 255 octets, no NUL. It is not [prepared](super::prepare).
         password: &'a Password,
     },
     /// What SCRAM needs of the user: [`Answer::Keys`], or [`Answer::Reject`], for which the
     /// exchange itself puts keys that nobody can tell from true ones.
     ScramKeys {
-        /// Who the client says it is.
+        /// Who the client says it is, [prepared](super::prepare).
         user: &'a str,
         /// Whom it wants to act for.
         authzid: Option<&'a str>,
     },
     /// Whose token this is, if it is good: [`Answer::Accept`] or [`Answer::Reject`].
     Token {
-        /// Who the client says it is, if it says so.
+        /// Who the client says it is, if it says so; unless delegation is allowed, the exchange
+        /// refuses if the answer names another one.
         user: Option<&'a str>,
         /// The bearer token (RFC 6750 §2.1).
         token: &'a Password,
@@ -76,12 +78,15 @@ pub enum Answer {
     /// It is wrong, or there is no such user: both get 535 5.7.8.
     Reject,
     /// It cannot be told now, or must not be: a reply of 4xx or 5xx, such as 454 4.7.0 for a
-    /// data base that does not answer, or 525 5.7.13 for an account that is disabled.
+    /// data base that does not answer, or 525 5.7.13 for an account that is disabled. Any other
+    /// reply becomes 454 4.7.0. To [`Question::ScramKeys`] nothing is proved yet: what is said
+    /// here of a user, everybody can ask.
     Refuse(Reply),
 }
 
-/// A password or token. It is not printed, and its memory is wiped when it is dropped.
-#[derive(Clone, PartialEq, Eq)]
+/// A password or token. It is not printed, its memory is wiped when it is dropped, and to compare
+/// two tells nobody by the time it takes where they differ.
+#[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {
@@ -95,6 +100,14 @@ impl Password {
         &self.0
     }
 }
+
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        same(self.as_str().as_bytes(), other.as_str().as_bytes())
+    }
+}
+
+impl Eq for Password {}
 
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use hikyaku_wire::{BareLineEnds, Code, Decoded, DotDecoder, EnhancedCode, Reply};
 
 use super::{
-    Cause, Limits, Verdicts,
+    Cause, Limit, Limits, Verdicts,
     connection::{Connection, Mode, Turn, refusal},
 };
 
@@ -44,14 +44,16 @@ impl Incoming {
         }
     }
 
-    /// How long the next octets may take from the beginning of the wait.
-    pub(super) fn patience(&self, limits: &Limits) -> Duration {
+    /// How long the next octets may take from the beginning of the wait, and the limit that
+    /// this is.
+    pub(super) fn patience(&self, limits: &Limits) -> (Duration, Limit) {
+        let silence = (limits.body_timeout, Limit::BodyTime);
         if limits.body_rate == 0 {
-            return limits.body_timeout;
+            return silence;
         }
         let earned = Duration::from_millis(self.received.saturating_mul(1000) / u64::from(limits.body_rate));
-        let allowed = limits.body_grace.saturating_add(earned);
-        limits.body_timeout.min(allowed.saturating_sub(self.waited))
+        let allowed = limits.body_grace.saturating_add(earned).saturating_sub(self.waited);
+        if allowed < limits.body_timeout { (allowed, Limit::ByteRate) } else { silence }
     }
 
     /// Drops the rest. What is ambiguous stays the reason, whatever came before.
@@ -111,7 +113,8 @@ impl Connection {
                     Some((_, stop)) if incoming.size <= *stop => Turn::Done,
                     Some(_) => {
                         let text = "far more than the message that was refused";
-                        self.say(&Reply::new(Code::UNAVAILABLE_421, EnhancedCode::new(4, 7, 0), text), out);
+                        let reply = Reply::new(Code::UNAVAILABLE_421, EnhancedCode::new(4, 7, 0), text);
+                        self.say_at(Limit::MessageSize, &reply, out);
                         Turn::Done
                     }
                 }
@@ -130,15 +133,15 @@ impl Connection {
 
     fn body_ended(&mut self, now: Instant, out: &mut BytesMut) -> Turn {
         let Mode::Body(incoming) = std::mem::replace(&mut self.mode, Mode::Command) else { return Turn::Done };
-        let (reply, closing, known) = match incoming.fault {
+        let (reply, limit, closing, known) = match incoming.fault {
             None => return Turn::Message,
-            Some((Fault::Ambiguous, _)) => (Reply::BARE_LINE_END_550, true, false),
-            Some((Fault::TooBig, _)) => (Reply::TOO_BIG_552, false, false),
-            Some((Fault::Refused(reply), _)) => (reply, false, true),
+            Some((Fault::Ambiguous, _)) => (Reply::BARE_LINE_END_550, None, true, false),
+            Some((Fault::TooBig, _)) => (Reply::TOO_BIG_552, Some(Limit::MessageSize), false, false),
+            Some((Fault::Refused(reply), _)) => (reply, None, false, true),
         };
         let replies = Verdicts::One(reply).into_replies(self.session.protocol(), self.session.recipients());
         self.end(Cause::Refused);
-        self.settle(now, &replies, out);
+        self.settle(now, &replies, limit, out);
         if known {
             self.known(&replies);
         }

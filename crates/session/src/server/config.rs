@@ -78,7 +78,8 @@ impl Default for Auth {
 /// The bounds on what one peer may cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// Octets of a command line with its CRLF.
+    /// Octets of a command line with its CRLF. Lines of AUTH, where it is offered, may have
+    /// 12,288 at least (RFC 4954 §4).
     pub command_line: usize,
     /// Octets of an over-long line that are read and dropped before 421.
     pub discarded_line: usize,
@@ -87,6 +88,8 @@ pub struct Limits {
     /// RCPT commands of one transaction, accepted or refused, that are put to
     /// the application; the next as many get 452, and then 421 follows.
     pub recipients: usize,
+    /// Commands before 421, since the last accepted message.
+    pub commands: u32,
     /// Refused commands without a delay; each one after them costs
     /// [`error_delay`](Self::error_delay).
     pub soft_errors: u32,
@@ -114,6 +117,8 @@ pub struct Limits {
     pub body_grace: Duration,
     /// How long a conversation may last.
     pub session: Duration,
+    /// Octets of output that may wait before the peer has to take them.
+    pub output: usize,
 }
 
 impl Default for Limits {
@@ -123,6 +128,7 @@ impl Default for Limits {
             discarded_line: 16 << 10,
             discard_timeout: Duration::from_secs(10),
             recipients: 1000,
+            commands: 10_000,
             soft_errors: 10,
             errors: 20,
             error_delay: Duration::from_secs(1),
@@ -135,6 +141,7 @@ impl Default for Limits {
             body_rate: 100,
             body_grace: Duration::from_secs(60),
             session: Duration::from_secs(3600),
+            output: 64 << 10,
         }
     }
 }
@@ -147,6 +154,7 @@ impl Default for Limits {
 pub enum Limit {
     // The machine's.
     CommandLine,
+    Commands,
     Errors,
     Junk,
     Recipients,
@@ -170,6 +178,7 @@ impl Limit {
     pub const fn name(self) -> &'static str {
         match self {
             Self::CommandLine => "command_line",
+            Self::Commands => "commands",
             Self::Errors => "errors",
             Self::Junk => "junk",
             Self::Recipients => "recipients",

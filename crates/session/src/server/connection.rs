@@ -5,16 +5,16 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use hikyaku_wire::{Capabilities, Capability, Code, Hello, Lines, Mail, Recipient, Reply};
+use hikyaku_wire::{Capabilities, Capability, Code, Hello, Lines, Mail, Recipient, Reply, Words};
 
 use super::{
-    Cause, Ended, Flush, Pause, Receive, Refused, Session, Step, Verdicts, body::Incoming, session::Transaction,
-    step::Decide,
+    Authenticate, Cause, Ended, Flush, Limit, Pause, Receive, Refused, Session, Step, TlsMode, Verdicts,
+    body::Incoming, session::Transaction, step::Decide,
 };
-use crate::Protocol;
-
-/// How much output may wait before the peer has to take it.
-const OUTPUT: usize = 64 << 10;
+use crate::{
+    Protocol, Tls,
+    sasl::{Mechanism, server as exchange},
+};
 
 /// The machine behind every step.
 #[derive(Debug)]
@@ -29,15 +29,19 @@ pub(super) struct Connection {
     /// A transaction is over and the application does not know yet.
     ended: Option<Cause>,
     /// What the machine has refused by itself, and the application does not know yet.
-    refused: VecDeque<Reply>,
+    refused: VecDeque<Refusal>,
     /// The reply just written is to be held back.
-    pause: Option<Instant>,
+    pub(super) pause: Option<Instant>,
+    /// Commands since the last accepted message.
+    commands: u32,
     /// Refused commands since the last accepted message.
     errors: u32,
     /// Refused recipients since the last accepted message.
     refusals: u32,
     /// Commands that lead nowhere since the last accepted message.
     junk: u32,
+    /// Failed AUTH commands.
+    pub(super) failures: u32,
     /// When the current wait began.
     pub(super) since: Instant,
     /// Whether the last step was to wait for input.
@@ -52,6 +56,11 @@ pub(super) enum Mode {
     Command,
     Body(Incoming),
     Ask(Box<Question>),
+    /// A line of AUTH.
+    Response(Box<exchange::Waiting>),
+    Authenticate(Box<exchange::Asking>),
+    /// STARTTLS was accepted: TLS, once the reply is on the wire.
+    StartTls,
     Closing,
 }
 
@@ -62,6 +71,25 @@ pub(super) enum Question {
     Hello { hello: Hello, extended: bool },
     Mail(Mail),
     Recipient(Recipient),
+}
+
+/// What the machine refuses by itself, and the limit that the peer has reached, if that is why.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) reply: Reply,
+    pub(super) limit: Option<Limit>,
+}
+
+impl Refusal {
+    pub(super) fn at(limit: Limit, reply: Reply) -> Self {
+        Self { reply, limit: Some(limit) }
+    }
+}
+
+impl From<Reply> for Refusal {
+    fn from(reply: Reply) -> Self {
+        Self { reply, limit: None }
+    }
 }
 
 /// What one look at the input came to.
@@ -84,9 +112,11 @@ impl Connection {
             ended: None,
             refused: VecDeque::new(),
             pause: None,
+            commands: 0,
             errors: 0,
             refusals: 0,
             junk: 0,
+            failures: 0,
             since: now,
             waiting: false,
             ends: now + limits.session,
@@ -100,16 +130,21 @@ impl Connection {
         if let Some(cause) = self.ended.take() {
             return Step::Ended(Ended { cause, connection: self });
         }
-        if let Some(reply) = self.refused.pop_front() {
-            return Step::Refused(Refused { reply, limit: None, connection: self });
+        if let Some(refusal) = self.refused.pop_front() {
+            if self.refused.is_empty() {
+                // Who has been refused once may stay for long.
+                self.refused = VecDeque::new();
+            }
+            return Step::Refused(Refused { refusal, connection: self });
         }
         if let Some(until) = self.pause.take() {
             return Step::Pause(Pause { until, connection: self });
         }
         match std::mem::replace(&mut self.mode, Mode::Command) {
             Mode::Ask(question) => Step::Decide(Decide { question, connection: self }),
-            Mode::Closing => {
-                self.mode = Mode::Closing;
+            Mode::Authenticate(asking) => Step::Authenticate(Authenticate { asking, connection: self }),
+            mode @ (Mode::Closing | Mode::StartTls) => {
+                self.mode = mode;
                 Step::Flush(Flush(self))
             }
             mode => {
@@ -130,11 +165,11 @@ impl Connection {
         !self.refused.is_empty()
             || self.ended.is_some()
             || self.pause.is_some()
-            || matches!(self.mode, Mode::Ask(_) | Mode::Closing)
+            || matches!(self.mode, Mode::Ask(_) | Mode::Authenticate(_) | Mode::StartTls | Mode::Closing)
     }
 
     pub(super) fn is_full(&self, out: &BytesMut) -> bool {
-        out.len() >= OUTPUT
+        !out.is_empty() && out.len() >= self.session.config.limits.output
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -152,13 +187,20 @@ impl Connection {
     }
 
     pub(super) fn deadline(&self) -> Instant {
+        self.ends.min(self.since + self.patience().0)
+    }
+
+    /// How long the current wait may take, and the limit that this is.
+    fn patience(&self) -> (Duration, Limit) {
         let limits = &self.session.config.limits;
-        let patience = match &self.mode {
+        match &self.mode {
             Mode::Body(incoming) => incoming.patience(limits),
-            _ if self.lines.discarding() => limits.discard_timeout,
-            _ => limits.command_timeout,
-        };
-        self.ends.min(self.since + patience)
+            Mode::StartTls => (limits.handshake_timeout, Limit::HandshakeTime),
+            // Implicit TLS comes before the greeting.
+            Mode::Ask(_) => (limits.handshake_timeout, Limit::HandshakeTime),
+            _ if self.lines.discarding() => (limits.discard_timeout, Limit::CommandLine),
+            _ => (limits.command_timeout, Limit::CommandTime),
+        }
     }
 
     pub(super) fn is_late(&self, now: Instant) -> bool {
@@ -166,7 +208,9 @@ impl Connection {
     }
 
     pub(super) fn time_out(&mut self, out: &mut BytesMut) {
-        self.say(&Reply::TIMEOUT_421, out);
+        let (patience, limit) = self.patience();
+        let limit = if self.ends <= self.since + patience { Limit::SessionTime } else { limit };
+        self.say_at(limit, &Reply::TIMEOUT_421, out);
     }
 
     pub(super) fn shut_down(&mut self, out: &mut BytesMut) {
@@ -189,30 +233,38 @@ impl Connection {
     /// Writes a reply; a refusal gets the connection's id, 421 is the last word.
     pub(super) fn say(&mut self, reply: &Reply, out: &mut BytesMut) {
         if reply.is_transient() || reply.is_permanent() {
-            reply.clone().append(&format!(" ({})", self.session.id())).write(out);
-            self.refused.push_back(reply.clone());
+            self.say_no(reply.clone().into(), out);
         } else {
             reply.write(out);
         }
+    }
+
+    /// Writes the reply that the limit has.
+    pub(super) fn say_at(&mut self, limit: Limit, reply: &Reply, out: &mut BytesMut) {
+        self.say_no(Refusal::at(limit, reply.clone()), out);
+    }
+
+    fn say_no(&mut self, refusal: Refusal, out: &mut BytesMut) {
+        let reply = &refusal.reply;
+        reply.clone().append(&format!(" ({})", self.session.id())).write(out);
         if reply.code().as_u16() == 421 {
             self.close();
         }
+        self.refused.push_back(refusal);
     }
 
     /// The application knows its own words; what the machine has put in their place it does not.
     pub(super) fn known(&mut self, said: &[Reply]) {
-        self.refused.retain(|reply| !said.contains(reply));
+        self.refused.retain(|refusal| refusal.limit.is_some() || !said.contains(&refusal.reply));
     }
 
     /// A command that failed.
-    pub(super) fn refuse(&mut self, now: Instant, reply: &Reply, out: &mut BytesMut) {
-        let reply = &*refusal(reply);
+    pub(super) fn refuse(&mut self, now: Instant, refusal: impl Into<Refusal>, out: &mut BytesMut) {
         self.errors += 1;
         if self.errors > self.session.config.limits.errors {
-            self.say(&Reply::TOO_MANY_ERRORS_421, out);
-            return;
+            return self.say_at(Limit::Errors, &Reply::TOO_MANY_ERRORS_421, out);
         }
-        self.say(reply, out);
+        self.say_no(refusal.into(), out);
         self.slow_down(now);
     }
 
@@ -220,10 +272,33 @@ impl Connection {
     pub(super) fn idle(&mut self, reply: &Reply, out: &mut BytesMut) {
         self.junk += 1;
         if self.junk > self.session.config.limits.junk {
-            self.say(&Reply::TOO_MANY_ERRORS_421, out);
+            self.say_at(Limit::Junk, &Reply::TOO_MANY_ERRORS_421, out);
         } else {
             self.say(reply, out);
         }
+    }
+
+    /// Counts a command; no: it was one too many.
+    pub(super) fn count(&mut self, out: &mut BytesMut) -> bool {
+        self.commands += 1;
+        let fits = self.commands <= self.session.config.limits.commands;
+        if !fits {
+            self.say_at(Limit::Commands, &Reply::TOO_MANY_COMMANDS_421, out);
+        }
+        fits
+    }
+
+    /// Everything is encrypted from now on, and what was said before was said by anybody
+    /// (RFC 3207 §4.2). What it has cost so far stays counted.
+    pub(super) fn encrypted(&mut self, now: Instant, tls: Tls) {
+        let session = &mut self.session;
+        session.tls = Some(Box::new(tls));
+        (session.hello, session.extended, session.user) = (None, false, None);
+        self.fresh = true;
+        if matches!(self.mode, Mode::StartTls) {
+            self.mode = Mode::Command;
+        }
+        self.touch(now);
     }
 
     /// What the application said to a question.
@@ -259,7 +334,7 @@ impl Connection {
                 self.barred = Some(barred.clone());
                 self.say(reply, out);
             }
-            Question::Hello { .. } | Question::Mail(_) => self.refuse(now, reply, out),
+            Question::Hello { .. } | Question::Mail(_) => self.refuse(now, reply.clone(), out),
             Question::Recipient(_) => {
                 if let Some(transaction) = &mut self.session.transaction {
                     transaction.refused += 1;
@@ -279,14 +354,14 @@ impl Connection {
         let accepted = replies.iter().any(Reply::is_positive);
         self.end(if accepted { Cause::Accepted } else { Cause::Refused });
         if accepted {
-            (self.errors, self.refusals, self.junk) = (0, 0, 0);
+            (self.commands, self.errors, self.refusals, self.junk) = (0, 0, 0, 0);
         }
-        self.settle(now, &replies, out);
+        self.settle(now, &replies, None, out);
         self.known(&replies);
     }
 
     /// Writes the replies at the end of the message. Together they are one answer.
-    pub(super) fn settle(&mut self, now: Instant, replies: &[Reply], out: &mut BytesMut) {
+    pub(super) fn settle(&mut self, now: Instant, replies: &[Reply], limit: Option<Limit>, out: &mut BytesMut) {
         let Some((last, others)) = replies.split_last() else { return };
         let mut closing = false;
         for reply in others {
@@ -298,7 +373,7 @@ impl Connection {
         if last.is_positive() || closing {
             self.say(&last, out);
         } else {
-            self.refuse(now, &last, out);
+            self.refuse(now, Refusal { reply: last.into_owned(), limit }, out);
         }
     }
 
@@ -329,6 +404,14 @@ impl Connection {
             .with(Capability::EightBitMime);
         if config.smtputf8 {
             offered = offered.with(Capability::SmtpUtf8);
+        }
+        let starts_tls = matches!(config.tls, TlsMode::StartTls | TlsMode::Required);
+        if starts_tls && self.session.tls.is_none() {
+            offered = offered.with(Capability::StartTls);
+        }
+        if self.offers_auth() {
+            let names = self.session.mechanisms().map(Mechanism::name).collect::<Vec<_>>().join(" ");
+            offered = offered.with(Capability::Auth(Words::new(&names).expect("the seven names are short")));
         }
         offered.with(Capability::EnhancedStatusCodes).reply(&config.hostname)
     }

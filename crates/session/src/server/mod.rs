@@ -20,6 +20,7 @@
 //! Commands that need no decision (NOOP, RSET, VRFY, HELP, what is malformed or
 //! out of order) are answered inside [`Receive::process`].
 
+mod auth;
 mod body;
 mod command;
 mod config;

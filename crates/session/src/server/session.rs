@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use hikyaku_wire::{Hello, Mail};
 
-use super::{Config, Peer};
-use crate::{Protocol, Tls};
+use super::{Config, Peer, TlsMode};
+use crate::{Protocol, Tls, sasl::Mechanism};
 
 /// What is known of a running conversation.
 #[derive(Debug)]
@@ -13,9 +13,9 @@ pub struct Session {
     id: Box<str>,
     pub(super) hello: Option<Hello>,
     pub(super) extended: bool,
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<Box<Tls>>,
     pub(super) user: Option<Box<str>>,
-    pub(super) transaction: Option<Transaction>,
+    pub(super) transaction: Option<Box<Transaction>>,
 }
 
 impl Session {
@@ -50,10 +50,10 @@ impl Session {
 
     /// What the TLS handshake has come to, if the conversation is encrypted.
     pub fn tls(&self) -> Option<&Tls> {
-        self.tls.as_ref()
+        self.tls.as_deref()
     }
 
-    /// Who the peer has proved to be, by AUTH.
+    /// Who the peer has proved to be, by AUTH. Only TLS ends it: EHLO and RSET do not.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
@@ -71,13 +71,30 @@ impl Session {
     /// The word after `with` in a `Received` field (RFC 3848, RFC 6531 §3.7.3).
     pub fn with_protocol(&self) -> &'static str {
         let utf8 = self.mail().is_some_and(|mail| mail.params.smtputf8);
-        match (self.config.protocol, utf8, self.extended) {
-            (Protocol::Lmtp, true, _) => "UTF8LMTP",
-            (Protocol::Lmtp, false, _) => "LMTP",
-            (Protocol::Smtp, true, _) => "UTF8SMTP",
-            (Protocol::Smtp, false, true) => "ESMTP",
-            (Protocol::Smtp, false, false) => "SMTP",
-        }
+        let words = match (self.config.protocol, utf8, self.extended) {
+            (Protocol::Lmtp, true, _) => ["UTF8LMTP", "UTF8LMTPA", "UTF8LMTPS", "UTF8LMTPSA"],
+            (Protocol::Lmtp, false, _) => ["LMTP", "LMTPA", "LMTPS", "LMTPSA"],
+            (Protocol::Smtp, true, _) => ["UTF8SMTP", "UTF8SMTPA", "UTF8SMTPS", "UTF8SMTPSA"],
+            (Protocol::Smtp, false, true) => ["ESMTP", "ESMTPA", "ESMTPS", "ESMTPSA"],
+            // After HELO there is no word for more.
+            (Protocol::Smtp, false, false) => ["SMTP"; 4],
+        };
+        words[2 * usize::from(self.tls.is_some()) + usize::from(self.user.is_some())]
+    }
+
+    /// The mechanisms that this conversation has, in their order (RFC 4954 §3).
+    pub(super) fn mechanisms(&self) -> impl Iterator<Item = Mechanism> {
+        let tls = self.tls();
+        self.config.auth.mechanisms.iter().copied().filter(move |mechanism| match mechanism {
+            Mechanism::External => tls.is_some_and(|tls| tls.certificate.is_some()),
+            Mechanism::ScramSha256Plus => tls.is_some_and(|tls| tls.exporter.is_some()),
+            _ => tls.is_some(),
+        })
+    }
+
+    /// Whether STARTTLS has to come before whatever leads to a message.
+    pub(super) fn lacks_tls(&self) -> bool {
+        self.config.tls == TlsMode::Required && self.tls.is_none()
     }
 }
 
@@ -92,8 +109,8 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    pub(super) fn new(mail: Mail) -> Self {
-        Self { mail, accepted: 0, refused: 0 }
+    pub(super) fn new(mail: Mail) -> Box<Self> {
+        Box::new(Self { mail, accepted: 0, refused: 0 })
     }
 }
 

@@ -1,11 +1,14 @@
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use hikyaku_wire::{Hello, Mail, Recipient, Reply};
 
 use super::{
-    Cause, Config, Limit, Peer, Session, Verdicts,
-    connection::{Connection, Question as Decision, Turn},
+    Cause, Config, Limit, Peer, Session, TlsMode, Verdicts,
+    connection::{Connection, Mode, Question as Decision, Refusal, Turn, refusal},
 };
 use crate::{
     Tls,
@@ -15,9 +18,11 @@ use crate::{
 /// Begins a conversation at the moment the peer has connected.
 ///
 /// `id` names the connection in refusals; the first step is a [`Decide`] at
-/// [`Stage::Connect`].
+/// [`Stage::Connect`], with [`TlsMode::Implicit`] behind an [`Upgrade`].
 pub fn start(config: Arc<Config>, peer: Peer, id: impl Into<Box<str>>, now: Instant) -> Step {
-    Connection::new(Session::new(config, peer, id.into()), now).next()
+    let implicit = config.tls == TlsMode::Implicit;
+    let connection = Connection::new(Session::new(config, peer, id.into()), now);
+    if implicit { Step::Upgrade(Upgrade(connection)) } else { connection.next() }
 }
 
 /// What happens next.
@@ -76,6 +81,11 @@ impl Receive {
         self.0.deadline()
     }
 
+    /// The same for a server that is nearly full: at most this long after the wait began.
+    pub fn deadline_within(&self, most: Duration) -> Instant {
+        self.deadline().min(self.0.since + most)
+    }
+
     /// Whether a transaction is running.
     pub fn in_transaction(&self) -> bool {
         self.0.session.transaction.is_some()
@@ -112,19 +122,26 @@ impl Receive {
 
 /// `out` has to be on the wire before what follows.
 ///
-/// It holds 64 KiB, or the last words before [`Step::Close`].
+/// It holds 64 KiB ([`Limits::output`](super::Limits::output)), or the last words before
+/// [`Step::Close`] or before the TLS handshake.
 #[derive(Debug)]
 #[must_use = "a step that is dropped ends the conversation"]
 pub struct Flush(pub(super) Box<Connection>);
 
 impl Flush {
+    /// What is known of the conversation.
+    pub fn session(&self) -> &Session {
+        &self.0.session
+    }
+
     /// `out` has been written and is empty.
     pub fn flushed(mut self, now: Instant) -> Step {
-        if self.0.is_closing() {
-            return Step::Close;
-        }
         self.0.touch(now);
-        self.0.next()
+        match self.0.mode {
+            Mode::Closing => Step::Close,
+            Mode::StartTls => Step::Upgrade(Upgrade(self.0)),
+            _ => self.0.next(),
+        }
     }
 }
 
@@ -210,7 +227,7 @@ impl Decide {
 #[derive(Debug)]
 #[must_use = "a step that is dropped ends the conversation"]
 pub struct Authenticate {
-    pub(super) asking: sasl::server::Asking,
+    pub(super) asking: Box<sasl::server::Asking>,
     pub(super) connection: Box<Connection>,
 }
 
@@ -226,13 +243,24 @@ impl Authenticate {
     }
 
     /// Takes the answer; the nonce is 18 octets that nobody can guess, new for each answer.
+    ///
+    /// Whether the exchange succeeds may be known only after more of the client's lines: then
+    /// [`Session::user`] has the user. A failure is a [`Refused`] of 535, whatever has led to it,
+    /// but for [`Answer::Refuse`], of which the application knows.
     pub fn answer(self, now: Instant, answer: Answer, nonce: [u8; 18], out: &mut BytesMut) -> Step {
-        let _ = (now, answer, nonce, out);
-        unimplemented!()
+        let mut connection = self.connection;
+        let said = if let Answer::Refuse(reply) = &answer { Some(refusal(reply).into_owned()) } else { None };
+        connection.touch(now);
+        connection.exchanged(now, self.asking.answer(answer, nonce), out);
+        connection.known(said.as_slice());
+        connection.next()
     }
 }
 
 /// The TLS handshake is due: all output is on the wire, and no input is left.
+///
+/// Whatever the peer sends from here on belongs to the handshake: read it there, and not into
+/// `input`.
 #[derive(Debug)]
 #[must_use = "a step that is dropped ends the conversation"]
 pub struct Upgrade(pub(super) Box<Connection>);
@@ -245,13 +273,19 @@ impl Upgrade {
 
     /// When the handshake has failed because it took too long.
     pub fn deadline(&self) -> Instant {
-        unimplemented!()
+        self.0.deadline()
     }
 
     /// The handshake is done: everything that was said before it is forgotten (RFC 3207 §4.2).
-    pub fn established(self, now: Instant, tls: Tls) -> Step {
-        let _ = (now, tls);
-        unimplemented!()
+    ///
+    /// `input` is what has been read so far. If anything is in it, it came in clear text and would
+    /// run as if it had been encrypted: the conversation is over.
+    pub fn established(mut self, now: Instant, tls: Tls, input: &BytesMut) -> Step {
+        if !input.is_empty() {
+            return Step::Close;
+        }
+        self.0.encrypted(now, tls);
+        self.0.next()
     }
 
     /// The handshake has failed: the conversation is over, nothing more is read or written.
@@ -286,7 +320,7 @@ impl Data {
     pub fn refuse(mut self, now: Instant, reply: &Reply, input: &BytesMut, out: &mut BytesMut) -> Step {
         self.0.touch(now);
         self.0.end(Cause::Refused);
-        self.0.refuse(now, reply, out);
+        self.0.refuse(now, refusal(reply).into_owned(), out);
         self.0.known(std::slice::from_ref(reply));
         self.0.after_refused_data(input, out);
         self.0.next()
@@ -348,20 +382,19 @@ impl Message {
 #[derive(Debug)]
 #[must_use = "a step that is dropped ends the conversation"]
 pub struct Refused {
-    pub(super) reply: Reply,
-    pub(super) limit: Option<Limit>,
+    pub(super) refusal: Refusal,
     pub(super) connection: Box<Connection>,
 }
 
 impl Refused {
     /// The limit that the peer has reached, if that is why.
     pub fn limit(&self) -> Option<Limit> {
-        self.limit
+        self.refusal.limit
     }
 
     /// What the peer was told, without the connection's id.
     pub fn reply(&self) -> &Reply {
-        &self.reply
+        &self.refusal.reply
     }
 
     /// What is known of the conversation.

@@ -121,7 +121,7 @@ fn errors_past_the_soft_limit_are_slow() {
 #[test]
 fn a_flood_of_commands_fills_no_memory() {
     let mut settings = config();
-    settings.limits.junk = 1_000_000;
+    (settings.limits.junk, settings.limits.commands) = (1_000_000, 1_000_000);
     let mut runner = Runner::new(settings, []);
     runner.feed("VRFY a\r\n".repeat(100_000).as_bytes());
     assert_eq!(runner.said.matches("252 ").count(), 100_000);
