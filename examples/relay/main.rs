@@ -1,83 +1,71 @@
 //! A mail relay: the flow of a message through the hikyaku crates, from the client to the queue
 //! and from the queue to wherever it goes next.
 
+mod arguments;
+mod certificate;
+mod connection;
 mod parts;
+mod user;
 
-use std::{net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
 use bytes::Bytes;
 use clap::Parser;
+use connection::Relay;
 use hikyaku::{
-    Config, Handler, Intake, Listener, Mode, Stopper, audit,
+    Config, Handler, Intake, Listener, Stopper, audit,
     message::Received,
     now,
     policy::Facts,
     queue::{DynDraft, Envelope, Schedule},
     serve,
-    session::server::{Limit, Session, Verdicts},
+    session::{
+        sasl::{Answer, Question},
+        server::{Limit, Session, Verdicts},
+    },
     wire::{Body, Code, EnhancedCode, ForwardPath, Hello, Mail, Recipient, Reply},
 };
-use parts::Parts;
+use parts::{Parts, Problem};
 use tokio::signal::unix::{SignalKind, signal};
-
-/// A mail relay that is closed unless its configuration says otherwise.
-#[derive(Parser)]
-#[command(name = "relay", version)]
-struct Arguments {
-    /// The configuration; without it the relay listens on 127.0.0.1:2525 for example.test.
-    #[arg(long, value_name = "FILE.toml")]
-    config: Option<PathBuf>,
-    /// Read the configuration, say what is wrong with it, and stop.
-    #[arg(long)]
-    check: bool,
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let config = match arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load) {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
+    let done = match arguments::Arguments::parse().config() {
+        Ok(Some(config)) => run(config).await,
+        Ok(None) => Ok(()),
+        Err(problem) => Err(problem),
     };
-    if arguments.check {
-        println!("the configuration is good");
-        return ExitCode::SUCCESS;
-    }
-    match run(config).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("relay: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    done.map_or_else(|problem| problem.report(), |()| ExitCode::SUCCESS)
 }
 
-async fn run(config: Config) -> Result<(), parts::Problem> {
+async fn run(config: Config) -> Result<(), Problem> {
+    hikyaku::raise_open_files()?;
     let mut listeners = Vec::new();
     for listener in &config.listeners {
-        let problem = |source| parts::Problem::Listen { address: listener.address.to_string(), source };
-        listeners.push((Listener::bind(&listener.address).await.map_err(problem)?, listener.mode));
+        let problem = |source| Problem::Listen { address: listener.address.to_string(), source };
+        listeners.push((Listener::bind(&listener.address).await.map_err(problem)?, listener.clone()));
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let parts = Arc::new(Parts::open(config).await?);
     let (stopper, stop) = Stopper::new();
     let mut delivery = tokio::spawn(parts.delivery.clone().run(stop.clone()));
-    parts.announce(&listeners);
     let mut servers = tokio::task::JoinSet::new();
-    for (listener, mode) in listeners {
+    parts.announce(&listeners);
+    for (listener, config) in listeners {
         let (parts, address) = (parts.clone(), listener.address().to_string());
-        let service = parts.service(mode);
-        let handler = move || Relay::new(parts.clone(), mode, address.clone());
+        let service = parts.service(&config)?;
+        let handler = move || Relay::new(parts.clone(), config.mode, address.clone());
         servers.spawn(serve(listener, service, handler, stop.clone()));
     }
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = &mut delivery => return Err(parts::Problem::Delivery),
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => parts.reload(),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = &mut delivery => return Err(Problem::Delivery),
+        }
     }
     stopper.stop();
     while servers.join_next().await.is_some() {}
@@ -85,18 +73,6 @@ async fn run(config: Config) -> Result<(), parts::Problem> {
     let _ = delivery.await;
     parts.audit.record(None, None, audit::Stopped { reason: "asked to stop".to_owned() });
     Ok(())
-}
-
-/// One connection.
-struct Relay {
-    parts: Arc<Parts>,
-    mode: Mode,
-    listener: String,
-    session: Option<String>,
-    peer: Option<IpAddr>,
-    hello: Option<Hello>,
-    messages: u64,
-    reason: String,
 }
 
 /// One transaction.
@@ -110,33 +86,48 @@ impl Handler for Relay {
     type Mail = Transaction;
 
     async fn connect(&mut self, session: &Session) -> Reply {
-        self.session = Some(session.id().to_owned());
-        self.peer = session.peer().address;
-        let peer = self.peer.map(|address| (address, session.peer().port).into());
-        self.record(audit::Connection { listener: self.listener.clone(), peer, mode: self.mode.to_string() });
+        self.connected(session);
         Reply::OK_250
     }
 
-    async fn hello(&mut self, _: &Session, name: &Hello) -> Reply {
-        self.hello = Some(name.clone());
+    async fn hello(&mut self, session: &Session, name: &Hello) -> Reply {
+        self.greeted(session, name);
         Reply::OK_250
     }
 
-    async fn mail(&mut self, _: &Session, mail: &Mail) -> Result<Transaction, Reply> {
-        if self.mode == Mode::Submission && !self.parts.is_trusted(self.peer) {
-            return Err(self.refuse(
-                "mail",
-                mail,
-                "submission needs authentication",
-                Reply::AUTHENTICATION_REQUIRED_530,
-            ));
+    async fn authenticate(&mut self, _: &Session, question: &Question<'_>) -> Answer {
+        self.asked(question);
+        match &self.parts.accounts {
+            Some(accounts) => accounts.answer(question).await,
+            None => Answer::Reject,
         }
-        Ok(Transaction { mail: mail.clone(), recipients: Vec::new(), intake: None })
     }
 
-    async fn recipient(&mut self, _: &Session, mail: &mut Transaction, recipient: &Recipient) -> Reply {
+    fn authenticated(&mut self, session: &Session) {
+        self.logged_in(session);
+    }
+
+    async fn mail(&mut self, session: &Session, mail: &Mail) -> Result<Transaction, Reply> {
+        let refused = match (session.user(), mail.from.mailbox()) {
+            (None, _) if self.mode.is_submission() && !self.parts.is_trusted(self.peer) => {
+                Some(("submission needs authentication", Reply::AUTHENTICATION_REQUIRED_530))
+            }
+            (Some(user), Some(sender)) if !self.parts.owns(user, sender) => {
+                Some(("senders of the user", Reply::SENDER_NOT_OWNED_553))
+            }
+            _ => None,
+        };
+        match refused {
+            Some((rule, reply)) => Err(self.refuse("mail", mail, rule, reply)),
+            None => Ok(Transaction { mail: mail.clone(), recipients: Vec::new(), intake: None }),
+        }
+    }
+
+    async fn recipient(&mut self, session: &Session, mail: &mut Transaction, recipient: &Recipient) -> Reply {
         let mut facts = Facts::new(self.peer, self.mode.listener());
-        facts.hello = self.hello.clone();
+        facts.tls = session.tls().is_some();
+        facts.hello = session.hello().cloned();
+        facts.user = session.user().map(str::to_owned);
         facts.sender = Some(mail.mail.from.clone());
         facts.recipient = Some(recipient.to.clone());
         let decision = self.parts.policy.decide(&facts);
@@ -150,19 +141,26 @@ impl Handler for Relay {
         reply
     }
 
-    async fn data(&mut self, _: &Session, mail: &mut Transaction) -> Result<(), Reply> {
+    async fn data(&mut self, session: &Session, mail: &mut Transaction) -> Result<(), Reply> {
         let intake = Intake::open(&self.parts.delivery.queue, mail.mail.params.size).await;
-        mail.intake = Some(intake.map_err(|reply| self.refuse("data", &mail.mail, "queue", reply))?);
+        let mut intake = intake.map_err(|reply| self.refuse("data", &mail.mail, "queue", reply))?;
+        if self.mode.is_submission() {
+            intake.submitted(Parts::submission(&self.parts, session.user()));
+        }
+        mail.intake = Some(intake);
         Ok(())
     }
 
     async fn body(&mut self, mail: &mut Transaction, piece: Bytes) -> Result<(), Reply> {
         let Some(intake) = &mut mail.intake else { return Err(Reply::BAD_SEQUENCE_503) };
-        intake.push(piece).await.map_err(|reply| self.refuse("message", &mail.mail, "intake", reply))
+        intake.push(piece).await.map_err(|reply| {
+            self.limited(intake.limit());
+            self.refuse("message", &mail.mail, "intake", reply)
+        })
     }
 
-    fn refused(&mut self, _: &Session, reply: &Reply, _: Option<Limit>) {
-        self.refused_by_session(reply);
+    fn refused(&mut self, session: &Session, reply: &Reply, limit: Option<Limit>) {
+        self.refused_by_session(session, reply, limit);
     }
 
     async fn message(&mut self, session: &Session, mail: Transaction) -> Verdicts {
@@ -172,12 +170,9 @@ impl Handler for Relay {
         let mut envelope = Envelope::new(mail.from.clone(), time);
         envelope.body = mail.params.body.unwrap_or(Body::SevenBit);
         envelope.smtputf8 = mail.params.smtputf8;
-        envelope.origin.address = self.peer;
-        envelope.origin.hello = self.hello.as_ref().map(Hello::to_string);
-        envelope.origin.session = Some(session.id().to_owned());
-        envelope.origin.listener = Some(self.listener.clone());
+        envelope.origin = self.origin();
         let trace = Received {
-            helo: self.hello.as_ref().map_or("", Hello::as_str),
+            helo: session.hello().map_or("", Hello::as_str),
             peer: self.peer,
             by: &self.parts.delivery.hostname,
             with: session.with_protocol(),

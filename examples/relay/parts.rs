@@ -1,27 +1,40 @@
 //! What the relay is made of, put together from its configuration.
 
-use std::{io, net::IpAddr, sync::Arc};
-
-use hikyaku::{
-    Address, AuditLog, Config, Delivery, DeliveryLimits, Dns, Gate, GateLimits, Listener, Maildirs, Mode, Route,
-    Service, Store, Users,
-    audit::{self, Event},
-    dns::{Name, System, SystemError, Timing, Zone, ZoneError},
-    policy::{Networks, Policy},
-    queue::{DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
-    session::{Protocol, server},
-    wire::{Code, ForwardPath, Mail, Reply},
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    net::IpAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
 };
 
-use crate::Relay;
+use hikyaku::{
+    Accounts, Address, AuditLog, Certificates, Config, Delivery, DeliveryLimits, Dns, Gate, Listener, ListenerConfig,
+    Maildirs, Mode, Route, ServerTls, Service, Store, Submission, TlsError, Users, audit,
+    dns::{Name, System, SystemError, Timing, Zone, ZoneError},
+    policy::Policy,
+    queue::{DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
+    random,
+    session::{sasl::Secret, server::TlsMode},
+    wire::{ForwardPath, Mailbox},
+};
+
+use crate::certificate;
 
 /// Everything that connections share.
 pub(crate) struct Parts {
     pub(crate) policy: Policy,
     pub(crate) delivery: Arc<Delivery<DynQueue, Dns>>,
     pub(crate) audit: Arc<AuditLog>,
+    /// Who can log in, if anybody can.
+    pub(crate) accounts: Option<Accounts>,
+    /// What the listeners show, if one of them encrypts.
+    certificates: Option<Arc<Certificates>>,
     gate: Arc<Gate>,
-    trusted: Networks,
+    secret: Secret,
+    config: Config,
 }
 
 /// Why the relay cannot start.
@@ -38,20 +51,45 @@ pub(crate) enum Problem {
     #[error("the resolver: {0}")]
     Resolver(#[from] SystemError),
     #[error(transparent)]
-    Policy(#[from] hikyaku::ConfigError),
+    Config(#[from] hikyaku::ConfigError),
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
+    #[error("the configuration names no file of users: add `users = \"FILE\"` to [auth], and give `--config`")]
+    NoUsers,
+    #[error("the password: {source}")]
+    Password { source: io::Error },
     #[error("delivery has stopped by itself; what was queued is safe")]
     Delivery,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
+impl Problem {
+    /// Tells the operator.
+    pub(crate) fn report(self) -> ExitCode {
+        eprintln!("relay: {self}");
+        ExitCode::FAILURE
+    }
+}
+
+/// The error of a file.
+fn file(path: &Path) -> impl FnOnce(io::Error) -> Problem + use<> {
+    let path = path.display().to_string();
+    move |source| Problem::File { path, source }
+}
+
 impl Parts {
     pub(crate) async fn open(config: Config) -> Result<Self, Problem> {
-        let file = |path: &std::path::Path| {
-            let path = path.display().to_string();
-            move |source| Problem::File { path, source }
+        fs::create_dir_all(&config.data_dir).map_err(file(&config.data_dir))?;
+        let certificates = certificates(&config)?;
+        let accounts = match &config.auth {
+            Some(auth) => Some(Accounts::load(auth, &config.local_domains)?),
+            None => None,
         };
-        std::fs::create_dir_all(&config.data_dir).map_err(file(&config.data_dir))?;
+        let secret = match accounts {
+            Some(_) => secret(&config.data_dir.join("secret"))?,
+            None => Secret::new([0; 32]),
+        };
         let audit = Arc::new(AuditLog::open(&config.audit).map_err(file(&config.audit))?);
         let queue = match config.store {
             Store::Memory => DynQueue::new(Memory::new()),
@@ -65,7 +103,7 @@ impl Parts {
         };
         let resolver = match &config.dns_zone {
             Some(path) => {
-                let text = std::fs::read(path).map_err(file(path))?;
+                let text = fs::read(path).map_err(file(path))?;
                 let zone = Zone::read(&text, &Name::root());
                 Dns::from(zone.map_err(|source| Problem::Zone { path: path.display().to_string(), source })?)
             }
@@ -73,15 +111,14 @@ impl Parts {
             None => Dns::from(System::from_servers(&config.dns_servers, Timing::default())?),
         };
         let policy = config.policy()?;
-        let routes = config.routes();
         let delivery = Arc::new(Delivery {
             queue,
             resolver,
-            hostname: config.hostname,
-            helo: config.delivery.helo,
-            routes,
-            maildirs: Maildirs::new(config.maildir),
-            directory: config.directory,
+            hostname: config.hostname.clone(),
+            helo: config.delivery.helo.clone(),
+            routes: config.routes(),
+            maildirs: Maildirs::new(config.maildir.clone()),
+            directory: config.directory.clone(),
             schedule: Schedule::default(),
             limits: DeliveryLimits::default(),
             connect_timeout: config.delivery.connect_timeout,
@@ -89,19 +126,47 @@ impl Parts {
             allow_private: false,
             audit: audit.clone(),
         });
-        let gate = Arc::new(Gate::new(GateLimits::default()));
-        Ok(Self { policy, delivery, audit, gate, trusted: config.trusted_networks })
+        let gate = Arc::new(Gate::new(config.limits.gate.clone()));
+        let parts = Self { policy, delivery, audit, accounts, certificates, gate, secret, config };
+        parts.tell_strays();
+        Ok(parts)
+    }
+
+    /// Reads certificates and users again. Where something is wrong, what was there before stays.
+    pub(crate) fn reload(&self) {
+        if let Some(certificates) = &self.certificates {
+            self.reloaded("certificates", certificates.reload().err().map(|error| error.to_string()));
+        }
+        if let Some(accounts) = &self.accounts {
+            self.reloaded("users", accounts.reload().err().map(|error| error.to_string()));
+            self.tell_strays();
+        }
+    }
+
+    fn reloaded(&self, what: &str, error: Option<String>) {
+        if let Some(error) = &error {
+            self.audit.trouble(&format!("the {what} stay as they were: {error}"));
+        }
+        self.audit.record(None, None, audit::Reloaded { what: what.to_owned(), error });
+    }
+
+    fn tell_strays(&self) {
+        for user in self.accounts.iter().flat_map(Accounts::strays) {
+            self.audit
+                .trouble(&format!("{user} has a certificate, but is not in the file of users, and cannot log in"));
+        }
     }
 
     /// Says on standard output where the relay listens and what it permits.
-    pub(crate) fn announce(&self, listeners: &[(Listener, Mode)]) {
+    pub(crate) fn announce(&self, listeners: &[(Listener, ListenerConfig)]) {
         let started = audit::Started {
             hostname: self.delivery.hostname.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            listeners: listeners.iter().map(|(listener, mode)| format!("{} ({mode})", listener.address())).collect(),
+            listeners: listeners.iter().map(|(l, config)| format!("{} ({})", l.address(), config.mode)).collect(),
         };
         println!("{}", self.policy.summary());
-        let mx = listeners.iter().find(|(l, mode)| *mode == Mode::Mx && matches!(l.address(), Address::Tcp(_)));
+        let is_mx = |config: &ListenerConfig| config.mode == Mode::Mx && config.tls != TlsMode::Required;
+        let mx = listeners.iter().find(|(l, config)| is_mx(config) && matches!(l.address(), Address::Tcp(_)));
         if let (Some((listener, _)), Some(domain)) = (mx, self.delivery.routes.local.iter().next()) {
             let user = match &self.delivery.directory.users {
                 Users::Any => "alice",
@@ -119,14 +184,35 @@ impl Parts {
         self.audit.record(None, None, started);
     }
 
-    pub(crate) fn service(&self, mode: Mode) -> Service {
-        let mut config = server::Config::new(&self.delivery.hostname);
-        config.protocol = if mode == Mode::Lmtp { Protocol::Lmtp } else { Protocol::Smtp };
-        Service { session: Arc::new(config), tls: None, gate: self.gate.clone() }
+    /// What the connections of a listener are served with.
+    pub(crate) fn service(&self, listener: &ListenerConfig) -> Result<Service, Problem> {
+        let iterations = self.accounts.as_ref().map_or(0, Accounts::iterations);
+        let session = Arc::new(self.config.session(listener, self.secret.clone(), iterations));
+        let tls = match &self.certificates {
+            Some(certificates) if listener.tls != TlsMode::Off => {
+                Some(ServerTls::new(certificates.clone(), &self.config.tls.clients)?)
+            }
+            _ => None,
+        };
+        Ok(Service { session, tls, gate: self.gate.clone() })
     }
 
     pub(crate) fn is_trusted(&self, peer: Option<IpAddr>) -> bool {
-        peer.is_some_and(|address| self.trusted.contains(address))
+        peer.is_some_and(|address| self.config.trusted_networks.contains(address))
+    }
+
+    /// Whether a user may send as an address.
+    pub(crate) fn owns(&self, user: &str, address: &Mailbox) -> bool {
+        self.accounts.as_ref().is_some_and(|accounts| accounts.owns(user, address))
+    }
+
+    /// What is asked of a message that comes from a user, or from a network that is trusted like one.
+    pub(crate) fn submission(parts: &Arc<Self>, user: Option<&str>) -> Submission {
+        let owns = user.map(|user| {
+            let (parts, user) = (parts.clone(), user.to_owned());
+            Arc::new(move |address: &Mailbox| parts.owns(&user, address)) as Arc<_>
+        });
+        Submission { hostname: parts.config.hostname.clone(), owns }
     }
 
     /// Whether there is a mailbox for a recipient, if its mail ends here.
@@ -135,65 +221,29 @@ impl Parts {
     }
 }
 
-impl Relay {
-    pub(crate) fn new(parts: Arc<Parts>, mode: Mode, listener: String) -> Self {
-        Self {
-            parts,
-            mode,
-            listener,
-            session: None,
-            peer: None,
-            hello: None,
-            messages: 0,
-            reason: "end of the conversation".to_owned(),
-        }
+/// What the listeners show: the configured certificates, or else one that is made here.
+fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>, Problem> {
+    let mut files = config.tls.certificates.clone();
+    if config.listeners.iter().all(|listener| listener.tls == TlsMode::Off) && files.is_empty() {
+        return Ok(None);
     }
-
-    /// Writes down a fact of this connection.
-    pub(crate) fn record(&self, event: impl Into<Event>) {
-        self.parts.audit.record(self.session.as_deref(), None, event);
+    if files.is_empty() {
+        files.push(certificate::self_signed(&config.data_dir, &config.hostname)?);
     }
-
-    /// Writes down a decision, with the rule and the reply.
-    pub(crate) fn decided(&self, stage: &str, mail: &Mail, recipient: Option<&ForwardPath>, rule: &str, reply: &Reply) {
-        self.record(audit::Decision {
-            stage: stage.to_owned(),
-            peer: self.peer,
-            hello: self.hello.as_ref().map(ToString::to_string),
-            user: None,
-            sender: Some(mail.from.clone()),
-            recipient: recipient.cloned(),
-            rule: rule.to_owned(),
-            reply: reply.clone(),
-        });
-    }
-
-    /// Writes down what the session has refused without asking.
-    pub(crate) fn refused_by_session(&mut self, reply: &Reply) {
-        if reply.code() == Code::UNAVAILABLE_421 {
-            self.reason = reply.to_string();
-        }
-        self.record(audit::Decision {
-            stage: "session".to_owned(),
-            peer: self.peer,
-            hello: self.hello.as_ref().map(ToString::to_string),
-            user: None,
-            sender: None,
-            recipient: None,
-            rule: "protocol".to_owned(),
-            reply: reply.clone(),
-        });
-    }
-
-    /// Writes down a refusal that concerns the whole transaction, and gives it back.
-    pub(crate) fn refuse(&self, stage: &str, mail: &Mail, rule: &str, reply: Reply) -> Reply {
-        self.decided(stage, mail, None, rule, &reply);
-        reply
-    }
+    Ok(Some(Certificates::load(files)?))
 }
 
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.record(audit::Closed { reason: self.reason.clone(), messages: self.messages });
-    }
+/// What makes the answers to users who do not exist the same for as long as there are users.
+fn secret(path: &Path) -> Result<Secret, Problem> {
+    let octets = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let octets = random::<32>();
+            let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            new.and_then(|mut new| new.write_all(&octets).and_then(|()| new.sync_all())).map_err(file(path))?;
+            octets.to_vec()
+        }
+        octets => octets.map_err(file(path))?,
+    };
+    let octets = octets.try_into().map_err(|_| io::Error::other("expected 32 octets; remove it, and it is made anew"));
+    octets.map(Secret::new).map_err(file(path))
 }

@@ -163,7 +163,7 @@ mod tests {
         let reply = |text: &str| text.parse::<Reply>().unwrap();
         let to = || vec![path("<a@b.test>"), path("<postmaster>")];
         let address = Some("192.0.2.9:25".parse().unwrap());
-        let cases: [(Event, &str); 12] = [
+        let cases: [(Event, &str); 17] = [
             (
                 Started { hostname: "mx.test".into(), version: "1".into(), listeners: vec!["[::1]:25".into()] }.into(),
                 r#""started","hostname":"mx.test","version":"1","listeners":["[::1]:25"]"#,
@@ -173,6 +173,36 @@ mod tests {
                 Connection { listener: "unix:/x".into(), peer: None, mode: "lmtp".into() }.into(),
                 r#""connection","listener":"unix:/x","mode":"lmtp""#,
             ),
+            (
+                Tls {
+                    version: "TLSv1.3".into(),
+                    cipher: "TLS13_AES_256_GCM_SHA384".into(),
+                    server_name: Some("mx.test".into()),
+                    spki: Some("sha256//Dw8=".into()),
+                    names: vec!["client.test".into()],
+                }
+                .into(),
+                r#""tls","version":"TLSv1.3","cipher":"TLS13_AES_256_GCM_SHA384","server_name":"mx.test","spki":"sha256//Dw8=","names":["client.test"]"#,
+            ),
+            (
+                Tls { version: "TLSv1.2".into(), cipher: "x".into(), server_name: None, spki: None, names: vec![] }
+                    .into(),
+                r#""tls","version":"TLSv1.2","cipher":"x","names":[]"#,
+            ),
+            (
+                Authentication {
+                    user: Some("alice".into()),
+                    proof: "password".into(),
+                    reply: Reply::AUTHENTICATION_FAILED_535,
+                }
+                .into(),
+                r#""authentication","user":"alice","proof":"password","reply":"535 5.7.8 authentication failed""#,
+            ),
+            (
+                Reloaded { what: "users".into(), error: Some("line 1".into()) }.into(),
+                r#""reloaded","what":"users","error":"line 1""#,
+            ),
+            (Reloaded { what: "users".into(), error: None }.into(), r#""reloaded","what":"users""#),
             (
                 decision().into(),
                 r#""decision","stage":"recipient","peer":"192.0.2.1","hello":"client.test","sender":"<>","recipient":"<\"a b\"@c.test>","rule":"closed","reply":"550 5.7.1 relaying denied""#,

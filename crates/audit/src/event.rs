@@ -104,6 +104,38 @@ events! {
         mode: String,
     }
 
+    /// The connection is encrypted from here on.
+    Tls = "tls" {
+        /// The version, such as `TLSv1.3`.
+        version: String,
+        /// The cipher suite.
+        cipher: String,
+        /// The name that the client asked for.
+        server_name: Option<String>,
+        /// The digest of the key in the client's certificate, if that is one to be believed.
+        spki: Option<String>,
+        /// The names in it that a trusted authority vouches for.
+        names: Vec<String>,
+    }
+
+    /// A client has tried to prove who it is; the reply says whether it has.
+    Authentication = "authentication" {
+        /// Who it is, or after a failure who it claims to be, if it says so.
+        user: Option<String>,
+        /// With what: `password`, `scram`, `token` or `certificate`.
+        proof: String,
+        /// What the client was told.
+        reply: Reply,
+    }
+
+    /// Files were read anew.
+    Reloaded = "reloaded" {
+        /// What they hold, such as `users`.
+        what: String,
+        /// Why what was there before stays, if it does.
+        error: Option<String>,
+    }
+
     /// The policy has decided at one stage of a session.
     Decision = "decision" {
         /// The stage: `connect`, `hello`, `mail`, `recipient`, `data` or `message`.
@@ -191,7 +223,7 @@ events! {
         recipients: Vec<ForwardPath>,
     }
 
-    /// A limit was reached.
+    /// A limit was reached: the line is of the connection that has reached it.
     Limit = "limit" {
         /// The name of the limit.
         name: String,

@@ -34,5 +34,6 @@ pub mod fuzzing;
 
 pub use entry::{Entry, Extra, LineError};
 pub use event::{
-    Attempt, Bounced, Closed, Connection, Decision, Deferred, Delivered, Event, Failed, Limit, Queued, Started, Stopped,
+    Attempt, Authentication, Bounced, Closed, Connection, Decision, Deferred, Delivered, Event, Failed, Limit, Queued,
+    Reloaded, Started, Stopped, Tls,
 };

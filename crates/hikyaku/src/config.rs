@@ -1,7 +1,10 @@
 //! The configuration of a relay: plain data, and its form as a TOML file.
 
-mod document;
+mod auth;
+pub(crate) mod document;
 mod error;
+mod limits;
+mod tls;
 
 use std::{
     fmt,
@@ -11,9 +14,21 @@ use std::{
 };
 
 use hikyaku_policy::{DomainPattern, Domains, Networks, Policy, PolicyError};
+use hikyaku_session::{
+    Protocol,
+    sasl::Secret,
+    server::{self, Auth, TlsMode},
+};
 use hikyaku_wire::Hello;
 
-pub use self::error::ConfigError;
+#[cfg(feature = "users")]
+pub(crate) use self::auth::UserName;
+pub use self::{
+    auth::{AuthConfig, CertificateId, CertificateUser},
+    error::ConfigError,
+    limits::LimitsConfig,
+    tls::TlsConfig,
+};
 use crate::{Address, Directory, HostPort, Route, Routes};
 
 const HOSTNAME: &str = "relay.example.test";
@@ -52,6 +67,12 @@ pub struct Config {
     pub trusted_networks: Networks,
     /// Where to listen.
     pub listeners: Vec<ListenerConfig>,
+    /// Certificates.
+    pub tls: TlsConfig,
+    /// How users prove who they are; `None` if nobody can.
+    pub auth: Option<AuthConfig>,
+    /// The bounds on what clients may cost.
+    pub limits: LimitsConfig,
     /// Where messages wait.
     pub store: Store,
     /// How mail for other hosts leaves.
@@ -75,6 +96,8 @@ pub struct ListenerConfig {
     pub address: Address,
     /// Who is expected to connect.
     pub mode: Mode,
+    /// Whether it encrypts.
+    pub tls: TlsMode,
 }
 
 /// What a listener is for.
@@ -85,7 +108,7 @@ pub enum Mode {
     Mx,
     /// Mail from users: `submission`.
     Submission,
-    /// Mail from users, TLS from the first octet: `submissions`. A file cannot ask for it yet.
+    /// Mail from users, TLS from the first octet: `submissions`.
     Submissions,
     /// Mail from a server on the same side: `lmtp`.
     Lmtp,
@@ -100,6 +123,20 @@ impl Mode {
             Self::Submission => Listener::Submission,
             Self::Submissions => Listener::Submissions,
             Self::Lmtp => Listener::Lmtp,
+        }
+    }
+
+    /// Whether users send mail here.
+    pub fn is_submission(self) -> bool {
+        matches!(self, Self::Submission | Self::Submissions)
+    }
+
+    /// Whether a listener encrypts that does not say so.
+    pub fn tls(self) -> TlsMode {
+        match self {
+            Self::Mx | Self::Submission => TlsMode::StartTls,
+            Self::Submissions => TlsMode::Implicit,
+            Self::Lmtp => TlsMode::Off,
         }
     }
 }
@@ -145,7 +182,10 @@ impl Default for Config {
             local_domains: [local].into_iter().collect(),
             relay_domains: Domains::default(),
             trusted_networks: Networks::default(),
-            listeners: vec![ListenerConfig { address, mode: Mode::Mx }],
+            listeners: vec![ListenerConfig { address, mode: Mode::Mx, tls: Mode::Mx.tls() }],
+            tls: TlsConfig::default(),
+            auth: None,
+            limits: LimitsConfig::default(),
             store: Store::default(),
             delivery: DeliveryConfig {
                 smarthost: None,
@@ -190,19 +230,37 @@ impl Config {
         }
     }
 
-    /// Who may send mail through the relay.
+    /// Who may send mail through the relay: users only if they can prove who they are.
     ///
     /// # Errors
     /// Lists that would let strangers send mail to anywhere; the error names the list.
     pub fn policy(&self) -> Result<Policy, ConfigError> {
         let Self { local_domains, relay_domains, trusted_networks, .. } = self.clone();
-        Policy::closed(local_domains, relay_domains, trusted_networks).map_err(|error| {
+        let preset = if self.auth.is_some() { Policy::authenticated } else { Policy::closed };
+        preset(local_domains, relay_domains, trusted_networks).map_err(|error| {
             let key = match &error {
                 PolicyError::DomainTooWide { list, .. } => list.to_string(),
                 _ => "trusted_networks".to_owned(),
             };
             ConfigError { key: Some(key), ..ConfigError::new(error.to_string()) }
         })
+    }
+
+    /// What the conversations of a listener are told. AUTH is for listeners that users send
+    /// their mail to; `secret` and `iterations` are as of [`Auth`].
+    pub fn session(&self, listener: &ListenerConfig, secret: Secret, iterations: u32) -> server::Config {
+        let mut config = server::Config::new(&self.hostname);
+        if listener.mode == Mode::Lmtp {
+            config.protocol = Protocol::Lmtp;
+        }
+        config.size = self.limits.message_size;
+        config.limits = self.limits.session.clone();
+        config.tls = listener.tls;
+        if let Some(auth) = self.auth.as_ref().filter(|_| listener.mode.is_submission()) {
+            let mechanisms = auth.mechanisms.clone();
+            config.auth = Auth { mechanisms, secret, iterations, delegation: false };
+        }
+        config
     }
 
     /// Where the mail of each domain goes.
@@ -217,8 +275,10 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use hikyaku_session::{sasl::Mechanism, server::Limits};
+
     use super::*;
-    use crate::Users;
+    use crate::{CertificateFiles, ClientCertificates, GateLimits, SpkiPin, Users};
 
     fn read(text: &str) -> Result<Config, ConfigError> {
         Config::read(text, Path::new("relay.toml"))
@@ -244,7 +304,11 @@ mod tests {
             users: Users::Listed(["alice".to_owned(), "postmaster".to_owned()].into()),
             postmaster: Some("alice".to_owned()),
         };
-        let listener = |address: &str, mode| ListenerConfig { address: address.parse().unwrap(), mode };
+        let listener = |address: &str, mode, tls| ListenerConfig { address: address.parse().unwrap(), mode, tls };
+        let file = |names: &[&str], cert: &str, key: &str| {
+            let names = names.iter().map(|&name| name.into()).collect();
+            CertificateFiles { names, cert: cert.into(), key: key.into() }
+        };
         let expected = Config {
             hostname: "mx.example.org".to_owned(),
             data_dir: "/var/lib/relay".into(),
@@ -252,10 +316,48 @@ mod tests {
             relay_domains: "partner.example".parse().unwrap(),
             trusted_networks: "10.0.0.0/8, 2001:db8::/32".parse().unwrap(),
             listeners: vec![
-                listener("[::]:25", Mode::Mx),
-                listener("127.0.0.1:587", Mode::Submission),
-                listener("unix:/run/relay", Mode::Lmtp),
+                listener("[::]:25", Mode::Mx, TlsMode::Required),
+                listener("127.0.0.1:587", Mode::Submission, TlsMode::StartTls),
+                listener("127.0.0.1:465", Mode::Submissions, TlsMode::Implicit),
+                listener("unix:/run/relay", Mode::Lmtp, TlsMode::Off),
             ],
+            tls: TlsConfig {
+                certificates: vec![file(&[], "cert.pem", "key.pem"), file(&["mail.example.net"], "net.pem", "net.key")],
+                clients: ClientCertificates {
+                    authorities: Some("clients.pem".into()),
+                    pins: vec![[0xab; 32]],
+                    allow_server_certificates: true,
+                },
+            },
+            auth: Some(AuthConfig {
+                users: Some("users.toml".into()),
+                mechanisms: vec![Mechanism::Login, Mechanism::External],
+                certificates: vec![
+                    CertificateUser { certificate: CertificateId::Spki(SpkiPin([0xab; 32])), user: "alice".into() },
+                    CertificateUser { certificate: CertificateId::Name("mx.example.net".into()), user: "bob".into() },
+                ],
+            }),
+            limits: LimitsConfig {
+                message_size: 1 << 20,
+                session: Limits {
+                    recipients: 100,
+                    errors: 5,
+                    junk: 50,
+                    auth_attempts: 2,
+                    command_timeout: Duration::from_secs(60),
+                    session: Duration::from_secs(600),
+                    body_rate: 1000,
+                    ..Limits::default()
+                },
+                gate: GateLimits {
+                    connections: 300,
+                    connections_per_ip: 3,
+                    auth_attempts_per_ip: 10,
+                    auth_attempts_per_user: 11,
+                    loopback: true,
+                    exempt: "10.0.0.0/8, 2001:db8::/32".parse().unwrap(),
+                },
+            },
             store: Store::Memory,
             delivery: DeliveryConfig {
                 smarthost: Some("smart.example:587".parse().unwrap()),
@@ -282,10 +384,43 @@ data_dir = "/var/lib/relay"
 local_domains = ["example.org", "*.example.org"]
 relay_domains = ["partner.example"]
 trusted_networks = ["10.0.0.0/8", "2001:db8::/32"]
-listener = [{ address = "[::]:25", mode = "mx" }, { address = "127.0.0.1:587", mode = "submission" },
+listener = [{ address = "[::]:25", mode = "mx", tls = "required" },
+    { address = "127.0.0.1:587", mode = "submission" }, { address = "127.0.0.1:465", mode = "submissions" },
     { address = "unix:/run/relay", mode = "lmtp" }]
 queue.store = "memory"
 audit.file = "/var/log/relay.jsonl"
+[tls]
+cert = "cert.pem"
+key = "key.pem"
+client_ca = "clients.pem"
+[[tls.name]]
+server_name = "Mail.Example.NET"
+cert = "net.pem"
+key = "net.key"
+[auth]
+users = "users.toml"
+mechanisms = ["LOGIN", "external"]
+allow_server_certificates = true
+[[auth.certificate]]
+spki = "abababababababababababababababababababababababababababababababab"
+user = "Alice"
+[[auth.certificate]]
+name = "MX.example.net"
+user = "bob"
+[limits]
+connections = 300
+connections_per_ip = 3
+recipients = 100
+message_size = 1048576
+errors = 5
+junk = 50
+auth_attempts = 2
+auth_attempts_per_ip = 10
+auth_attempts_per_user = 11
+command_seconds = 60
+session_seconds = 600
+min_bytes_per_second = 1000
+loopback = true
 [delivery]
 route = "smarthost"
 smarthost = "smart.example:587"
@@ -328,7 +463,9 @@ zone = "zone.txt"
             (1, "queue", "queue = 'spool'"),
             (2, "listener.address", "[[listener]]\naddress = 'nonsense'\nmode = 'mx'"),
             (3, "listener.mode", "[[listener]]\naddress = '127.0.0.1:0'\nmode = 'pop3'"),
-            (3, "listener.mode", "[[listener]]\naddress = '127.0.0.1:0'\nmode = 'submissions'"),
+            (4, "listener.tls", "[[listener]]\naddress = '127.0.0.1:0'\nmode = 'mx'\ntls = 'on'"),
+            (4, "listener.tls", "[[listener]]\naddress = '127.0.0.1:0'\nmode = 'submissions'\ntls = 'off'"),
+            (4, "listener.tls", "[[listener]]\naddress = '127.0.0.1:0'\nmode = 'submissions'\ntls = 'starttls'"),
             (2, "listener: missing field `mode`", "\n[[listener]]\naddress = '127.0.0.1:0'"),
             (2, "delivery.route", "[delivery]\nroute = 'carrier-pigeon'"),
             (3, "delivery.route", "[delivery]\n\nroute = 'smarthost'"),
@@ -370,6 +507,132 @@ zone = "zone.txt"
             assert!(error.starts_with(&format!("relay.toml, line {line}, column ")), "{text}\n{error}");
             assert!(error.contains(&format!(": {key}")), "{text}\n{error}");
         }
+    }
+
+    #[test]
+    fn errors_of_tls_auth_and_limits_name_file_line_and_key() {
+        let pin = |digit: &str| format!("[[auth.certificate]]\nspki = '{}'\nuser = ", digit.repeat(64));
+        let cases = [
+            (2, "tls.cert: also needs `key", "[tls]\ncert = 'c'".to_owned()),
+            (2, "tls.key: also needs `cert", "[tls]\nkey = 'k'".to_owned()),
+            (2, "tls.ca", "[tls]\nca = 'c'".to_owned()),
+            (1, "tls.name: missing field `server_name`", "[[tls.name]]\ncert = 'c'\nkey = 'k'".to_owned()),
+            (1, "tls.name", "[[tls.name]]\nserver_name = 'a.test'\nkey = 'k'".to_owned()),
+            (2, "tls.name.server_name", "[[tls.name]]\nserver_name = 'a b'\ncert = 'c'\nkey = 'k'".to_owned()),
+            (1, "tls.name", "[[tls.name]]\nserver_name = 'a.test'\ncert = 'c'\nkey = 'k'".to_owned()),
+            (
+                5,
+                "tls.name.server_name: a.test has a certificate already",
+                "[tls]\ncert = 'c'\nkey = 'k'\nname = [{ server_name = 'a.test', cert = 'c', key = 'k' },\n\
+                 { server_name = 'A.test', cert = 'c', key = 'k' }]"
+                    .to_owned(),
+            ),
+            (2, "auth: needs `users", "\n[auth]".to_owned()),
+            (1, "auth: needs `users", "[auth]\nmechanisms = ['PLAIN']".to_owned()),
+            (
+                2,
+                "auth.mechanisms: PLAIN: needs `users",
+                format!("[auth]\nmechanisms = ['EXTERNAL', 'PLAIN']\n{}'a'", pin("a")),
+            ),
+            (2, "auth.user", "[auth]\nuser = 'u'".to_owned()),
+            (3, "auth.mechanisms: \"CRAM-MD5\"", "[auth]\nusers = 'u'\nmechanisms = ['CRAM-MD5']".to_owned()),
+            (3, "auth.mechanisms: EXTERNAL: needs", "[auth]\nusers = 'u'\nmechanisms = ['EXTERNAL']".to_owned()),
+            (3, "auth.mechanisms: XOAUTH2", "[auth]\nusers = 'u'\nmechanisms = ['XOAUTH2']".to_owned()),
+            (3, "auth.mechanisms: OAUTHBEARER", "[auth]\nusers = 'u'\nmechanisms = ['OAUTHBEARER']".to_owned()),
+            (3, "auth.mechanisms: PLAIN: is listed", "[auth]\nusers = 'u'\nmechanisms = ['PLAIN', 'plain']".to_owned()),
+            (3, "auth.mechanisms: names no", "[auth]\nusers = 'u'\nmechanisms = []".to_owned()),
+            (
+                3,
+                "auth.mechanisms: without EXTERNAL",
+                format!("[auth]\nusers = 'u'\nmechanisms = ['PLAIN']\n{}'a'", pin("a")),
+            ),
+            (2, "auth.certificate.spki", format!("{}'a'", pin("g"))),
+            (2, "auth.certificate.spki", "[[auth.certificate]]\nspki = 'abcd'\nuser = 'a'".to_owned()),
+            (2, "auth.certificate.spki", format!("{}'a'", pin("ab"))),
+            (3, "auth.certificate.user", format!("{}''", pin("a"))),
+            (3, "auth.certificate.user", format!("{}'{}'", pin("a"), "x".repeat(256))),
+            (3, "auth.certificate.user", format!("{}\"a\\nb\"", pin("a"))),
+            (1, "auth.certificate: missing field `user`", "[[auth.certificate]]\nname = 'a'".to_owned()),
+            (
+                4,
+                "auth.certificate: needs `spki` or `name`",
+                format!("{}'a'\n[[auth.certificate]]\nuser = 'a'", pin("a")),
+            ),
+            (1, "auth.certificate: needs `spki` or `name`", "[[auth.certificate]]\nuser = 'a'".to_owned()),
+            (4, "auth.certificate.name: is of no use", format!("{}'a'\nname = 'a.test'", pin("a"))),
+            (
+                2,
+                "auth.certificate.name: needs `[tls] client_ca",
+                "[[auth.certificate]]\nname = 'a'\nuser = 'a'".to_owned(),
+            ),
+            (2, "auth.certificate.name: \"a b\"", "[[auth.certificate]]\nname = 'a b'\nuser = 'a'".to_owned()),
+            (4, "auth.certificate: this certificate is already a's", format!("{}'a'\n{}'b'", pin("a"), pin("A"))),
+            (2, "limits.connections: expected 1 to 1000000", "[limits]\nconnections = 0".to_owned()),
+            (2, "limits.connections_per_ip", "[limits]\nconnections_per_ip = -1".to_owned()),
+            (2, "limits.recipients", "[limits]\nrecipients = 100001".to_owned()),
+            (2, "limits.message_size", "[limits]\nmessage_size = 0".to_owned()),
+            (2, "limits.message_size", "[limits]\nmessage_size = '1M'".to_owned()),
+            (2, "limits.errors", "[limits]\nerrors = 0".to_owned()),
+            (2, "limits.junk", "[limits]\njunk = 0".to_owned()),
+            (2, "limits.auth_attempts", "[limits]\nauth_attempts = 101".to_owned()),
+            (2, "limits.auth_attempts_per_ip", "[limits]\nauth_attempts_per_ip = 0".to_owned()),
+            (2, "limits.auth_attempts_per_user", "[limits]\nauth_attempts_per_user = 0".to_owned()),
+            (2, "limits.command_seconds", "[limits]\ncommand_seconds = 3601".to_owned()),
+            (2, "limits.session_seconds", "[limits]\nsession_seconds = 0".to_owned()),
+            (2, "limits.min_bytes_per_second", "[limits]\nmin_bytes_per_second = -1".to_owned()),
+            (2, "limits.loopback", "[limits]\nloopback = 1".to_owned()),
+            (2, "limits.hops", "[limits]\nhops = 1".to_owned()),
+        ];
+        for (line, start, text) in &cases {
+            let error = read(text).expect_err(text).to_string();
+            assert!(error.starts_with(&format!("relay.toml, line {line}, column ")), "{text}\n{error}");
+            assert!(error.contains(&format!(": {start}")), "{text}\n{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_offered_follows_what_there_is() {
+        let mechanisms = |text: &str| -> Vec<String> {
+            read(text).unwrap().auth.unwrap().mechanisms.iter().map(ToString::to_string).collect()
+        };
+        let passwords = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN"];
+        assert_eq!(mechanisms("[auth]\nusers = 'u'"), passwords);
+        let pin = format!("[[auth.certificate]]\nspki = '{}'\nuser = 'a'", "0A:".repeat(31) + "0a");
+        assert_eq!(mechanisms(&pin), ["EXTERNAL"]);
+        assert_eq!(mechanisms(&format!("[auth]\nusers = 'u'\n{pin}")), [&["EXTERNAL"], &passwords[..]].concat());
+        assert_eq!(read(&pin).unwrap().tls.clients.pins, [[0x0a; 32]]);
+        assert!(!read(&pin).unwrap().tls.clients.allow_server_certificates);
+    }
+
+    #[test]
+    fn a_listener_is_told_what_its_mode_needs() {
+        let text = "hostname = 'mx.test'\nlistener = [{ address = '127.0.0.1:1', mode = 'mx' }, \
+                    { address = '127.0.0.1:2', mode = 'submission', tls = 'required' }, \
+                    { address = '127.0.0.1:3', mode = 'submissions', tls = 'required' }, \
+                    { address = '127.0.0.1:4', mode = 'lmtp', tls = 'starttls' }, \
+                    { address = '127.0.0.1:5', mode = 'mx', tls = 'off' }]\n\
+                    [auth]\nusers = 'u'\n[limits]\nmessage_size = 5\njunk = 6";
+        let config = read(text).unwrap();
+        let told: Vec<_> = config.listeners.iter().map(|l| config.session(l, Secret::new([1; 32]), 7)).collect();
+        let tls = [TlsMode::StartTls, TlsMode::Required, TlsMode::Implicit, TlsMode::StartTls, TlsMode::Off];
+        assert_eq!(told.iter().map(|session| session.tls).collect::<Vec<_>>(), tls);
+        let auth: Vec<_> = told.iter().map(|session| session.auth.mechanisms.len()).collect();
+        assert_eq!(auth, [0, 3, 3, 0, 0], "only users log in");
+        assert_eq!((&told[1].auth.secret, told[1].auth.iterations), (&Secret::new([1; 32]), 7));
+        assert!(!told[1].auth.delegation);
+        let lmtp: Vec<_> = told.iter().map(|session| session.protocol == Protocol::Lmtp).collect();
+        assert_eq!(lmtp, [false, false, false, true, false]);
+        for session in told {
+            assert_eq!((session.hostname.as_str(), session.size, session.limits.junk), ("mx.test", 5, 6));
+        }
+    }
+
+    #[test]
+    fn users_may_send_anywhere_only_if_they_can_log_in() {
+        let permits =
+            |text: &str| read(text).unwrap().policy().unwrap().to_string().contains("permit when authenticated");
+        assert!(!permits(""));
+        assert!(permits("[auth]\nusers = 'u'"));
     }
 
     #[test]

@@ -1,13 +1,17 @@
-//! What happens to a message while it streams in: limits, and the road into the queue.
+//! What happens to a message while it streams in: limits, what is asked of a submission, and the
+//! road into the queue.
 
-use std::sync::Arc;
+mod submission;
 
 use bytes::Bytes;
-use hikyaku_message::{HeaderLimits, HeaderScan, Malformed, Received};
+use hikyaku_message::{HeaderLimit, HeaderLimits, HeaderScan, Malformed, Received};
 use hikyaku_queue::{Draft, Envelope, MsgId, NewUnit, Queue, SizeHint};
-use hikyaku_wire::{Mailbox, Reply};
+use hikyaku_wire::Reply;
 
 use crate::{now, random};
+
+use submission::Authors;
+pub use submission::Submission;
 
 /// A message on its way into the queue. Dropped before [`commit`](Self::commit), it leaves
 /// nothing behind.
@@ -17,31 +21,26 @@ pub struct Intake<D> {
     draft: D,
     scan: HeaderScan,
     size: u64,
+    submission: Option<Submission>,
+    authors: Option<Authors>,
+    /// Why the message cannot be taken, whatever follows.
+    refused: Option<Refusal>,
 }
 
-/// What is asked of a message that a user submits (RFC 6409 §8), and done for it.
-#[derive(Clone)]
-pub struct Submission {
-    /// The name behind the `@` of a Message-ID that is added.
-    pub hostname: String,
-    /// Whether the user may send as this address; none: no address is looked at.
-    pub owns: Option<Arc<dyn Fn(&Mailbox) -> bool + Send + Sync>>,
+/// Why a message is refused, and the limit that it has reached if that is why.
+#[derive(Debug, Clone)]
+struct Refusal {
+    reply: Reply,
+    limit: Option<&'static str>,
+}
+
+impl From<Reply> for Refusal {
+    fn from(reply: Reply) -> Self {
+        Self { reply, limit: None }
+    }
 }
 
 impl<D: Draft> Intake<D> {
-    /// The message comes from a user: its From field must be the user's own (550 5.7.1), and a
-    /// Date or Message-ID that is missing is added.
-    pub fn submitted(&mut self, rules: Submission) {
-        let _ = rules;
-        unimplemented!()
-    }
-
-    /// The name of the limit that the message has reached, after [`push`](Self::push) has failed
-    /// because of one: `header_size`, `header_fields` or `hops`.
-    pub fn limit(&self) -> Option<&'static str> {
-        None
-    }
-
     /// Asks the queue for room, before the client is asked for the message.
     ///
     /// # Errors
@@ -49,7 +48,19 @@ impl<D: Draft> Intake<D> {
     pub async fn open<Q: Queue<Draft = D>>(queue: &Q, declared_size: Option<u64>) -> Result<Self, Reply> {
         let id = MsgId::new(now(), random());
         let draft = queue.draft(id, SizeHint(declared_size)).await.map_err(|error| error.reply())?;
-        Ok(Self { id, draft, scan: HeaderScan::new(HeaderLimits::default()), size: 0 })
+        let scan = HeaderScan::new(HeaderLimits::default());
+        Ok(Self { id, draft, scan, size: 0, submission: None, authors: None, refused: None })
+    }
+
+    /// The message comes from a user: it must have one From field whose addresses are all the
+    /// user's own, and the Sender field too if there is one (550 5.7.1). A header section that two
+    /// programs may read in two ways is refused (554 5.6.0). A Date or Message-ID that is missing
+    /// is added (RFC 6409 §8).
+    ///
+    /// To be said before the first piece: else no From field will have been seen.
+    pub fn submitted(&mut self, rules: Submission) {
+        self.authors = rules.owns.clone().map(Authors::new);
+        self.submission = Some(rules);
     }
 
     /// The id that follows the message from here on.
@@ -62,36 +73,95 @@ impl<D: Draft> Intake<D> {
         self.size
     }
 
+    /// The name of the limit that the message has reached, after [`push`](Self::push) has failed
+    /// because of one: `header_size`, `header_fields` or `hops`.
+    pub fn limit(&self) -> Option<&'static str> {
+        self.refused.as_ref()?.limit
+    }
+
     /// Takes the next piece.
     ///
     /// # Errors
     /// The header section is over a limit, the message has had too many hops (554 5.4.6), it
-    /// begins with a space (554 5.6.0), or the queue cannot take it (4xx).
+    /// begins with a space (554 5.6.0), it is not as [`submitted`](Self::submitted) asks, or the
+    /// queue cannot take it (4xx).
     pub async fn push(&mut self, piece: Bytes) -> Result<(), Reply> {
         if !self.scan.is_done() {
-            self.scan.push(&piece);
-            if let Some(limit) = self.scan.over() {
-                return Err(limit.reply());
-            }
-            // It would continue the trace field that we put in front of it.
-            if self.scan.malformed() == Some(Malformed::LeadingSpace) {
-                return Err(Reply::BAD_CONTENT_554.append(": it begins with a space"));
-            }
+            let looked = match &mut self.authors {
+                Some(authors) => authors.push(&mut self.scan, &piece),
+                None => {
+                    self.scan.push(&piece);
+                    limits(&self.scan)
+                }
+            };
+            self.keep(looked);
         }
+        self.is_good()?;
         self.size += piece.len() as u64;
         self.draft.write(piece).await.map_err(|error| error.reply())
     }
 
-    /// Puts the trace field in front and makes the message durable. Only after this may the
-    /// client be told 250.
+    /// The message has ended: says what could not be said before. [`commit`](Self::commit) asks
+    /// for it too.
     ///
     /// # Errors
-    /// The reply that tells the client to come again, 4xx.
-    pub async fn commit(self, envelope: Envelope, trace: Received<'_>, units: Vec<NewUnit>) -> Result<(), Reply> {
-        let prepend = Bytes::from(trace.to_string());
-        self.draft.commit(envelope, prepend, units, None).await.map_err(|error| error.reply())?;
+    /// The header section, which has only now ended, is not as [`submitted`](Self::submitted)
+    /// asks; or what [`push`](Self::push) has said already.
+    pub fn finish(&mut self) -> Result<(), Reply> {
+        if !self.scan.is_done() {
+            let looked = match &mut self.authors {
+                Some(authors) => authors.finish(&mut self.scan),
+                None => {
+                    self.scan.finish();
+                    Ok(())
+                }
+            };
+            self.keep(looked);
+        }
+        self.is_good()
+    }
+
+    /// Puts the trace field, and what a submission lacks, in front and makes the message durable.
+    /// Only after this may the client be told 250.
+    ///
+    /// # Errors
+    /// The reply that tells the client to come again, 4xx, or as of [`finish`](Self::finish).
+    pub async fn commit(mut self, envelope: Envelope, trace: Received<'_>, units: Vec<NewUnit>) -> Result<(), Reply> {
+        self.finish()?;
+        let mut prepend = trace.to_string();
+        if let Some(submission) = &self.submission {
+            prepend += &submission.missing(&self.scan, self.id, trace.time);
+        }
+        self.draft.commit(envelope, prepend.into(), units, None).await.map_err(|error| error.reply())?;
         Ok(())
     }
+
+    fn keep(&mut self, looked: Result<(), Refusal>) {
+        if let Err(refusal) = looked {
+            self.refused.get_or_insert(refusal);
+        }
+    }
+
+    fn is_good(&self) -> Result<(), Reply> {
+        self.refused.as_ref().map_or(Ok(()), |refusal| Err(refusal.reply.clone()))
+    }
+}
+
+/// What no message may be, wherever it comes from.
+fn limits(scan: &HeaderScan) -> Result<(), Refusal> {
+    if let Some(limit) = scan.over() {
+        let name = match limit {
+            HeaderLimit::Octets => "header_size",
+            HeaderLimit::Fields => "header_fields",
+            HeaderLimit::Hops => "hops",
+        };
+        return Err(Refusal { reply: limit.reply(), limit: Some(name) });
+    }
+    // It would continue the field that we put in front of it.
+    if scan.malformed() == Some(Malformed::LeadingSpace) {
+        return Err(Reply::BAD_CONTENT_554.append(": it begins with a space").into());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -132,7 +202,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_header_without_end_is_refused() {
-        assert!(push(&[&"x".repeat(300 * 1024)]).await.is_err());
+    async fn what_is_over_a_limit_is_refused_by_its_name() {
+        for (text, name) in [
+            ("x".repeat(300 * 1024), Some("header_size")),
+            ("A: b\r\n".repeat(1001), Some("header_fields")),
+            ("Received: by x\r\n".repeat(101), Some("hops")),
+            (" x".to_owned(), None),
+        ] {
+            let mut intake = Intake::open(&Memory::new(), None).await.unwrap();
+            assert_eq!(intake.limit(), None);
+            let reply = intake.push(Bytes::from(text)).await.unwrap_err();
+            assert_eq!(intake.limit(), name);
+            // Whatever follows, it stays refused.
+            assert_eq!(intake.push(Bytes::from_static(b"\r\n\r\nbody")).await, Err(reply.clone()));
+            assert_eq!(intake.finish(), Err(reply));
+        }
     }
 }

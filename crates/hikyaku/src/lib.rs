@@ -40,6 +40,8 @@ mod route;
 mod serve;
 mod stop;
 mod tls;
+#[cfg(feature = "users")]
+mod users;
 
 pub use hikyaku_audit as audit;
 pub use hikyaku_dns as dns;
@@ -50,7 +52,10 @@ pub use hikyaku_session as session;
 pub use hikyaku_wire as wire;
 
 #[cfg(feature = "config")]
-pub use config::{Config, ConfigError, DeliveryConfig, ListenerConfig, Mode, Store};
+pub use config::{
+    AuthConfig, CertificateId, CertificateUser, Config, ConfigError, DeliveryConfig, LimitsConfig, ListenerConfig,
+    Mode, Store, TlsConfig,
+};
 pub use deliver::{Delivery, DeliveryLimits};
 pub use directory::{Directory, Users};
 pub use environment::{id, now, raise_open_files, random};
@@ -59,9 +64,11 @@ pub use intake::{Intake, Submission};
 pub use io::{Address, AddressError, Listener, Stream};
 pub use local::Maildirs;
 pub use log::AuditLog;
-pub use outbound::{Connection, Target};
+pub use outbound::{ClientTls, Connection, OpenError, Target};
 pub use resolver::Dns;
 pub use route::{HostPort, Route, RouteError, Routes};
 pub use serve::{Handler, Service, converse, serve};
 pub use stop::{Stop, Stopper};
 pub use tls::{CertificateFiles, Certificates, ClientCertificates, ServerTls, SpkiPin, SpkiPinError, TlsError};
+#[cfg(feature = "users")]
+pub use users::{Accounts, SenderPattern, SenderPatternError};

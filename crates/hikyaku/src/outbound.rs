@@ -10,15 +10,22 @@ use std::{
 
 use bytes::BytesMut;
 use hikyaku_queue::BodyReader;
-use hikyaku_session::client::{Body, Config, Envelope, Outcome, Ready, Receive, Settled, Step, start};
+use hikyaku_session::{
+    Tls,
+    client::{Body, Config, Envelope, Outcome, Ready, Receive, Settled, Step, Upgrade, start},
+    sasl::client::Credentials,
+};
 use hikyaku_wire::{Code, EnhancedCode, Reply};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, split},
+    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
     net::{TcpStream, UnixStream},
-    time::{sleep_until, timeout},
+    time::{sleep_until, timeout, timeout_at},
 };
 
-use crate::Stream;
+pub use self::tls::ClientTls;
+use crate::{Stream, random};
+
+mod tls;
 
 /// Where to connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +55,34 @@ struct Wire {
     io: Box<dyn Stream>,
     input: BytesMut,
     out: BytesMut,
+    /// The stream may hold what it took from `out`.
+    unflushed: bool,
+}
+
+/// Why there is no conversation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// There is no connection, or the server does not want us.
+    #[error("{}", .0.reply)]
+    Refused(Outcome),
+    /// The TLS handshake has failed (454 4.7.5). The connection is closed, and no mail and no
+    /// secret was sent. Who wants TLS only where it can be had may open another one without it.
+    #[error("{}", .0.reply)]
+    Handshake(Outcome),
+}
+
+impl OpenError {
+    /// What became of it.
+    pub fn into_outcome(self) -> Outcome {
+        let (Self::Refused(outcome) | Self::Handshake(outcome)) = self;
+        outcome
+    }
+}
+
+impl From<Outcome> for OpenError {
+    fn from(outcome: Outcome) -> Self {
+        Self::Refused(outcome)
+    }
 }
 
 /// Octets of a message in memory at a time.
@@ -56,26 +91,80 @@ const PIECE: usize = 64 * 1024;
 const READ: usize = 8 * 1024;
 
 impl Connection {
-    /// Connects and says hello.
+    /// Connects, does the TLS handshake where `config` says so, and says hello.
+    ///
+    /// How the handshake is done `tls` says; without it every handshake fails, and nothing is sent
+    /// in plain text instead.
     ///
     /// # Errors
-    /// What became of it, as a reply: ours (4.4.1) if there is no connection, the server's if it
-    /// does not want us.
-    pub async fn open(target: &Target, config: Arc<Config>, connect_timeout: Duration) -> Result<Self, Outcome> {
+    /// What became of it: ours (4.4.1) if there is no connection, the server's if it does not
+    /// want us, or [`OpenError::Handshake`].
+    pub async fn open(
+        target: &Target,
+        config: Arc<Config>,
+        tls: Option<&ClientTls>,
+        connect_timeout: Duration,
+    ) -> Result<Self, OpenError> {
         let io = match timeout(connect_timeout, connect(target)).await {
             Ok(Ok(io)) => io,
-            Ok(Err(error)) => return Err(no_connection(format!("cannot connect to {target}: {error}"))),
-            Err(_) => return Err(no_connection(format!("cannot connect to {target}: it does not answer"))),
+            Ok(Err(error)) => return Err(no_connection(format!("cannot connect to {target}: {error}")).into()),
+            Err(_) => return Err(no_connection(format!("cannot connect to {target}: it does not answer")).into()),
         };
-        let mut wire = Wire { io, input: BytesMut::new(), out: BytesMut::new() };
-        match wire.run(start(config, Instant::now())).await {
+        let mut wire = Wire::new(io);
+        let mut step = wire.run(start(config, Instant::now())).await;
+        if let Step::Upgrade(upgrade) = step {
+            (wire, step) = match wire.encrypt(&upgrade, tls).await {
+                Ok((mut wire, tls)) => {
+                    let step = upgrade.established(Instant::now(), tls, &wire.input, &mut wire.out);
+                    let step = wire.run(step).await;
+                    (wire, step)
+                }
+                Err(reply) => {
+                    return Err(match upgrade.failed(reply) {
+                        Step::Close(close) => OpenError::Handshake(close.outcome().clone()),
+                        _ => no_hello().into(),
+                    });
+                }
+            };
+        }
+        Ok(Self::after(wire, step).await?)
+    }
+
+    /// Proves who we are (RFC 4954); the credentials are never sent without TLS.
+    ///
+    /// # Errors
+    /// Ours (4.7.x) if the server offers nothing that fits, or has not proved who it is; its own
+    /// reply if it does not believe us. It says something of the credentials, and nothing of a
+    /// message: whoever has mail to send keeps it and tries again.
+    pub async fn authenticate(self, credentials: &Credentials) -> Result<Self, Outcome> {
+        let Self { mut wire, ready } = self;
+        let now = Instant::now();
+        match ready.authenticate(credentials, random(), now, &mut wire.input, &mut wire.out) {
+            Ok(step) => {
+                let step = wire.run(step).await;
+                Self::after(wire, step).await
+            }
+            Err(unsupported) => {
+                Self { wire, ready: *unsupported.ready }.quit().await;
+                Err(Outcome::ours(unsupported.reply))
+            }
+        }
+    }
+
+    /// What the TLS handshake has come to; `None` without TLS.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.ready.tls()
+    }
+
+    async fn after(mut wire: Wire, step: Step) -> Result<Self, Outcome> {
+        match step {
             Step::Ready(ready) => Ok(Self { wire, ready }),
             Step::Close(close) => {
                 let outcome = close.outcome().clone();
                 wire.close().await;
                 Err(outcome)
             }
-            Step::Receive(_) | Step::Body(_) | Step::Done(_) => Err(no_connection("no hello".to_owned())),
+            Step::Receive(_) | Step::Upgrade(_) | Step::Body(_) | Step::Done(_) => Err(no_hello()),
         }
     }
 
@@ -106,7 +195,7 @@ impl Connection {
                 );
             }
             // `run` and `content` never end with these.
-            Step::Receive(_) | Step::Body(_) => {
+            Step::Receive(_) | Step::Upgrade(_) | Step::Body(_) => {
                 return (not_tried(envelope, &no_connection("the conversation was cut".to_owned())), None);
             }
         };
@@ -149,11 +238,38 @@ fn no_connection(text: String) -> Outcome {
     Outcome::ours(Reply::new(Code::LOCAL_ERROR_451, EnhancedCode::new(4, 4, 1), text))
 }
 
+fn no_hello() -> Outcome {
+    no_connection("no hello".to_owned())
+}
+
 fn not_tried(envelope: &Envelope, outcome: &Outcome) -> Vec<Settled> {
     vec![Settled::NotTried(outcome.clone()); envelope.to.len()]
 }
 
 impl Wire {
+    fn new(io: Box<dyn Stream>) -> Self {
+        Self { io, input: BytesMut::new(), out: BytesMut::new(), unflushed: false }
+    }
+
+    /// The same connection under TLS, or the reply that says why not.
+    async fn encrypt(mut self, upgrade: &Upgrade, tls: Option<&ClientTls>) -> Result<(Self, Tls), Reply> {
+        let failed = |text: &str| {
+            let text = format!("TLS handshake failed: {text}");
+            Reply::new(Code::TEMPORARY_AUTH_FAILURE_454, EnhancedCode::new(4, 7, 5), text)
+        };
+        let Some(tls) = tls else { return Err(failed("it is not said which certificates are believed")) };
+        let handshake = async {
+            self.io.write_all_buf(&mut self.out).await?;
+            self.io.flush().await?;
+            tls.connect(self.io).await
+        };
+        match timeout_at(upgrade.deadline().into(), handshake).await {
+            Ok(Ok((io, tls))) => Ok((Self::new(Box::new(io)), tls)),
+            Ok(Err(error)) => Err(failed(&error.to_string())),
+            Err(_) => Err(failed("it takes too long")),
+        }
+    }
+
     /// Goes on until something else than a reply is needed.
     async fn run(&mut self, mut step: Step) -> Step {
         loop {
@@ -171,6 +287,7 @@ impl Wire {
     /// buffers between us cannot block both sides (RFC 2920 §3.1).
     async fn feed(&mut self, receive: Receive) -> Step {
         let deadline = receive.deadline();
+        let owed = !self.out.is_empty() || self.unflushed;
         self.input.reserve(READ);
         let (mut reader, mut writer) = split(&mut self.io);
         tokio::select! {
@@ -179,13 +296,13 @@ impl Wire {
                 Ok(0) | Err(_) => receive.closed(),
                 Ok(_) => Step::Receive(receive),
             },
-            written = writer.write_buf(&mut self.out), if !self.out.is_empty() => match written {
-                // What the server said before it went is still to be read.
-                Ok(_) => Step::Receive(receive),
-                Err(_) => {
+            written = write(&mut writer, &mut self.out, &mut self.unflushed), if owed => {
+                if written.is_err() {
+                    // What the server said before it went is still to be read.
                     self.out.clear();
-                    Step::Receive(receive)
+                    self.unflushed = false;
                 }
+                Step::Receive(receive)
             },
         }
     }
@@ -216,7 +333,7 @@ impl Wire {
 
     /// Writes everything, and listens meanwhile for a server that has heard enough.
     async fn push(&mut self, mut step: Body) -> Step {
-        while !self.out.is_empty() {
+        while !self.out.is_empty() || self.unflushed {
             let deadline = step.deadline();
             self.input.reserve(READ);
             let (mut reader, mut writer) = split(&mut self.io);
@@ -226,9 +343,9 @@ impl Wire {
                     Ok(0) | Err(_) => step.closed(),
                     Ok(_) => step.process(&mut self.input),
                 },
-                written = writer.write_buf(&mut self.out) => match written {
-                    Ok(0) | Err(_) => step.closed(),
-                    Ok(_) => Step::Body(step),
+                written = write(&mut writer, &mut self.out, &mut self.unflushed) => match written {
+                    Err(_) => step.closed(),
+                    Ok(()) => Step::Body(step),
                 },
             };
             step = match next {
@@ -247,4 +364,18 @@ impl Wire {
         };
         let _ = timeout(Duration::from_secs(5), last).await;
     }
+}
+
+/// Writes some of `out`, or lets go what the stream still holds of it.
+async fn write(io: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut, unflushed: &mut bool) -> io::Result<()> {
+    if out.is_empty() {
+        io.flush().await?;
+        *unflushed = false;
+    } else {
+        if io.write_buf(out).await? == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        *unflushed = true;
+    }
+    Ok(())
 }

@@ -39,7 +39,8 @@ use crate::lexer::{FieldErrorKind, is_atext};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressList<'a> {
     addresses: Vec<Address<'a>>,
-    ambiguity: Option<Ambiguity>,
+    /// Each kind at most once.
+    ambiguities: Vec<Ambiguity>,
 }
 
 impl<'a> AddressList<'a> {
@@ -69,7 +70,22 @@ impl<'a> AddressList<'a> {
     /// The first reason for which another program may read other addresses here.
     #[must_use]
     pub fn ambiguity(&self) -> Option<Ambiguity> {
-        self.ambiguity
+        self.ambiguities.first().copied()
+    }
+
+    /// All reasons for which another program may read other addresses here, each once, in the
+    /// order in which they were found.
+    ///
+    /// ```
+    /// use hikyaku_message::{AddressList, Ambiguity};
+    ///
+    /// let from = AddressList::parse(b"\"a b\"@example.org, c@d.test <e@example.org>")?;
+    /// assert_eq!(from.ambiguities(), [Ambiguity::QuotedLocalPart, Ambiguity::UnquotedName]);
+    /// # Ok::<(), hikyaku_message::FieldError>(())
+    /// ```
+    #[must_use]
+    pub fn ambiguities(&self) -> &[Ambiguity] {
+        &self.ambiguities
     }
 
     /// The one domain of all authors, where this is a From field: DMARC needs exactly one
@@ -79,7 +95,7 @@ impl<'a> AddressList<'a> {
     /// There is no author, authors have different domains or one that is no domain of SMTP, or
     /// another program may read others.
     pub fn author_domain(&self) -> Result<Domain, AuthorError> {
-        if let Some(ambiguity) = self.ambiguity {
+        if let Some(ambiguity) = self.ambiguity() {
             return Err(AuthorError::Ambiguous(ambiguity));
         }
         let mut one: Option<Domain> = None;
@@ -100,13 +116,13 @@ impl<'a> AddressList<'a> {
     #[must_use]
     pub fn into_owned(self) -> AddressList<'static> {
         let addresses = self.addresses.into_iter().map(Address::into_owned).collect();
-        AddressList { addresses, ambiguity: self.ambiguity }
+        AddressList { addresses, ambiguities: self.ambiguities }
     }
 }
 
 impl<'a> From<Vec<Address<'a>>> for AddressList<'a> {
     fn from(addresses: Vec<Address<'a>>) -> Self {
-        Self { addresses, ambiguity: None }
+        Self { addresses, ambiguities: Vec::new() }
     }
 }
 

@@ -56,6 +56,12 @@ impl Client {
         if reply.code == 250 { Ok(client) } else { Err(io::Error::other(format!("EHLO: {reply:?}"))) }
     }
 
+    /// The connection itself, to read from and write to without this client.
+    pub(crate) fn stream(&self) -> TcpStream {
+        assert!(self.stream.buffer().is_empty(), "{:?} would be lost", self.stream.buffer());
+        self.stream.get_ref().try_clone().expect("one more handle of a socket")
+    }
+
     /// Sends bytes as they are.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)

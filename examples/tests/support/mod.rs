@@ -2,7 +2,7 @@
 //! client that says exactly what it is told, and a sink that takes mail.
 
 // Each test binary uses its own part of it.
-#![allow(dead_code, reason = "two test binaries share this module")]
+#![allow(dead_code, reason = "several test binaries share this module")]
 
 pub(crate) mod client;
 pub(crate) mod message;

@@ -12,7 +12,12 @@ use serde::{
 };
 use toml::Spanned;
 
-use super::{Config, ConfigError, ListenerConfig, Mode, Store};
+use super::{
+    Config, ConfigError, ListenerConfig, Mode, Store,
+    auth::{self, AuthTable},
+    limits::{self, LimitsTable},
+    tls::{self, TlsTable, TlsWord},
+};
 use crate::{Address, HostPort, Route, Users};
 
 /// Reads the text, and puts what it says in the place of the defaults.
@@ -35,14 +40,16 @@ pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
     config.relay_domains = file.relay_domains.into_iter().map(|d| d.0).collect();
     config.trusted_networks = file.trusted_networks.into_iter().map(|n| n.0).collect();
     if let Some(listeners) = file.listener {
-        let listener = |l: ListenerTable| match *l.mode.get_ref() {
-            Mode::Submissions => {
-                Err(ConfigError::at(text, l.mode.span(), "`submissions` needs TLS, which is not here yet"))
-            }
-            mode => Ok(ListenerConfig { address: l.address.0, mode }),
+        let listener = |l: ListenerTable| {
+            let tls = tls::mode(text, l.mode, l.tls)?;
+            Ok(ListenerConfig { address: l.address.0, mode: l.mode, tls })
         };
         config.listeners = listeners.into_iter().map(listener).collect::<Result<_, _>>()?;
     }
+    config.tls = tls::read(text, file.tls)?;
+    config.auth = file.auth.map(|table| auth::read(text, table, &mut config.tls)).transpose()?;
+    config.limits = limits::read(file.limits);
+    config.limits.gate.exempt = config.trusted_networks.clone();
     config.store = store(text, file.queue)?;
     delivery(text, file.delivery, &mut config)?;
     config.maildir = file.local.maildir.unwrap_or_else(|| config.data_dir.join("mail"));
@@ -121,6 +128,11 @@ struct File {
     policy: Option<Spanned<String>>,
     listener: Option<Vec<ListenerTable>>,
     #[serde(default)]
+    tls: TlsTable,
+    auth: Option<Spanned<AuthTable>>,
+    #[serde(default)]
+    limits: LimitsTable,
+    #[serde(default)]
     queue: QueueTable,
     #[serde(default)]
     delivery: DeliveryTable,
@@ -136,7 +148,8 @@ struct File {
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct ListenerTable {
     address: Parsed<Address>,
-    mode: Spanned<Mode>,
+    mode: Mode,
+    tls: Option<Spanned<TlsWord>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -203,7 +216,7 @@ struct AuditTable {
 }
 
 /// A value that is written as a string.
-struct Parsed<T>(T);
+pub(crate) struct Parsed<T>(pub(crate) T);
 
 impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -47,12 +47,12 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ConfigError {
-    pub(super) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { file: None, line: None, column: None, key: None, message: message.into() }
     }
 
     /// An error about what stands at `span` of the text.
-    pub(super) fn at(text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(crate) fn at(text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
         let before = text.get(..span.start).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
         let key = match DeTable::parse(text) {
@@ -73,7 +73,7 @@ impl ConfigError {
     }
 
     /// The error of the TOML reader.
-    pub(super) fn from_toml(text: &str, error: &toml::de::Error) -> Self {
+    pub(crate) fn from_toml(text: &str, error: &toml::de::Error) -> Self {
         match error.span() {
             Some(span) => Self::at(text, span, error.message()),
             None => Self::new(error.message()),
@@ -81,7 +81,7 @@ impl ConfigError {
     }
 
     /// The same error with the place of its key, which stands outside all tables.
-    pub(super) fn at_its_key(self, text: &str) -> Self {
+    pub(crate) fn at_its_key(self, text: &str) -> Self {
         let document = DeTable::parse(text).ok();
         let entry = document.as_ref().zip(self.key.as_deref()).and_then(|(d, key)| d.get_ref().get_key_value(key));
         match entry {
@@ -97,9 +97,19 @@ fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
         let name = key.get_ref();
         match key_below(value, offset) {
             Some(inner) => Some(format!("{name}.{inner}")),
-            None => [key.span(), value.span()].iter().any(|span| span.contains(&offset)).then(|| name.to_string()),
+            None => is_at(key.span(), value, offset).then(|| name.to_string()),
         }
     })
+}
+
+/// Whether an offset is in a key, in its value, or in the header of a table of an array.
+fn is_at(key: Range<usize>, value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
+    let tables = match value.get_ref() {
+        DeValue::Array(values) => &values[..],
+        _ => &[],
+    };
+    let mut spans = [key, value.span()].into_iter().chain(tables.iter().map(Spanned::span));
+    spans.any(|span| span.contains(&offset))
 }
 
 fn key_below(value: &Spanned<DeValue<'_>>, offset: usize) -> Option<String> {

@@ -124,10 +124,10 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
             let opened = tokio::select! {
                 biased;
                 () = stop.requested() => return (None, None),
-                opened = Connection::open(&target, config.clone(), self.connect_timeout) => opened,
+                opened = Connection::open(&target, config.clone(), None, self.connect_timeout) => opened,
             };
             let settled = match opened {
-                Err(outcome) => vec![Settled::NotTried(outcome); envelope.to.len()],
+                Err(error) => vec![Settled::NotTried(error.into_outcome()); envelope.to.len()],
                 Ok(connection) => {
                     let (settled, connection) = connection.send(&envelope, body).await;
                     if connection.is_some() || !settled.iter().all(is_cut) {

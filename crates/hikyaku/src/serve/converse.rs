@@ -39,7 +39,7 @@ pub async fn converse<S: Stream, H: Handler>(
         step = match step {
             Step::Receive(receive) => match receive.process(now(), &mut wire.input, &mut wire.out) {
                 Step::Receive(hungry) => {
-                    see_login(&mut login, hungry.session(), service);
+                    see_login(&mut login, hungry.session(), service, handler);
                     let flushed = wire.flush().await;
                     heard(flushed, hungry.session(), handler)?;
                     wire.feed(hungry, &mut crowded, &mut stop).await
@@ -47,7 +47,7 @@ pub async fn converse<S: Stream, H: Handler>(
                 next => next,
             },
             Step::Flush(flush) => {
-                see_login(&mut login, flush.session(), service);
+                see_login(&mut login, flush.session(), service, handler);
                 let flushed = wire.flush().await;
                 heard(flushed, flush.session(), handler)?;
                 flush.flushed(now())
@@ -58,7 +58,7 @@ pub async fn converse<S: Stream, H: Handler>(
             }
             Step::Decide(decide) => {
                 let session = decide.session();
-                see_login(&mut login, session, service);
+                see_login(&mut login, session, service, handler);
                 let reply = match decide.stage() {
                     Stage::Connect => Box::pin(handler.connect(session)).await,
                     Stage::Hello(name) => Box::pin(handler.hello(session, name)).await,
@@ -110,6 +110,7 @@ pub async fn converse<S: Stream, H: Handler>(
                 message.reply(now(), verdicts, &mut wire.out)
             }
             Step::Refused(refused) => {
+                see_login(&mut login, refused.session(), service, handler);
                 // A refusal ends the exchange that runs, if one does.
                 let tried = login.take();
                 if is_failed_login(tried.as_ref(), refused.reply(), refused.limit()) {
@@ -138,10 +139,11 @@ struct Login {
     user: Option<Box<str>>,
 }
 
-/// Remembers a login that has succeeded, which may have been long after the answer.
-fn see_login(login: &mut Option<Login>, session: &Session, service: &Service) {
+/// Remembers and tells of a login that has succeeded, which may be long after the answer.
+fn see_login<H: Handler>(login: &mut Option<Login>, session: &Session, service: &Service, handler: &mut H) {
     if let Some(tried) = login.take_if(|_| session.user().is_some()) {
         service.gate.succeeded(session.peer().address, tried.user.as_deref(), now());
+        handler.authenticated(session);
     }
 }
 

@@ -36,6 +36,11 @@ pub trait Handler: Send + 'static {
         ready(Answer::Reject)
     }
 
+    /// AUTH has succeeded: [`Session::user`] says who it is. For the log; by default nothing is done.
+    fn authenticated(&mut self, session: &Session) {
+        let _ = session;
+    }
+
     /// MAIL: whether a transaction begins.
     fn mail(&mut self, session: &Session, mail: &Mail) -> impl Future<Output = Result<Self::Mail, Reply>> + Send {
         let _ = (session, mail);

@@ -71,6 +71,22 @@ async fn who_knows_the_password_is_the_user() {
 }
 
 #[tokio::test]
+async fn a_login_is_told_whatever_follows_it() {
+    let house = house(2, 10);
+    let from = [192, 0, 2, 1];
+    for (n, more) in ["", "QUIT\r\n", "FOO\r\n", "MAIL FROM:<a@x.test>\r\n"].into_iter().enumerate() {
+        let mut client = connected(&house, from).await;
+        client.ask(&plain("alice", "wrong")).await;
+        assert!(client.ask("AUTH PLAIN\r\n").await.starts_with("334 "));
+        let response = format!("{}\r\n{more}", base64(b"\0alice\0secret"));
+        assert!(client.ask(&response).await.starts_with("235 "));
+        client.ask(if more.is_empty() { "NOOP\r\n" } else { "" }).await;
+        assert_eq!(house.clerk.0.users.lock().unwrap().len(), n + 1, "{more}");
+    }
+    assert_eq!(house.clerk.0.limits(), []);
+}
+
+#[tokio::test]
 async fn an_address_may_fail_so_often_and_then_nobody_is_asked() {
     let house = house(3, 100);
     let (from, other) = ([192, 0, 2, 1], [192, 0, 2, 2]);

@@ -42,6 +42,8 @@ pub(crate) struct Notes {
     pub(crate) connects: AtomicUsize,
     /// Questions that were asked.
     pub(crate) questions: AtomicUsize,
+    /// Logins that have succeeded.
+    pub(crate) users: Mutex<Vec<String>>,
     /// Transactions that have begun, and those that are over.
     pub(crate) begun: AtomicUsize,
     pub(crate) over: AtomicUsize,
@@ -100,6 +102,9 @@ impl Handler for Clerk {
             },
             _ => Answer::Reject,
         }
+    }
+    fn authenticated(&mut self, session: &Session) {
+        self.0.users.lock().unwrap().push(session.user().unwrap().to_owned());
     }
     async fn mail(&mut self, _: &Session, _: &Mail) -> Result<Transaction, Reply> {
         self.0.begun.fetch_add(1, Ordering::SeqCst);

@@ -19,7 +19,7 @@ pub(super) fn address_list(value: &[u8]) -> Result<AddressList<'_>, FieldError> 
         addresses.push(reader.address()?);
         reader.end_of_element(false)?;
     }
-    Ok(AddressList { addresses, ambiguity: reader.ambiguity })
+    Ok(AddressList { addresses, ambiguities: reader.ambiguities })
 }
 
 /// `addr-spec = local-part "@" domain`
@@ -46,7 +46,7 @@ pub(super) fn steps(value: &[u8]) -> usize {
 
 struct Reader<'a> {
     lexer: Lexer<'a>,
-    ambiguity: Option<Ambiguity>,
+    ambiguities: Vec<Ambiguity>,
     /// Mailboxes and groups so far.
     count: usize,
 }
@@ -71,11 +71,13 @@ fn is_dtext(octet: u8) -> bool {
 
 impl<'a> Reader<'a> {
     fn new(value: &'a [u8]) -> Self {
-        Self { lexer: Lexer::new(value), ambiguity: None, count: 0 }
+        Self { lexer: Lexer::new(value), ambiguities: Vec::new(), count: 0 }
     }
 
     fn note(&mut self, ambiguity: Ambiguity) {
-        self.ambiguity.get_or_insert(ambiguity);
+        if !self.ambiguities.contains(&ambiguity) {
+            self.ambiguities.push(ambiguity);
+        }
     }
 
     fn skip(&mut self) -> Result<Between, FieldError> {

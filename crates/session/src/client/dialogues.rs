@@ -2,7 +2,8 @@
 //!
 //! `S:` the remote says a line, `C:` the client must have said it, `W:` the
 //! caller writes a line of content, `F:` it ends the content, `T:` nothing
-//! comes until the deadline, `E:` the connection closes, `D:` what must have
+//! comes until the deadline, `E:` the connection closes, `H:` the TLS
+//! handshake is done (or, with a reply, has failed), `D:` what must have
 //! become of each recipient, `X:` why the conversation must have ended.
 
 use std::collections::VecDeque;
@@ -12,7 +13,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::*;
-use crate::Protocol;
+use crate::{Protocol, Tls, sasl::client::Credentials};
 
 /// Cuts what the remote says in one go into the pieces that arrive.
 type Chunking = fn(&[u8], usize) -> Vec<Vec<u8>>;
@@ -34,6 +35,7 @@ struct Talk {
     step: Option<Step>,
     now: Instant,
     messages: VecDeque<(Envelope, u64)>,
+    credentials: Option<Credentials>,
     input: BytesMut,
     out: BytesMut,
     log: Vec<String>,
@@ -41,11 +43,16 @@ struct Talk {
 
 impl Talk {
     fn new(config: Config, messages: Vec<(Envelope, u64)>) -> Self {
+        Self::with(config, messages, None)
+    }
+
+    fn with(config: Config, messages: Vec<(Envelope, u64)>, credentials: Option<Credentials>) -> Self {
         let now = Instant::now();
         let mut talk = Self {
             step: Some(start(Arc::new(config), now)),
             now,
             messages: messages.into(),
+            credentials,
             input: BytesMut::new(),
             out: BytesMut::new(),
             log: Vec::new(),
@@ -67,6 +74,16 @@ impl Talk {
                     }
                     next
                 }
+                Step::Ready(ready) if self.credentials.is_some() => {
+                    let credentials = self.credentials.take().expect("credentials");
+                    match ready.authenticate(&credentials, [0; 18], self.now, &mut self.input, &mut self.out) {
+                        Ok(next) => next,
+                        Err(Unsupported { ready, reply }) => {
+                            self.log.push(format!("D: no AUTH, {reply}"));
+                            Step::Ready(*ready)
+                        }
+                    }
+                }
                 Step::Ready(ready) => match self.messages.pop_front() {
                     Some((envelope, size)) => {
                         match ready.send(&envelope, size, self.now, &mut self.input, &mut self.out) {
@@ -79,6 +96,11 @@ impl Talk {
                     }
                     None => ready.quit(self.now, &mut self.out),
                 },
+                Step::Upgrade(upgrade) => {
+                    assert!(self.input.is_empty(), "plain text is left at the handshake");
+                    self.step = Some(Step::Upgrade(upgrade));
+                    return;
+                }
                 Step::Body(body) => {
                     let next = body.process(&mut self.input);
                     if matches!(next, Step::Body(_)) {
@@ -130,6 +152,18 @@ impl Talk {
         self.drive();
     }
 
+    fn shake_hands(&mut self, failure: &str) {
+        let Some(Step::Upgrade(upgrade)) = self.step.take() else {
+            panic!("no handshake is due after {:#?}", self.log);
+        };
+        self.step = Some(match failure {
+            "" => upgrade.established(self.now, tls(), &self.input, &mut self.out),
+            reply => upgrade.failed(reply.parse().expect("a reply")),
+        });
+        self.note_commands();
+        self.drive();
+    }
+
     fn finish(&mut self) {
         let Some(Step::Body(body)) = self.step.take() else {
             panic!("no content to finish after {:#?}", self.log);
@@ -159,6 +193,7 @@ fn show(settled: &Settled) -> String {
 #[derive(Clone)]
 struct Case {
     config: Config,
+    credentials: Option<Credentials>,
     messages: Vec<(Envelope, u64)>,
 }
 
@@ -166,11 +201,22 @@ impl Case {
     /// One conversation that sends one message of 100 octets to these recipients.
     fn to(recipients: &[&str]) -> Self {
         let config = Config::new("relay.test".parse().expect("a name"));
-        Self { config, messages: vec![(envelope(recipients), 100)] }
+        Self { config, credentials: None, messages: vec![(envelope(recipients), 100)] }
     }
 
     fn lmtp(mut self) -> Self {
         self.config.protocol = Protocol::Lmtp;
+        self
+    }
+
+    fn tls(mut self, mode: TlsMode) -> Self {
+        self.config.tls = mode;
+        self
+    }
+
+    /// AUTH at the first opportunity.
+    fn auth(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
         self
     }
 
@@ -193,14 +239,17 @@ impl Case {
     fn run_every_way(&self, script: &str) {
         self.run(script);
         self.run_in_pieces(script, by_bytes, 0);
-        let longest = script.len();
+        // No more is ever said in one go.
+        let lines: Vec<_> = script.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let goes = lines.split(|line| !line.starts_with("S:"));
+        let longest = goes.map(|said| said.iter().map(|line| line.len()).sum()).max().unwrap_or_default();
         for at in 1..longest {
             self.run_in_pieces(script, split_at, at);
         }
     }
 
     fn run_in_pieces(&self, script: &str, chunking: Chunking, at: usize) {
-        let mut talk = Talk::new(self.config.clone(), self.messages.clone());
+        let mut talk = Talk::with(self.config.clone(), self.messages.clone(), self.credentials.clone());
         let mut said = Vec::new();
         let mut expected = Vec::new();
         let mut lines = script.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
@@ -220,6 +269,7 @@ impl Case {
                 }
                 "W:" => talk.write(format!("{text}\r\n").as_bytes()),
                 "F:" => talk.finish(),
+                "H:" => talk.shake_hands(text),
                 "T:" => talk.act(Receive::timed_out, Body::timed_out),
                 "E:" => talk.act(Receive::closed, Body::closed),
                 "C:" | "D:" | "X:" => {
@@ -237,12 +287,18 @@ impl Case {
     }
 }
 
+fn tls() -> Tls {
+    Tls { version: "TLSv1.3".into(), exporter: Some([7; 32]), ..Tls::default() }
+}
+
 fn envelope(recipients: &[&str]) -> Envelope {
     let to = recipients.iter().map(|to| format!("<{to}>").parse().expect("a path"));
     Envelope::new("<from@a.test>".parse().expect("a path"), to.collect())
 }
 
+mod auth;
 mod desync;
 mod needs;
 mod plain;
 mod time;
+mod tls;

@@ -3,10 +3,10 @@
 //!
 //! ```text
 //! start -> Receive -> Ready --send--> Receive -> Body --finish--> Receive -> Done
-//!             |         ^ \                        \                          |
-//!             |         |  `--quit--> Receive       `--- early reply -> Done  |
-//!             v         `---------------------------------------------------- +
-//!           Close <-----------------------------------------------------------'
+//!    \      |  ^ |      ^ \                        \                          |
+//!     v     v  | |      |  `--quit--> Receive       `--- early reply -> Done  |
+//!     Upgrade--' v      `---------------------------------------------------- +
+//!        `---> Close <--------------------------------------------------------'
 //! ```
 //!
 //! Each [`Step`] is an owned state that has only its legal methods. The
@@ -19,10 +19,15 @@
 //! that it fits into the buffers of a socket and neither side has to read
 //! while it writes. Otherwise each command waits for the reply before it.
 //!
+//! With [`TlsMode`] the machine says STARTTLS (RFC 3207) and hands the connection over for
+//! the handshake. It forgets what it heard before, and never goes back to plain text.
+//! [`Ready::authenticate`] then leads through AUTH (RFC 4954) to the next [`Ready`].
+//!
 //! A remote whose replies do not match the commands is never trusted: the
 //! conversation ends, and nothing it said in this transaction is given to a
 //! recipient.
 
+mod auth;
 mod config;
 #[cfg(test)]
 mod dialogues;
@@ -33,9 +38,11 @@ mod outcome;
 mod pipeline;
 mod receive;
 mod step;
+mod upgrade;
 
-pub use config::{Config, Timeouts};
+pub use config::{Config, Timeouts, TlsMode};
 pub use envelope::Envelope;
 pub use outcome::{By, Outcome, Settled};
 pub use receive::{Receive, start};
 pub use step::{Body, Close, Done, Ready, Step, Unsupported};
+pub use upgrade::Upgrade;

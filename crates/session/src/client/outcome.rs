@@ -53,6 +53,18 @@ impl Outcome {
         Self::ours(Reply::new(Code::LOCAL_ERROR_451, EnhancedCode::new(4, 5, 0), text))
     }
 
+    /// TLS is demanded and cannot be had; no plain text goes out instead.
+    pub(super) fn no_tls(text: String) -> Self {
+        Self::ours(Reply::new(Code::TEMPORARY_AUTH_FAILURE_454, EnhancedCode::new(4, 7, 4), text))
+    }
+
+    /// Bytes that were not encrypted where TLS is due: somebody between may have put them there,
+    /// to be read as the words of the remote.
+    pub(super) fn injected() -> Self {
+        let text = "plain text where TLS is due".to_owned();
+        Self::ours(Reply::new(Code::TEMPORARY_AUTH_FAILURE_454, EnhancedCode::new(4, 7, 5), text))
+    }
+
     pub(super) fn malformed(error: ReplyError) -> Self {
         Self::ours(error.reply())
     }

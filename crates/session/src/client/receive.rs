@@ -4,19 +4,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use hikyaku_wire::{Capabilities, Command, Reply, ReplyReader};
+use hikyaku_wire::{Capabilities, Command, EhloKeyword, Reply, ReplyReader};
 
-use super::config::Config;
+use super::auth::Auth;
+use super::config::{Config, TlsMode};
 use super::outcome::Outcome;
 use super::pipeline::{Pipeline, Turn};
 use super::step::{Body, Close, Done, Ready, Step};
-use crate::Protocol;
+use super::upgrade::Upgrade;
+use crate::{Protocol, Tls};
 
-/// Begins a conversation on a connection that has just been made.
+/// Begins a conversation on a connection that has just been made: with
+/// [`Step::Upgrade`] if TLS is [implicit](TlsMode::Implicit), or with [`Step::Receive`].
 pub fn start(config: Arc<Config>, now: Instant) -> Step {
-    let deadline = now + config.timeouts.greeting;
-    let link = Link { config, reader: ReplyReader::new(), capabilities: Capabilities::new() };
-    link.wait(Waits::Greeting, deadline)
+    let link =
+        Link { config, reader: ReplyReader::new(), capabilities: Capabilities::new(), tls: None, authenticated: false };
+    match link.config.tls {
+        TlsMode::Implicit => Step::Upgrade(Upgrade::due(link, now)),
+        TlsMode::Off | TlsMode::StartTls | TlsMode::Required => link.await_greeting(now),
+    }
 }
 
 /// Waits for replies.
@@ -28,12 +34,17 @@ pub struct Receive {
 }
 
 #[derive(Debug)]
-enum Waits {
+pub(super) enum Waits {
     Greeting,
     /// For the reply to EHLO or LHLO; or, not extended, to the HELO after EHLO.
     Hello {
         extended: bool,
     },
+    StartTls,
+    /// For what follows AUTH or a response.
+    Auth(Auth),
+    /// For the reply to `*`; why the exchange was given up.
+    Cancelled(Outcome),
     Transaction(Pipeline),
     /// For the reply to QUIT; why the conversation ends, if not by our wish.
     Quit(Option<Outcome>),
@@ -87,6 +98,8 @@ impl Receive {
                 Protocol::Smtp => "the reply to EHLO",
                 Protocol::Lmtp => "the reply to LHLO",
             },
+            Waits::StartTls => "the reply to STARTTLS",
+            Waits::Auth(_) | Waits::Cancelled(_) => "the reply to AUTH",
             Waits::Transaction(pipeline) => pipeline.waits_for(),
             Waits::Quit(_) => "the reply to QUIT",
         }
@@ -97,6 +110,9 @@ impl Receive {
         match self.waits {
             Waits::Greeting => link.greeted(now, reply, input, out),
             Waits::Hello { extended } => link.introduced(now, reply, extended, input, out),
+            Waits::StartTls => link.start_tls_answered(now, &reply, input, out),
+            Waits::Auth(auth) => link.auth_answered(auth, now, reply, input, out),
+            Waits::Cancelled(why) => link.cancel_answered(why, now, &reply, out),
             Waits::Transaction(mut pipeline) => match pipeline.take(reply, out) {
                 Turn::Next => link.transact(pipeline, now, input, out),
                 Turn::Content => Body::begin(link, pipeline, now, input),
@@ -114,7 +130,8 @@ impl Receive {
         match self.waits {
             Waits::Transaction(pipeline) => pipeline.cut_off(outcome),
             Waits::Quit(why) => Close::because(why.unwrap_or_else(Outcome::left)),
-            Waits::Greeting | Waits::Hello { .. } => Close::because(outcome),
+            Waits::Cancelled(why) => Close::because(why),
+            Waits::Greeting | Waits::Hello { .. } | Waits::StartTls | Waits::Auth(_) => Close::because(outcome),
         }
     }
 
@@ -132,21 +149,26 @@ pub(super) struct Link {
     pub(super) config: Arc<Config>,
     pub(super) reader: ReplyReader,
     pub(super) capabilities: Capabilities,
+    pub(super) tls: Option<Tls>,
+    pub(super) authenticated: bool,
 }
 
 impl Link {
-    fn wait(self, waits: Waits, deadline: Instant) -> Step {
+    pub(super) fn wait(self, waits: Waits, deadline: Instant) -> Step {
         Step::Receive(Receive { link: self, waits, deadline })
     }
 
-    fn greeted(self, now: Instant, reply: Reply, input: &mut BytesMut, out: &mut BytesMut) -> Step {
-        let hello = self.config.hello.clone();
-        let command = match self.config.protocol {
-            Protocol::Smtp => Command::Ehlo(hello),
-            Protocol::Lmtp => Command::Lhlo(hello),
-        };
+    pub(super) fn await_greeting(self, now: Instant) -> Step {
+        let deadline = now + self.config.timeouts.greeting;
+        self.wait(Waits::Greeting, deadline)
+    }
+
+    fn greeted(mut self, now: Instant, reply: Reply, input: &mut BytesMut, out: &mut BytesMut) -> Step {
         match reply.code().as_u16() {
-            220 => self.introduce(&command, true, now, input, out),
+            220 => match self.interrupted(input) {
+                Some(why) => Close::because(why),
+                None => self.hello(now, out),
+            },
             400..=599 => self.turned_away(reply, now, out),
             _ => Close::because(Outcome::desync()),
         }
@@ -166,38 +188,71 @@ impl Link {
                 if extended {
                     self.capabilities = Capabilities::parse(&reply).into_owned();
                 }
-                Step::Ready(Ready::new(self, false))
+                self.secure(now, input, out)
             }
             // RFC 5321 §3.2: a server that knows no EHLO.
             500..=599 if may_fall_back => {
-                let helo = Command::Helo(self.config.hello.clone());
-                self.introduce(&helo, false, now, input, out)
+                if let Some(why) = self.interrupted(input) {
+                    return Close::because(why);
+                }
+                Command::Helo(self.config.hello.clone()).write(out);
+                let deadline = now + self.config.timeouts.hello;
+                self.wait(Waits::Hello { extended: false }, deadline)
             }
             400..=599 => self.turned_away(reply, now, out),
             _ => Close::because(Outcome::desync()),
         }
     }
 
-    fn introduce(
-        mut self,
-        command: &Command,
-        extended: bool,
-        now: Instant,
-        input: &mut BytesMut,
-        out: &mut BytesMut,
-    ) -> Step {
-        if !input.is_empty() {
-            let (Unasked::Goodbye(why) | Unasked::Desync(why)) = self.unasked(input);
-            return Close::because(why);
+    /// The remote is known: STARTTLS, or whatever the caller wants.
+    fn secure(mut self, now: Instant, input: &mut BytesMut, out: &mut BytesMut) -> Step {
+        let offered = self.capabilities.has(&EhloKeyword::STARTTLS);
+        match self.config.tls {
+            TlsMode::StartTls | TlsMode::Required if self.tls.is_none() && offered => {
+                if let Some(why) = self.interrupted(input) {
+                    return Close::because(why);
+                }
+                Command::<&str>::StartTls.write(out);
+                let deadline = now + self.config.timeouts.tls;
+                self.wait(Waits::StartTls, deadline)
+            }
+            TlsMode::Required if self.tls.is_none() => {
+                let why = Outcome::no_tls("TLS is demanded, and the remote does not offer it".to_owned());
+                self.quit(Some(why), now, out)
+            }
+            _ => Step::Ready(Ready::new(self, false)),
         }
-        command.write(out);
+    }
+
+    fn start_tls_answered(self, now: Instant, reply: &Reply, input: &BytesMut, out: &mut BytesMut) -> Step {
+        match (reply.code().as_u16(), self.config.tls) {
+            (220, _) if !input.is_empty() => Close::because(Outcome::injected()),
+            (220, _) => Step::Upgrade(Upgrade::due(self, now)),
+            (421, _) => Close::because(Outcome::remote(reply.clone())),
+            (400..=599, TlsMode::StartTls) => Step::Ready(Ready::new(self, false)),
+            // Nobody signs this reply: it must not bounce mail, even where it says 5xx.
+            (400..=599, _) => {
+                let why = Outcome::no_tls(format!("TLS is demanded, and the remote refuses it: {reply}"));
+                self.quit(Some(why), now, out)
+            }
+            _ => Close::because(Outcome::desync()),
+        }
+    }
+
+    /// EHLO, or LHLO.
+    pub(super) fn hello(self, now: Instant, out: &mut BytesMut) -> Step {
+        let hello = self.config.hello.clone();
+        match self.config.protocol {
+            Protocol::Smtp => Command::Ehlo(hello).write(out),
+            Protocol::Lmtp => Command::Lhlo(hello).write(out),
+        }
         let deadline = now + self.config.timeouts.hello;
-        self.wait(Waits::Hello { extended }, deadline)
+        self.wait(Waits::Hello { extended: true }, deadline)
     }
 
     /// The remote wants no conversation: QUIT, unless it hangs up by itself
     /// (RFC 7504 §4.1).
-    fn turned_away(self, reply: Reply, now: Instant, out: &mut BytesMut) -> Step {
+    pub(super) fn turned_away(self, reply: Reply, now: Instant, out: &mut BytesMut) -> Step {
         let closing = reply.code().as_u16() == 421;
         let why = Outcome::remote(reply);
         if closing {
@@ -241,8 +296,17 @@ impl Link {
         Step::Done(Done::new(pipeline.into_settled(), Step::Ready(ready)))
     }
 
+    /// Why the conversation is over if the remote has spoken before it was asked.
+    pub(super) fn interrupted(&mut self, input: &mut BytesMut) -> Option<Outcome> {
+        if input.is_empty() {
+            return None;
+        }
+        let (Unasked::Goodbye(why) | Unasked::Desync(why)) = self.unasked(input);
+        Some(why)
+    }
+
     /// Judges bytes that came although no reply was awaited.
-    pub(super) fn unasked(&mut self, input: &mut BytesMut) -> Unasked {
+    fn unasked(&mut self, input: &mut BytesMut) -> Unasked {
         match self.reader.next(input) {
             Ok(Some(reply)) if reply.code().as_u16() == 421 => Unasked::Goodbye(Outcome::remote(reply)),
             _ => Unasked::Desync(Outcome::desync()),
@@ -251,7 +315,7 @@ impl Link {
 }
 
 /// What a remote said that was not asked.
-pub(super) enum Unasked {
+enum Unasked {
     /// A 421, which may come at any time (RFC 5321 §3.8).
     Goodbye(Outcome),
     /// All else: replies and commands are out of step.

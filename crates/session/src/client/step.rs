@@ -8,7 +8,9 @@ use hikyaku_wire::{BareLineEnd, Capabilities, Code, DotEncoder, EnhancedCode, Re
 use super::envelope::Envelope;
 use super::outcome::{Outcome, Settled};
 use super::pipeline::Pipeline;
-use super::receive::{Link, Receive, Unasked};
+use super::receive::{Link, Receive};
+use super::upgrade::Upgrade;
+use crate::Tls;
 
 /// What the conversation needs next.
 #[must_use = "a step that is dropped ends the conversation"]
@@ -16,6 +18,8 @@ use super::receive::{Link, Receive, Unasked};
 pub enum Step {
     /// A reply: write `out`, read into `input`, then [`Receive::process`].
     Receive(Receive),
+    /// The TLS handshake: [`Upgrade::established`] or [`Upgrade::failed`].
+    Upgrade(Upgrade),
     /// The next message, or [`Ready::quit`].
     Ready(Ready),
     /// The content of the message.
@@ -29,9 +33,9 @@ pub enum Step {
 /// The remote waits for a message or for the end.
 #[derive(Debug)]
 pub struct Ready {
-    link: Link,
+    pub(super) link: Link,
     /// The remote still holds a transaction that ended without content.
-    stale: bool,
+    pub(super) stale: bool,
 }
 
 impl Ready {
@@ -39,10 +43,22 @@ impl Ready {
         Self { link, stale }
     }
 
-    /// What the remote offered in its EHLO reply; nothing after HELO.
+    /// What the remote offered in its last EHLO reply; nothing after HELO.
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {
         &self.link.capabilities
+    }
+
+    /// What the TLS handshake has come to; `None` if the conversation is not encrypted.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Tls> {
+        self.link.tls.as_ref()
+    }
+
+    /// Whether the remote has accepted who this side is.
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        self.link.authenticated
     }
 
     /// Begins a transaction for a message of `size` octets, CRLF line ends
@@ -65,8 +81,7 @@ impl Ready {
         input: &mut BytesMut,
         out: &mut BytesMut,
     ) -> Result<Step, Unsupported> {
-        if !input.is_empty() {
-            let (Unasked::Goodbye(why) | Unasked::Desync(why)) = self.link.unasked(input);
+        if let Some(why) = self.link.interrupted(input) {
             return Ok(Close::because(why));
         }
         if let Some(reply) = envelope.refusal(&self.link.capabilities, size) {
@@ -85,14 +100,15 @@ impl Ready {
     }
 }
 
-/// The remote lacks what a message needs of it.
+/// The remote lacks what a message or AUTH needs of it.
 #[derive(Debug, thiserror::Error)]
-#[error("message cannot be sent to this host: {reply}")]
+#[error("not possible with this host: {reply}")]
 pub struct Unsupported {
     /// The conversation, as it was.
     pub ready: Box<Ready>,
-    /// What is said of each recipient in the remote's place: 552 5.3.4
-    /// (SIZE), 554 5.6.3 (8BITMIME) or 550 5.6.7 (SMTPUTF8).
+    /// What is said in the remote's place, of each recipient: 552 5.3.4
+    /// (SIZE), 554 5.6.3 (8BITMIME) or 550 5.6.7 (SMTPUTF8); or of AUTH, see
+    /// [`Ready::authenticate`].
     pub reply: Reply,
 }
 

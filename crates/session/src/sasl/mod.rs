@@ -24,6 +24,8 @@ mod prepare;
 mod question;
 mod scram;
 pub mod server;
+#[cfg(test)]
+mod tests;
 
 pub use keys::{KeysError, ScramKeys, Secret};
 pub use mechanism::{Mechanism, UnknownMechanism};

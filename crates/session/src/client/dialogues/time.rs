@@ -19,6 +19,8 @@ fn timeouts() -> Timeouts {
         block: seconds(6),
         end: seconds(7),
         quit: seconds(8),
+        tls: seconds(9),
+        auth: seconds(10),
     }
 }
 
@@ -43,6 +45,7 @@ const QUIT: usize = 8;
 fn deadline(talk: &Talk) -> Instant {
     match &talk.step {
         Some(Step::Receive(receive)) => receive.deadline(),
+        Some(Step::Upgrade(upgrade)) => upgrade.deadline(),
         Some(Step::Body(body)) => body.deadline(),
         other => panic!("{other:?}"),
     }
@@ -104,6 +107,28 @@ fn the_greeting_and_the_content_are_answered_slowly_but_in_time() {
     let talk = reach(QUIT);
     let delivered = "D: said 250 queued";
     assert_eq!(talk.log.iter().filter(|line| *line == delivered).count(), 2, "{:#?}", talk.log);
+}
+
+#[test]
+fn starttls_and_the_handshake_have_their_times() {
+    let mut case = Case::to(&["one@b.test"]).tls(TlsMode::Required);
+    case.config.timeouts = timeouts();
+    let mut talk = Talk::new(case.config.clone(), case.messages.clone());
+    talk.hear(b"220 mx\r\n");
+    talk.hear(b"250-mx\r\n250 STARTTLS\r\n");
+    assert_eq!(deadline(&talk), talk.now + seconds(9));
+    talk.now += seconds(5);
+    talk.hear(b"220 go\r\n");
+    assert_eq!(deadline(&talk), talk.now + seconds(9));
+    talk.now += seconds(5);
+    talk.shake_hands("");
+    assert_eq!(deadline(&talk), talk.now + seconds(2));
+    case.config.tls = TlsMode::Implicit;
+    let mut talk = Talk::new(case.config, case.messages);
+    assert_eq!(deadline(&talk), talk.now + seconds(9));
+    talk.now += seconds(5);
+    talk.shake_hands("");
+    assert_eq!(deadline(&talk), talk.now + seconds(1));
 }
 
 #[test]

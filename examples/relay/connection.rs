@@ -1,0 +1,173 @@
+//! One connection, and what the audit log says of it.
+
+use std::{net::IpAddr, sync::Arc};
+
+use hikyaku::{
+    Mode, SpkiPin,
+    audit::{self, Event},
+    queue::Origin,
+    session::{
+        sasl::Question,
+        server::{Limit, Session},
+    },
+    wire::{Code, ForwardPath, Hello, Mail, Reply},
+};
+
+use crate::parts::Parts;
+
+/// One connection.
+pub(crate) struct Relay {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) mode: Mode,
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) messages: u64,
+    listener: String,
+    session: Option<String>,
+    hello: Option<String>,
+    user: Option<String>,
+    login: Option<Login>,
+    is_tls_told: bool,
+    reason: String,
+}
+
+/// A login that has begun.
+struct Login {
+    user: Option<String>,
+    proof: &'static str,
+}
+
+impl Relay {
+    pub(crate) fn new(parts: Arc<Parts>, mode: Mode, listener: String) -> Self {
+        Self {
+            parts,
+            mode,
+            peer: None,
+            messages: 0,
+            listener,
+            session: None,
+            hello: None,
+            user: None,
+            login: None,
+            is_tls_told: false,
+            reason: "end of the conversation".to_owned(),
+        }
+    }
+
+    /// A client is there.
+    pub(crate) fn connected(&mut self, session: &Session) {
+        if self.session.is_none() {
+            self.session = Some(session.id().to_owned());
+            self.peer = session.peer().address;
+            let peer = self.peer.map(|address| (address, session.peer().port).into());
+            self.record(audit::Connection { listener: self.listener.clone(), peer, mode: self.mode.to_string() });
+        }
+        if let Some(tls) = session.tls().filter(|_| !self.is_tls_told) {
+            self.is_tls_told = true;
+            let certificate = tls.certificate.as_ref();
+            self.record(audit::Tls {
+                version: tls.version.to_string(),
+                cipher: tls.cipher.to_string(),
+                server_name: tls.server_name.as_deref().map(str::to_owned),
+                spki: certificate.map(|certificate| SpkiPin(certificate.spki).to_string()),
+                names: certificate.iter().flat_map(|c| &c.names).map(|name| name.to_string()).collect(),
+            });
+        }
+    }
+
+    /// It has said what it calls itself.
+    pub(crate) fn greeted(&mut self, session: &Session, name: &Hello) {
+        self.connected(session);
+        self.hello = Some(name.to_string());
+    }
+
+    /// It has begun to say who it is.
+    pub(crate) fn asked(&mut self, question: &Question<'_>) {
+        let proof = match question {
+            Question::Password { .. } => "password",
+            Question::ScramKeys { .. } => "scram",
+            Question::Certificate { .. } => "certificate",
+            _ => "token",
+        };
+        self.login = Some(Login { user: question.user().map(str::to_owned), proof });
+    }
+
+    /// It has proved who it is.
+    pub(crate) fn logged_in(&mut self, session: &Session) {
+        self.user = session.user().map(str::to_owned);
+        if let Some(login) = self.login.take() {
+            let (proof, user) = (login.proof.to_owned(), self.user.clone());
+            self.record(audit::Authentication { user, proof, reply: Reply::AUTHENTICATED_235 });
+        }
+    }
+
+    /// Where a message comes from.
+    pub(crate) fn origin(&self) -> Origin {
+        let mut origin = Origin::default();
+        origin.address = self.peer;
+        origin.hello = self.hello.clone();
+        origin.user = self.user.clone();
+        origin.session = self.session.clone();
+        origin.listener = Some(self.listener.clone());
+        origin
+    }
+
+    /// Writes down a fact of this connection.
+    pub(crate) fn record(&self, event: impl Into<Event>) {
+        self.parts.audit.record(self.session.as_deref(), None, event);
+    }
+
+    /// Writes down that a limit was reached, if one was.
+    pub(crate) fn limited(&self, name: Option<&str>) {
+        if let Some(name) = name {
+            self.record(audit::Limit { name: name.to_owned() });
+        }
+    }
+
+    /// Writes down a decision, with the rule and the reply.
+    pub(crate) fn decided(&self, stage: &str, mail: &Mail, recipient: Option<&ForwardPath>, rule: &str, reply: &Reply) {
+        let decision = self.decision(stage, rule, reply);
+        self.record(audit::Decision { sender: Some(mail.from.clone()), recipient: recipient.cloned(), ..decision });
+    }
+
+    /// Writes down a refusal that concerns the whole transaction, and gives it back.
+    pub(crate) fn refuse(&self, stage: &str, mail: &Mail, rule: &str, reply: Reply) -> Reply {
+        self.decided(stage, mail, None, rule, &reply);
+        reply
+    }
+
+    /// Writes down what has been refused without asking.
+    pub(crate) fn refused_by_session(&mut self, session: &Session, reply: &Reply, limit: Option<Limit>) {
+        self.connected(session);
+        if reply.code() == Code::UNAVAILABLE_421 {
+            self.reason = reply.to_string();
+        }
+        self.limited(limit.map(Limit::name));
+        match self.login.take() {
+            Some(Login { user, proof }) => {
+                self.record(audit::Authentication { user, proof: proof.to_owned(), reply: reply.clone() });
+            }
+            None => self.record(self.decision("session", "protocol", reply)),
+        }
+    }
+
+    fn decision(&self, stage: &str, rule: &str, reply: &Reply) -> audit::Decision {
+        audit::Decision {
+            stage: stage.to_owned(),
+            peer: self.peer,
+            hello: self.hello.clone(),
+            user: self.user.clone(),
+            sender: None,
+            recipient: None,
+            rule: rule.to_owned(),
+            reply: reply.clone(),
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if self.session.is_some() {
+            self.record(audit::Closed { reason: self.reason.clone(), messages: self.messages });
+        }
+    }
+}
