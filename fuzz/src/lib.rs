@@ -54,6 +54,8 @@ targets! {
     queue_record = hikyaku_queue::fuzzing::record;
     /// Moves of the client's conversation: every recipient is settled once, and an early byte ends it.
     session_client = hikyaku_session::fuzzing::client;
+    /// Client against server with any TLS and AUTH: it ends as it must, and nothing secret goes in clear text.
+    session_pair = hikyaku_session::fuzzing::pair;
     /// Moves of the server's conversation: one reply a decision, and nothing survives a transaction.
     session_server = hikyaku_session::fuzzing::server;
     /// A message in chunks: what was announced comes out, every split the same.

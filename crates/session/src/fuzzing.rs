@@ -2,4 +2,5 @@
 //! where an invariant is broken.
 
 pub use crate::client::fuzzing::client;
+pub use crate::pair::pair;
 pub use crate::server::fuzzing::server;

@@ -205,12 +205,6 @@ impl Relay {
         value.parse().expect("a number of kB")
     }
 
-    /// How many files and sockets the process has open.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn open_files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("read the open files").count()
-    }
-
     /// The processor time the process has used, in hundredths of a second.
     #[cfg(target_os = "linux")]
     pub(crate) fn processor_time(&self) -> u64 {
