@@ -257,7 +257,7 @@ impl Wire {
             let text = format!("TLS handshake failed: {text}");
             Reply::new(Code::TEMPORARY_AUTH_FAILURE_454, EnhancedCode::new(4, 7, 5), text)
         };
-        let Some(tls) = tls else { return Err(failed("no certificates to believe are configured")) };
+        let Some(tls) = tls else { return Err(failed("it is not said which certificates are believed")) };
         let handshake = async {
             self.io.write_all_buf(&mut self.out).await?;
             self.io.flush().await?;
