@@ -86,7 +86,7 @@ impl Clients {
 }
 
 /// SHA-256 of the public key of a certificate, with its algorithm (RFC 5280 §4.1.2.7).
-pub(super) fn spki(certificate: &EndEntityCert<'_>) -> [u8; 32] {
+pub(crate) fn spki(certificate: &EndEntityCert<'_>) -> [u8; 32] {
     let digest = digest::digest(&digest::SHA256, &certificate.subject_public_key_info());
     digest.as_ref().try_into().expect("SHA-256 gives 32 octets")
 }
