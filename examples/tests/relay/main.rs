@@ -4,10 +4,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod auth;
 mod configuration;
 mod crash;
 mod delivery;
 mod first_mail;
+mod limits;
 mod modes;
 mod open_relay;
 mod shutdown;
