@@ -115,7 +115,7 @@ impl Connection {
         if let Step::Upgrade(upgrade) = step {
             (wire, step) = match wire.encrypt(&upgrade, tls).await {
                 Ok((mut wire, tls)) => {
-                    let step = upgrade.established(Instant::now(), tls, &mut wire.out);
+                    let step = upgrade.established(Instant::now(), tls, &wire.input, &mut wire.out);
                     let step = wire.run(step).await;
                     (wire, step)
                 }
@@ -257,7 +257,7 @@ impl Wire {
             let text = format!("TLS handshake failed: {text}");
             Reply::new(Code::TEMPORARY_AUTH_FAILURE_454, EnhancedCode::new(4, 7, 5), text)
         };
-        let Some(tls) = tls else { return Err(failed("no certificates to believe are configured")) };
+        let Some(tls) = tls else { return Err(failed("it is not said which certificates are believed")) };
         let handshake = async {
             self.io.write_all_buf(&mut self.out).await?;
             self.io.flush().await?;

@@ -2,4 +2,6 @@
 //! where an invariant is broken.
 
 pub use crate::client::fuzzing::client;
+pub use crate::pair::pair;
+pub use crate::sasl::fuzzing::{sasl_client, sasl_server};
 pub use crate::server::fuzzing::server;

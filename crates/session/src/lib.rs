@@ -23,7 +23,7 @@
 pub mod client;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
-#[cfg(test)]
+#[cfg(any(fuzzing, test))]
 mod pair;
 mod protocol;
 pub mod sasl;

@@ -1,15 +1,25 @@
 //! Client and server held against each other over two buffers, with no
 //! runtime: what one sends arrives at the other in pieces of any size.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+mod moves;
+#[cfg(test)]
+mod tests;
+
+pub use moves::pair;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use bytes::BytesMut;
-use hikyaku_wire::{Body, Code, EnhancedCode, ForwardPath, Mail, Reply};
-use proptest::prelude::*;
+use hikyaku_wire::{Code, EnhancedCode, ForwardPath, Mail, Reply};
 
 use crate::{
-    Protocol,
+    Certificate, Protocol, Tls,
     client::{self, Envelope, Settled},
+    sasl::{Answer, Mechanism, Password, Question, ScramKeys, client::Credentials},
     server::{self, Peer, Stage, Verdicts},
 };
 
@@ -17,6 +27,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 struct Taken {
     mail: Mail,
+    user: Option<Box<str>>,
+    tls: bool,
     to: Vec<ForwardPath>,
     content: Vec<u8>,
 }
@@ -47,6 +59,56 @@ impl Outgoing {
     }
 }
 
+/// What both sides are told.
+#[derive(Clone, Debug)]
+struct Scenario {
+    protocol: Protocol,
+    age: Age,
+    /// Of the client, and of the server.
+    tls: (client::TlsMode, server::TlsMode),
+    /// Whether the handshake succeeds, if both sides begin it.
+    handshake: bool,
+    /// Whether both sides have what binds an authentication to the connection.
+    exporter: bool,
+    /// Whose the client's certificate is, if it is one to be believed.
+    certificate: Option<&'static str>,
+    mechanisms: Vec<Mechanism>,
+    credentials: Option<Credentials>,
+    messages: Vec<Outgoing>,
+    /// How many octets arrive at a time, over and over.
+    chunks: Vec<usize>,
+}
+
+impl Scenario {
+    fn plain(protocol: Protocol, age: Age, messages: Vec<Outgoing>, chunks: Vec<usize>) -> Self {
+        Self {
+            protocol,
+            age,
+            tls: (client::TlsMode::Off, server::TlsMode::Off),
+            handshake: true,
+            exporter: true,
+            certificate: None,
+            mechanisms: Vec::new(),
+            credentials: None,
+            messages,
+            chunks,
+        }
+    }
+}
+
+/// The user that the server knows, and what proves it.
+const USER: &str = "user";
+const PASSWORD: &str = "pencil";
+const TOKEN: &str = "tok";
+
+fn password(password: &str) -> Credentials {
+    Credentials::Password { user: USER.into(), password: Password::new(password) }
+}
+
+fn token(token: &str) -> Credentials {
+    Credentials::Token { user: USER.into(), token: Password::new(token) }
+}
+
 /// The server machine with an application that takes mail for everybody but
 /// `no…` (550) and `later…` (450), and that refuses a message for `full…` at its end.
 struct Server {
@@ -54,6 +116,7 @@ struct Server {
     age: Age,
     running: Option<Taken>,
     taken: Vec<Taken>,
+    nonce: u8,
     input: BytesMut,
     out: BytesMut,
 }
@@ -70,13 +133,21 @@ impl Server {
                     }
                     step => step,
                 },
+                step @ Step::Upgrade(_) => {
+                    assert!(self.input.is_empty(), "plain text is left at the handshake");
+                    self.step = Some(step);
+                    return;
+                }
                 // The wire takes all there is; `out` is only ever appended to.
                 Step::Flush(flush) => flush.flushed(now),
                 Step::Pause(pause) => pause.resume(now),
-                Step::Authenticate(asked) => asked.answer(now, crate::sasl::Answer::Reject, [0; 18], &mut self.out),
-                Step::Upgrade(upgrade) => upgrade.failed(),
+                Step::Authenticate(asked) => {
+                    let answer = answer(&asked.question());
+                    self.nonce += 1;
+                    asked.answer(now, answer, [self.nonce; 18], &mut self.out)
+                }
                 Step::Decide(decide) => {
-                    let reply = self.decide(decide.stage());
+                    let reply = self.decide(decide.stage(), decide.session());
                     decide.reply(now, &reply, &mut self.out)
                 }
                 Step::Data(data) => data.accept(now, &mut self.out),
@@ -104,7 +175,7 @@ impl Server {
         }
     }
 
-    fn decide(&mut self, stage: Stage<'_>) -> Reply {
+    fn decide(&mut self, stage: Stage<'_>, session: &server::Session) -> Reply {
         match stage {
             Stage::Connect => Reply::OK_250,
             // The second hello is the HELO that follows.
@@ -114,7 +185,8 @@ impl Server {
             }
             Stage::Hello(_) => Reply::OK_250,
             Stage::Mail(mail) => {
-                self.running = Some(Taken { mail: mail.clone(), to: Vec::new(), content: Vec::new() });
+                let (user, tls) = (session.user().map(Into::into), session.tls().is_some());
+                self.running = Some(Taken { mail: mail.clone(), user, tls, to: Vec::new(), content: Vec::new() });
                 Reply::SENDER_OK_250
             }
             Stage::Recipient(recipient) => match answer_for(&recipient.to) {
@@ -142,9 +214,26 @@ fn verdict(to: &ForwardPath) -> Reply {
     if to.to_string().starts_with("<full") { Reply::STORAGE_FULL_452 } else { Reply::OK_250 }
 }
 
+fn answer(question: &Question<'_>) -> Answer {
+    static KEYS: OnceLock<ScramKeys> = OnceLock::new();
+    let known = match question {
+        Question::ScramKeys { user: USER, .. } => {
+            let derive = || ScramKeys::derive(PASSWORD, b"a salt of the user", 4096).expect("a password");
+            let keys = KEYS.get_or_init(derive).clone();
+            return Answer::Keys { user: USER.into(), keys };
+        }
+        Question::Password { user, password, .. } => *user == USER && password.as_str() == PASSWORD,
+        Question::Token { user, token } => user.is_none_or(|user| user == USER) && token.as_str() == TOKEN,
+        Question::Certificate { certificate, .. } => certificate.names.iter().any(|name| **name == *USER),
+        _ => false,
+    };
+    if known { Answer::Accept(USER.into()) } else { Answer::Reject }
+}
+
 /// The client machine with a caller that sends one message after the other.
 struct Client {
     step: Option<client::Step>,
+    credentials: Option<Credentials>,
     messages: VecDeque<Outgoing>,
     pieces: VecDeque<Vec<u8>>,
     settled: Vec<Vec<Settled>>,
@@ -167,20 +256,12 @@ impl Client {
                     }
                     step => step,
                 },
-                Step::Upgrade(upgrade) => upgrade.failed(Reply::LOCAL_ERROR_451),
-                Step::Ready(ready) => match self.messages.pop_front() {
-                    None => ready.quit(now, &mut self.out),
-                    Some(Outgoing { envelope, size, pieces }) => {
-                        self.pieces = pieces.into();
-                        match ready.send(&envelope, size, now, &mut self.input, &mut self.out) {
-                            Ok(step) => step,
-                            Err(client::Unsupported { ready, reply }) => {
-                                self.unsupported.push(reply);
-                                Step::Ready(*ready)
-                            }
-                        }
-                    }
-                },
+                step @ Step::Upgrade(_) => {
+                    assert!(self.input.is_empty(), "plain text is left at the handshake");
+                    self.step = Some(step);
+                    return;
+                }
+                Step::Ready(ready) => self.ready(ready, now),
                 Step::Body(body) => match body.process(&mut self.input) {
                     Step::Body(mut body) => match self.pieces.pop_front() {
                         None => body.finish(now, &mut self.out),
@@ -206,6 +287,30 @@ impl Client {
         }
     }
 
+    fn ready(&mut self, ready: client::Ready, now: Instant) -> client::Step {
+        if let Some(credentials) = self.credentials.take() {
+            return match ready.authenticate(&credentials, [0; 18], now, &mut self.input, &mut self.out) {
+                Ok(step) => step,
+                Err(client::Unsupported { ready, reply }) => {
+                    self.unsupported.push(reply);
+                    self.messages.clear();
+                    ready.quit(now, &mut self.out)
+                }
+            };
+        }
+        let Some(Outgoing { envelope, size, pieces }) = self.messages.pop_front() else {
+            return ready.quit(now, &mut self.out);
+        };
+        self.pieces = pieces.into();
+        match ready.send(&envelope, size, now, &mut self.input, &mut self.out) {
+            Ok(step) => step,
+            Err(client::Unsupported { ready, reply }) => {
+                self.unsupported.push(reply);
+                client::Step::Ready(*ready)
+            }
+        }
+    }
+
     fn closed(&mut self, now: Instant) {
         use client::Step;
         self.step = match self.step.take() {
@@ -219,24 +324,36 @@ impl Client {
 
 struct Pair {
     now: Instant,
+    scenario: Scenario,
     client: Client,
     server: Server,
-    /// How many octets arrive at a time, over and over.
-    chunks: Vec<usize>,
+    encrypted: bool,
+    /// Somebody stands between, with a handshake on either side.
+    between: bool,
+    /// All that went over the wire without TLS, to the server.
+    clear: Vec<u8>,
     turn: usize,
 }
 
 impl Pair {
     fn new(protocol: Protocol, age: Age, messages: Vec<Outgoing>, chunks: Vec<usize>) -> Self {
+        Self::of(Scenario::plain(protocol, age, messages, chunks))
+    }
+
+    fn of(scenario: Scenario) -> Self {
         let now = Instant::now();
-        let server = Arc::new(server::Config { protocol, size: 10_000, ..server::Config::new("mx.test") });
+        let protocol = scenario.protocol;
+        let auth = server::Auth { mechanisms: scenario.mechanisms.clone(), ..server::Auth::default() };
+        let server =
+            server::Config { protocol, size: 10_000, tls: scenario.tls.1, auth, ..server::Config::new("mx.test") };
         let hello = "relay.test".parse().expect("a name");
-        let client = Arc::new(client::Config { protocol, ..client::Config::new(hello) });
+        let client = client::Config { protocol, tls: scenario.tls.0, ..client::Config::new(hello) };
         Self {
             now,
             client: Client {
-                step: Some(client::start(client, now)),
-                messages: messages.into(),
+                step: Some(client::start(Arc::new(client), now)),
+                credentials: scenario.credentials.clone(),
+                messages: scenario.messages.clone().into(),
                 pieces: VecDeque::new(),
                 settled: Vec::new(),
                 unsupported: Vec::new(),
@@ -245,21 +362,26 @@ impl Pair {
                 out: BytesMut::new(),
             },
             server: Server {
-                step: Some(server::start(server, Peer::default(), "c1", now)),
-                age,
+                step: Some(server::start(Arc::new(server), Peer::default(), "c1", now)),
+                age: scenario.age,
                 running: None,
                 taken: Vec::new(),
+                nonce: 0,
                 input: BytesMut::new(),
                 out: BytesMut::new(),
             },
-            chunks,
+            scenario,
+            encrypted: false,
+            between: false,
+            clear: Vec::new(),
             turn: 0,
         }
     }
 
     fn chunk(&mut self, available: usize) -> usize {
         self.turn += 1;
-        self.chunks[self.turn % self.chunks.len()].clamp(1, available.max(1)).min(available)
+        let chunks = &self.scenario.chunks;
+        chunks[self.turn % chunks.len()].clamp(1, available.max(1)).min(available)
     }
 
     /// Lets octets through, up to so many in each direction; then the
@@ -269,17 +391,26 @@ impl Pair {
         loop {
             self.server.drive(self.now);
             self.client.drive(self.now);
-            let n = self.chunk(self.client.out.len()).min(up_to - up);
-            self.server.input.extend_from_slice(&self.client.out.split_to(n));
+            // Who waits for a handshake reads nothing else.
+            let server_reads = !matches!(self.server.step, Some(server::Step::Upgrade(_)));
+            let client_reads = !matches!(self.client.step, Some(client::Step::Upgrade(_)));
+            let n = if server_reads { self.chunk(self.client.out.len()).min(up_to - up) } else { 0 };
+            let sent = self.client.out.split_to(n);
+            if !self.encrypted {
+                self.clear.extend_from_slice(&sent);
+            }
+            self.server.input.extend_from_slice(&sent);
             up += n;
-            let m = self.chunk(self.server.out.len()).min(down_to - down);
+            let m = if client_reads { self.chunk(self.server.out.len()).min(down_to - down) } else { 0 };
             self.client.input.extend_from_slice(&self.server.out.split_to(m));
             down += m;
             let writes = matches!(self.client.step, Some(client::Step::Body(_)));
             if n + m == 0 && !writes {
                 self.server.drive(self.now);
                 self.client.drive(self.now);
-                break;
+                if !self.shake_hands() {
+                    break;
+                }
             }
         }
         if let Some(server::Step::Receive(receive)) = self.server.step.take() {
@@ -290,7 +421,40 @@ impl Pair {
         (up, down)
     }
 
+    /// The handshake, if one is due; it fails if only one side is for it. Says whether the
+    /// conversation goes on.
+    fn shake_hands(&mut self) -> bool {
+        match (self.client.step.take(), self.server.step.take()) {
+            (Some(client::Step::Upgrade(client)), Some(server::Step::Upgrade(server))) if self.scenario.handshake => {
+                assert!(!self.encrypted && self.client.out.is_empty() && self.server.out.is_empty());
+                let exporter = self.scenario.exporter.then_some([9; 32]);
+                let tls = Tls { version: "TLSv1.3".into(), exporter, ..Tls::default() };
+                let name = |name: &str| Certificate { spki: [1; 32], names: vec![name.into()] };
+                let other = if self.between { Some([8; 32]) } else { exporter };
+                let seen = Tls { exporter: other, certificate: self.scenario.certificate.map(name), ..tls.clone() };
+                self.encrypted = true;
+                self.client.step = Some(client.established(self.now, tls, &self.client.input, &mut self.client.out));
+                self.server.step = Some(server.established(self.now, seen, &self.server.input));
+                true
+            }
+            (client, server) => {
+                self.client.step = match client {
+                    Some(client::Step::Upgrade(upgrade)) => Some(upgrade.failed(no_handshake())),
+                    client => client,
+                };
+                self.server.step = match server {
+                    Some(server::Step::Upgrade(upgrade)) => Some(upgrade.failed()),
+                    server => server,
+                };
+                self.client.drive(self.now);
+                self.server.drive(self.now);
+                false
+            }
+        }
+    }
+
     /// The conversation to its good end.
+    #[cfg(test)]
     fn finish(mut self) -> (Client, Server) {
         self.run(usize::MAX, usize::MAX);
         let end = self.client.end.as_ref().expect("the client closes");
@@ -300,165 +464,6 @@ impl Pair {
     }
 }
 
-fn with_line_end(mut content: Vec<u8>) -> Vec<u8> {
-    if !content.is_empty() && !content.ends_with(b"\r\n") {
-        content.extend_from_slice(b"\r\n");
-    }
-    content
-}
-
-/// Content of lines that are hard on dot-stuffing.
-fn content() -> impl Strategy<Value = Vec<u8>> {
-    let line = prop_oneof![
-        4 => prop::sample::select(vec!["", ".", "..", ". ", ".x", "x.", "x", "QUIT", "\t."]).prop_map(Vec::from),
-        1 => prop::collection::vec(any::<u8>().prop_filter("no line end", |b| !b"\r\n\0".contains(b)), 0..40),
-    ];
-    (prop::collection::vec(line, 0..20), any::<bool>()).prop_map(|(lines, ended)| {
-        let end = if ended && !lines.is_empty() { &b"\r\n"[..] } else { b"" };
-        [&lines.join(&b"\r\n"[..])[..], end].concat()
-    })
-}
-
-/// The content cut into pieces at any place.
-fn pieces(content: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
-    let mut rest = content;
-    let mut pieces = Vec::new();
-    for cut in cuts {
-        let (piece, more) = rest.split_at((*cut).min(rest.len()));
-        pieces.push(piece.to_vec());
-        rest = more;
-    }
-    pieces.push(rest.to_vec());
-    pieces
-}
-
-proptest! {
-    #[test]
-    fn messages_travel_byte_identical(
-        contents in prop::collection::vec((content(), prop::collection::vec(0usize..12, 0..12)), 1..4),
-        chunks in prop::collection::vec(prop_oneof![1usize..4, 1usize..2000], 1..8),
-        lmtp in any::<bool>(),
-        old in any::<bool>(),
-    ) {
-        let protocol = if lmtp { Protocol::Lmtp } else { Protocol::Smtp };
-        let age = if old && !lmtp { Age::Old } else { Age::Today };
-        let outgoing = |(content, cuts): &(Vec<u8>, Vec<usize>)| Outgoing {
-            pieces: pieces(content, cuts),
-            ..Outgoing::new(&["one@b.test", "no@b.test", "two@b.test"], content)
-        };
-        let messages = contents.iter().map(outgoing).collect();
-        let (client, server) = Pair::new(protocol, age, messages, chunks).finish();
-        prop_assert_eq!(server.taken.len(), contents.len());
-        for ((content, _), taken) in contents.into_iter().zip(&server.taken) {
-            prop_assert_eq!(&taken.content, &with_line_end(content));
-            prop_assert_eq!(taken.to.len(), 2);
-        }
-        for settled in &client.settled {
-            let delivered: Vec<_> = settled.iter().map(Settled::is_delivered).collect();
-            prop_assert_eq!(delivered, [true, false, true]);
-            prop_assert!(matches!(&settled[1], Settled::Said(reply) if reply.code().as_u16() == 550));
-        }
-    }
-}
-
-#[test]
-fn a_message_for_nobody_does_not_disturb_the_next() {
-    for (protocol, age) in [(Protocol::Smtp, Age::Today), (Protocol::Smtp, Age::Old), (Protocol::Lmtp, Age::Today)] {
-        let messages = vec![
-            Outgoing::new(&["no@b.test", "later@b.test"], b"one\r\n"),
-            Outgoing::new(&["yes@b.test"], b"two\r\n"),
-            Outgoing::new(&["later@b.test"], b"three\r\n"),
-        ];
-        let (client, server) = Pair::new(protocol, age, messages, vec![1, 7]).finish();
-        let contents: Vec<_> = server.taken.iter().map(|taken| &taken.content[..]).collect();
-        assert_eq!(contents, [b"two\r\n"]);
-        let said: Vec<Vec<_>> = client
-            .settled
-            .iter()
-            .map(|settled| settled.iter().map(|s| s.clone().into_outcome().reply.code().as_u16()).collect())
-            .collect();
-        assert_eq!(said, [vec![550, 450], vec![250], vec![450]]);
-    }
-}
-
-#[test]
-fn lmtp_recipients_have_their_own_fates() {
-    let message = Outgoing::new(&["one@b.test", "no@b.test", "full@b.test", "two@b.test"], b"x\r\n");
-    let (client, server) = Pair::new(Protocol::Lmtp, Age::Today, vec![message], vec![3]).finish();
-    assert_eq!(server.taken.len(), 1);
-    let codes: Vec<_> = client.settled[0].iter().map(|s| s.clone().into_outcome().reply.code().as_u16()).collect();
-    assert_eq!(codes, [250, 550, 452, 250]);
-    assert!(client.settled[0].iter().all(|settled| matches!(settled, Settled::Said(_))));
-}
-
-#[test]
-fn what_a_message_needs_travels() {
-    let mut message = Outgoing::new(&["\u{fc}@b.test"], "Subject: \u{fc}\r\n".as_bytes());
-    message.envelope.from = "<\"a b\"@\u{fc}.test>".parse().expect("a path");
-    message.envelope.body = Body::EightBitMime;
-    let envelope = message.envelope.clone();
-    let (client, server) = Pair::new(Protocol::Smtp, Age::Today, vec![message.clone()], vec![5]).finish();
-    assert!(client.settled[0][0].is_delivered());
-    let Taken { mail, to, .. } = &server.taken[0];
-    assert_eq!((&mail.from, to), (&envelope.from, &envelope.to));
-    assert_eq!((mail.params.size, mail.params.body, mail.params.smtputf8), (Some(13), Some(Body::EightBitMime), true));
-    // A server without extensions is not given it.
-    let (client, server) = Pair::new(Protocol::Smtp, Age::Old, vec![message], vec![5]).finish();
-    assert_eq!(client.unsupported.len(), 1);
-    assert_eq!(server.taken, []);
-}
-
-#[test]
-fn what_is_too_big_is_refused_before_and_after() {
-    let content = [&b"x".repeat(70)[..], b"\r\n"].concat().repeat(200);
-    let honest = Outgoing::new(&["one@b.test"], &content);
-    let liar = Outgoing { size: 100, ..honest.clone() };
-    let (client, server) = Pair::new(Protocol::Smtp, Age::Today, vec![honest, liar], vec![900]).finish();
-    assert_eq!(client.unsupported[0].to_string(), "552 5.3.4 message is larger than the next host takes");
-    let said = client.settled[0][0].clone().into_outcome();
-    assert_eq!((said.reply.code(), said.by), (Code::TOO_BIG_552, client::By::Remote));
-    assert_eq!(server.taken, []);
-}
-
-#[test]
-fn d31_content_with_a_bare_line_end_is_never_taken() {
-    for content in [&b"a\r\nb\n.\r\nc\r\n"[..], b"a\r.\r\n", b"x\r"] {
-        let message = Outgoing::new(&["one@b.test"], content);
-        let mut pair = Pair::new(Protocol::Smtp, Age::Today, vec![message], vec![1]);
-        pair.run(usize::MAX, usize::MAX);
-        assert_eq!(pair.server.taken, []);
-        let why = pair.client.settled[0][0].clone().into_outcome();
-        assert_eq!(why.reply.to_string(), "554 5.6.0 message holds a bare CR or LF");
-        assert_eq!(pair.client.end, Some(why));
-    }
-}
-
-/// Cuts the connection after each octet in each direction: what the server
-/// took the client never calls untried, and what it calls delivered was taken.
-#[test]
-fn d69_a_cut_at_every_byte_loses_nothing() {
-    let cases = [(Protocol::Smtp, Age::Today), (Protocol::Smtp, Age::Old), (Protocol::Lmtp, Age::Today)];
-    for (protocol, age) in cases {
-        let message = Outgoing::new(&["one@b.test", "no@b.test", "full@b.test"], b".a\r\nb\r\n");
-        let whole = Pair::new(protocol, age, vec![message.clone()], vec![4096]).run(usize::MAX, usize::MAX);
-        let cuts = (0..=whole.0).map(|up| (up, usize::MAX)).chain((0..=whole.1).map(|down| (usize::MAX, down)));
-        let (mut delivered, mut unknown) = (0, 0);
-        for (up, down) in cuts {
-            let mut pair = Pair::new(protocol, age, vec![message.clone()], vec![4096]);
-            pair.run(up, down);
-            assert!(pair.client.end.is_some() && pair.server.running.is_none());
-            let taken = pair.server.taken.len() == 1;
-            let Some(settled) = pair.client.settled.first() else {
-                assert!(!taken);
-                continue;
-            };
-            let one = &settled[0];
-            delivered += usize::from(one.is_delivered());
-            unknown += usize::from(matches!(one, Settled::Unknown(_)));
-            assert!(!one.is_delivered() || taken, "{up} {down}: {settled:?}");
-            assert!(!taken || !matches!(one, Settled::NotTried(_)), "{up} {down}: {settled:?}");
-            assert!(!settled[1].is_delivered() && !matches!(settled[1], Settled::Unknown(_)), "{settled:?}");
-        }
-        assert!(delivered > 0 && unknown > 0);
-    }
+fn no_handshake() -> Reply {
+    Reply::new(Code::TEMPORARY_AUTH_FAILURE_454, EnhancedCode::new(4, 7, 5), "no handshake")
 }

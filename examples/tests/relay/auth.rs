@@ -29,13 +29,21 @@ fn exchange(client: &mut Client, mechanism: Mechanism, user: &str, password: &st
     Ok(reply)
 }
 
+/// Waits for the names of the limits that were reached.
+fn reached(site: &Site, expected: &[&str]) {
+    eventually(&format!("limits {expected:?}"), || {
+        let names: Vec<_> = site.events("limit").iter().map(|line| line["name"].as_str().unwrap().to_owned()).collect();
+        (names == expected).then_some(())
+    });
+}
+
 const FROM_ALICE: &[u8] = b"From: alice@example.test\r\nSubject: x\r\n\r\nHello.\r\n";
 
 #[test]
 fn a_password_opens_both_listeners() {
     let site = site("", "", &user("alice", ""));
     let relay = site.start();
-    let (submission, submissions) = (site.listener("submission"), site.listener("submissions"));
+    let (submission, submissions) = (relay.listener("submission"), relay.listener("submissions"));
     let trust = site.trust(None);
     assert_eq!(Client::hello(submission).unwrap().plain("alice", "secret").unwrap().code, 538, "not in clear text");
     assert_eq!(Client::hello(submission).unwrap().command("MAIL FROM:<alice@example.test>").unwrap().code, 530);
@@ -83,7 +91,7 @@ fn c1_22_who_is_not_known_is_told_what_a_wrong_password_is_told() {
     let relay = site.start();
     let trust = site.trust(None);
     let try_to = |mechanism, user: &str, password: &str| {
-        let mut client = Client::start_tls(site.listener("submission"), &trust).unwrap();
+        let mut client = Client::start_tls(relay.listener("submission"), &trust).unwrap();
         let reply = exchange(&mut client, mechanism, user, password).unwrap();
         // The id of the connection stands in brackets.
         (reply.code, reply.text().split(" (").next().unwrap().to_owned())
@@ -110,7 +118,7 @@ fn d49_c1_31_users_send_as_themselves_only() {
     let relay = site.start();
     let trust = site.trust(None);
     let send = |user: &str, sender: &str, from: &str| {
-        let mut client = Client::start_tls(site.listener("submission"), &trust).unwrap();
+        let mut client = Client::start_tls(relay.listener("submission"), &trust).unwrap();
         assert_eq!(client.plain(user, "secret").unwrap().code, 235);
         let message = format!("From: {from}\r\nSubject: x\r\n\r\nHello.\r\n");
         let reply = client.transaction(sender, &["bert@example.test"], message.as_bytes()).unwrap();
@@ -141,14 +149,14 @@ fn d49_c1_31_users_send_as_themselves_only() {
 fn a_trusted_network_submits_without_a_password() {
     let site = site("trusted_networks = [\"127.0.0.0/8\"]", "", &user("alice", ""));
     let relay = site.start();
-    let mut client = Client::hello(site.listener("submission")).unwrap();
+    let mut client = Client::hello(relay.listener("submission")).unwrap();
     let message = b"From: scanner@example.test\r\n\r\nHello.\r\n";
     assert_eq!(client.transaction("scanner@example.test", &["bert@example.test"], message).unwrap().code, 250);
     let content = delivered(&site.mail(), 1).remove(0);
     let message = String::from_utf8(added(&content).message).unwrap();
     assert!(message.starts_with("Date: ") && message.contains("\nMessage-ID: <"), "{message}");
     // A user of such a network is still bound to its addresses.
-    let mut client = Client::start_tls(site.listener("submission"), &site.trust(None)).unwrap();
+    let mut client = Client::start_tls(relay.listener("submission"), &site.trust(None)).unwrap();
     assert_eq!(client.plain("alice", "secret").unwrap().code, 235);
     assert_eq!(client.command("MAIL FROM:<scanner@example.test>").unwrap().code, 553);
     relay.stop();
@@ -158,10 +166,10 @@ fn a_trusted_network_submits_without_a_password() {
 fn users_and_certificates_are_read_anew_on_sighup() {
     let site = site("", "", &user("alice", ""));
     let relay = site.start();
-    let (address, trust) = (site.listener("submission"), site.trust(None));
+    let (address, trust) = (relay.listener("submission"), site.trust(None));
     let mut old = Client::start_tls(address, &trust).unwrap();
     let add = ["--config", "relay.toml", "user", "add", "carl"];
-    let added = site.run_with(&add, "secret\n");
+    let added = site.run_with_input(&add, "secret\n");
     assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
     assert_eq!(Client::start_tls(address, &trust).unwrap().plain("carl", "secret").unwrap().code, 535, "not yet");
     let reloaded = |count| {
@@ -255,7 +263,7 @@ fn users_are_added_from_standard_input() {
     let site = site("", "", "");
     std::fs::remove_file(site.users()).unwrap();
     let run = |arguments: &[&str], input: &str| {
-        let output = site.run_with(arguments, input);
+        let output = site.run_with_input(arguments, input);
         let text = |octets| String::from_utf8(octets).unwrap();
         (output.status.success(), text(output.stdout), text(output.stderr))
     };
@@ -283,9 +291,9 @@ fn users_are_added_from_standard_input() {
     assert!(!site.data().exists(), "nothing else is made");
 
     let relay = site.start();
-    let mut client = Client::start_tls(site.listener("submission"), &site.trust(None)).unwrap();
+    let mut client = Client::start_tls(relay.listener("submission"), &site.trust(None)).unwrap();
     assert_eq!(exchange(&mut client, Mechanism::ScramSha256Plus, "alice", "secret").unwrap().code, 235);
-    let mut client = Client::start_tls(site.listener("submission"), &site.trust(None)).unwrap();
+    let mut client = Client::start_tls(relay.listener("submission"), &site.trust(None)).unwrap();
     assert_eq!(client.plain("bob", "secret").unwrap().code, 235);
     relay.stop();
 }
@@ -304,4 +312,28 @@ fn a_relay_without_its_users_does_not_start() {
     std::fs::remove_file(site.users()).unwrap();
     let said = refused();
     assert!(said.contains("users.toml: No such file"), "{said}");
+}
+
+#[test]
+fn d39_failed_logins() {
+    let tables = "[limits]\nloopback = true\nauth_attempts = 1\nauth_attempts_per_user = 3\n";
+    let site = site("", tables, &[user("alice", ""), user("bob", "")].concat());
+    let relay = site.start();
+    let trust = site.trust(None);
+    let client = || Client::start_tls(relay.listener("submission"), &trust).unwrap();
+    let mut first = client();
+    assert_eq!(first.plain("alice", "wrong").unwrap().code, 535);
+    assert_eq!(first.plain("alice", "wrong").unwrap().code, 421);
+    assert!(first.is_closed());
+    reached(&site, &["auth_attempts"]);
+    assert_eq!(client().plain("alice", "wrong").unwrap().code, 535);
+    // Even with the right password now: nobody is asked.
+    assert_eq!(client().plain("alice", "secret").unwrap().code, 454);
+    reached(&site, &["auth_attempts", "auth_attempts_per_user"]);
+    let mut other = client();
+    assert_eq!(other.plain("bob", "secret").unwrap().code, 235);
+    let message = b"From: bob@example.test\r\n\r\nx\r\n";
+    assert_eq!(other.transaction("bob@example.test", &["bert@example.test"], message).unwrap().code, 250);
+    delivered(&site.mail(), 1);
+    relay.stop();
 }

@@ -1,13 +1,8 @@
 //! A relay that users log in to.
 
-use std::io::Write as _;
-use std::net::SocketAddr;
-use std::process::{Command, Output, Stdio};
-
 use hikyaku::session::sasl::ScramKeys;
 use serde_json::Value;
 
-use super::eventually;
 use super::relay::Site;
 use super::tls::{Identity, Trust};
 
@@ -39,17 +34,6 @@ impl Site {
         self.path().join("users.toml")
     }
 
-    /// The address of a listener that has been started last.
-    pub(crate) fn listener(&self, mode: &str) -> SocketAddr {
-        eventually("the address of a listener", || {
-            let log = self.audit();
-            let started = log.iter().rev().find(|line| line["event"] == "started")?;
-            let listeners = started["listeners"].as_array()?.iter().filter_map(Value::as_str);
-            let address = listeners.filter_map(|line| line.strip_suffix(&format!(" ({mode})"))).next()?;
-            address.parse().ok()
-        })
-    }
-
     /// Trust in the certificate that the relay has made.
     pub(crate) fn trust(&self, identity: Option<&Identity>) -> Trust {
         Trust::file(&self.data().join("tls/cert.pem"), identity)
@@ -58,20 +42,5 @@ impl Site {
     /// The lines of the audit log of one kind.
     pub(crate) fn events(&self, name: &str) -> Vec<Value> {
         self.audit().into_iter().filter(|line| line["event"] == name).collect()
-    }
-
-    /// Runs the relay with arguments and something on its standard input until it ends.
-    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_relay"))
-            .args(arguments)
-            .current_dir(self.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("run the relay");
-        // It may end without reading.
-        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
-        child.wait_with_output().expect("run the relay")
     }
 }

@@ -1,23 +1,32 @@
 //! TLS towards a server.
 
-use std::{path::Path, sync::Arc};
+use std::{fmt, io, path::Path, sync::Arc};
 
 use hikyaku_session::{Certificate, Tls};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, RootCertStore, SignatureScheme,
     client::{
-        WebPkiServerVerifier,
+        Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+    sign::SingleCertAndKey,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use webpki::EndEntityCert;
 
-use crate::{Stream, TlsError};
+use crate::{
+    CertificateFiles, Stream, TlsError,
+    tls::{cipher_name, provider, read_certificates, read_certified, spki, version_name},
+};
 
 /// How the TLS handshake with one host is done: TLS 1.2 or 1.3, with ring's cryptography.
+///
+/// # Incomplete support
+/// Certificates are not looked up in lists of those that were revoked. Neither DANE (RFC 7672)
+/// nor MTA-STS (RFC 8461) is asked. As at a listener, an authentication is bound to the
+/// connection with TLS 1.3 only.
 #[derive(Clone)]
 pub struct ClientTls {
     connector: TlsConnector,
@@ -32,27 +41,33 @@ impl ClientTls {
     /// # Errors
     /// `host` is neither a host name nor an IP address.
     pub fn unverified(host: &str) -> Result<Self, TlsError> {
-        let host = server_name(host)?;
-        Ok(Self { connector: connector(Arc::new(AnyServer(provider()))), host, verified: false })
+        Self::new(host, Arc::new(AnyServer(provider())), false)
     }
 
     /// Takes a certificate that is for `host` and that one of the authorities in a PEM file has
-    /// signed, such as Debian's `/etc/ssl/certs/ca-certificates.crt`; a certificate that signs
-    /// itself is its own authority.
+    /// signed, such as Debian's `/etc/ssl/certs/ca-certificates.crt`; a certificate that nobody
+    /// else has signed can be its own authority.
     ///
     /// # Errors
     /// `host` is neither a host name nor an IP address, or the file cannot be used.
     pub fn verified(host: &str, authorities: &Path) -> Result<Self, TlsError> {
-        let host = server_name(host)?;
-        let wrong = |what: String| TlsError { path: authorities.display().to_string(), what };
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(authorities).map_err(|error| wrong(error.to_string()))? {
-            let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-            roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+        for certificate in read_certificates(authorities)? {
+            let added = roots.add(certificate);
+            added.map_err(|error| TlsError::new(authorities, format_args!("a certificate cannot be read: {error}")))?;
         }
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
-        let verifier = verifier.map_err(|_| wrong("no certificate in it".to_owned()))?;
-        Ok(Self { connector: connector(verifier), host, verified: true })
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
+        Self::new(host, verifier.build().expect("there is an authority, and no list of revoked certificates"), true)
+    }
+
+    fn new(host: &str, verifier: Arc<dyn ServerCertVerifier>, verified: bool) -> Result<Self, TlsError> {
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("ring has cipher suites of TLS 1.2 and of TLS 1.3")
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), host: server_name(host)?, verified })
     }
 
     /// The same for another host.
@@ -63,67 +78,57 @@ impl ClientTls {
         Ok(Self { host: server_name(host)?, ..self.clone() })
     }
 
-    /// Does the handshake; the error says what went wrong.
-    pub(super) async fn connect<S: Stream>(&self, io: S) -> Result<(TlsStream<S>, Tls), std::io::Error> {
+    /// The same with a certificate of ours for servers that ask for one; the names of the files
+    /// mean nothing here.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub fn presenting(&self, own: &CertificateFiles) -> Result<Self, TlsError> {
+        let certified = read_certified(own, &provider())?;
+        let mut config = ClientConfig::clone(self.connector.config());
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+        // What another identity has begun is not to be resumed.
+        config.resumption = Resumption::default();
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), ..self.clone() })
+    }
+
+    pub(super) async fn connect<S: Stream>(&self, io: S) -> io::Result<(TlsStream<S>, Tls)> {
         let stream = self.connector.connect(self.host.clone(), io).await?;
-        let tls = self.facts(&stream);
+        let tls = self.describe(&stream);
         Ok((stream, tls))
     }
 
-    fn facts<S>(&self, stream: &TlsStream<S>) -> Tls {
+    fn describe<S>(&self, stream: &TlsStream<S>) -> Tls {
         let connection = stream.get_ref().1;
         let version = connection.protocol_version();
-        // Of TLS 1.2 nobody here can say whether it has the extended master secret, without
-        // which its exporter binds nothing (RFC 9266 §4.2).
-        let exporter = match version {
-            Some(ProtocolVersion::TLSv1_3) => {
-                connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
-            }
-            _ => None,
-        };
-        let own = connection.peer_certificates().and_then(<[_]>::first).filter(|_| self.verified);
+        let exporter = (version == Some(ProtocolVersion::TLSv1_3))
+            .then(|| connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok())
+            .flatten();
+        let host = self.host.to_str();
+        let first = connection.peer_certificates().and_then(<[_]>::first).filter(|_| self.verified);
+        let certificate = first.and_then(|certificate| {
+            let spki = spki(&EndEntityCert::try_from(certificate).ok()?);
+            Some(Certificate { spki, names: vec![host.to_ascii_lowercase().into()] })
+        });
         Tls {
-            version: version.and_then(|version| Some(version.as_str()?.replace('_', "."))).unwrap_or_default().into(),
-            cipher: connection
-                .negotiated_cipher_suite()
-                .and_then(|suite| suite.suite().as_str())
-                .unwrap_or_default()
-                .into(),
-            server_name: Some(self.host.to_str().into()),
+            version: version.map_or("", version_name).into(),
+            cipher: connection.negotiated_cipher_suite().map_or_else(String::new, |s| cipher_name(s.suite())).into(),
+            server_name: matches!(self.host, ServerName::DnsName(_)).then(|| host.as_ref().into()),
             exporter,
-            certificate: own.and_then(|certificate| {
-                let spki = EndEntityCert::try_from(certificate).ok()?.subject_public_key_info();
-                let digest = ::ring::digest::digest(&::ring::digest::SHA256, &spki);
-                let spki = digest.as_ref().try_into().ok()?;
-                Some(Certificate { spki, names: vec![self.host.to_str().to_ascii_lowercase().into()] })
-            }),
+            certificate,
         }
     }
 }
 
-impl std::fmt::Debug for ClientTls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientTls").field("host", &self.host).field("verified", &self.verified).finish_non_exhaustive()
     }
 }
 
 fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
     let name = ServerName::try_from(host.to_owned());
-    name.map_err(|_| TlsError { path: host.to_owned(), what: "not a host name or IP address".to_owned() })
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
-}
-
-fn connector(verifier: Arc<dyn ServerCertVerifier>) -> TlsConnector {
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .expect("ring has cipher suites for TLS 1.2 and 1.3")
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
+    name.map_err(|_| TlsError::new(Path::new(host), "not a host name or an IP address"))
 }
 
 /// Asks of a certificate nothing but that the server has its key.

@@ -130,7 +130,7 @@ fn is_host_name(name: &str) -> bool {
     !name.ends_with('.') && DnsName::try_from(name).is_ok()
 }
 
-fn read(files: &CertificateFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+pub(crate) fn read(files: &CertificateFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
     let chain = read_certificates(&files.cert)?;
     let pem = std::fs::read(&files.key).map_err(|error| TlsError::new(&files.key, error))?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {

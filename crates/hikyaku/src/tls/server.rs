@@ -106,7 +106,7 @@ impl fmt::Debug for ServerTls {
     }
 }
 
-fn version_name(version: ProtocolVersion) -> &'static str {
+pub(crate) fn version_name(version: ProtocolVersion) -> &'static str {
     match version {
         ProtocolVersion::TLSv1_2 => "TLSv1.2",
         ProtocolVersion::TLSv1_3 => "TLSv1.3",
@@ -115,8 +115,17 @@ fn version_name(version: ProtocolVersion) -> &'static str {
 }
 
 /// The registered name; rustls has names of its own for those of TLS 1.3.
-fn cipher_name(suite: CipherSuite) -> String {
+pub(crate) fn cipher_name(suite: CipherSuite) -> String {
     suite.as_str().unwrap_or_default().replacen("TLS13_", "TLS_", 1)
+}
+
+#[cfg(test)]
+impl ServerTls {
+    /// As if all authorities and pins were gone, with the tickets still good.
+    pub(super) fn forget_clients(&mut self) {
+        let nobody = Clients::read(&ClientCertificates::default());
+        self.clients = Arc::new(nobody.expect("nothing is read"));
+    }
 }
 
 #[cfg(test)]

@@ -157,7 +157,7 @@ impl Talk {
             panic!("no handshake is due after {:#?}", self.log);
         };
         self.step = Some(match failure {
-            "" => upgrade.established(self.now, tls(), &mut self.out),
+            "" => upgrade.established(self.now, tls(), &self.input, &mut self.out),
             reply => upgrade.failed(reply.parse().expect("a reply")),
         });
         self.note_commands();

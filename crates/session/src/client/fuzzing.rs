@@ -5,8 +5,11 @@ use std::{sync::Arc, time::Instant};
 use bytes::BytesMut;
 use hikyaku_wire::{Decoded, DotDecoder, EhloKeyword, Reply};
 
-use super::{Body, By, Close, Config, Envelope, Ready, Receive, Settled, Step, Unsupported, start};
-use crate::Protocol;
+use super::{Body, By, Close, Config, Envelope, Ready, Receive, Settled, Step, TlsMode, Unsupported, start};
+use crate::{
+    Protocol, Tls,
+    sasl::{Password, client::Credentials},
+};
 
 /// Plays a script of moves, one a line, and checks what must hold whatever
 /// they are. The first octet of a line says what it is:
@@ -14,10 +17,15 @@ use crate::Protocol;
 /// `S` the remote says the rest and CRLF, `s` with LF alone, `r` without a
 /// line end; `W` the rest and CRLF are content, `w` without a line end; `F`
 /// the content ends, `A` it is abandoned; `E` the connection closes, `T` the
-/// deadline passes; `L` LMTP. Three messages are sent, then QUIT.
+/// deadline passes; `H` the TLS handshake is done, `h` it has failed. Three
+/// messages are sent, then QUIT.
+///
+/// A first line that begins with `O` or `L` says what is played: `L` LMTP; `t`
+/// STARTTLS if it is offered, `R` always, `I` TLS from the beginning; AUTH with
+/// `P` a password, `K` a token, `X` a certificate.
 pub fn client(data: &[u8]) {
-    let lmtp = data.starts_with(b"L");
-    let mut play = Play::new(if lmtp { Protocol::Lmtp } else { Protocol::Smtp });
+    let options = data.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut play = Play::new(if options.starts_with(b"O") || options.starts_with(b"L") { options } else { b"" });
     for line in data.split(|byte| *byte == b'\n') {
         let Some((kind, rest)) = line.split_first() else { continue };
         match kind {
@@ -27,6 +35,8 @@ pub fn client(data: &[u8]) {
             b'W' => play.write(&[rest, b"\r\n"].concat()),
             b'w' => play.write(rest),
             b'F' => play.finish(),
+            b'H' => play.shake_hands(),
+            b'h' => play.end(Receive::closed, Body::closed),
             b'A' => play.end(Receive::closed, |body| body.abandon(Reply::LOCAL_ERROR_451)),
             b'E' => play.end(Receive::closed, Body::closed),
             b'T' => play.end(Receive::timed_out, Body::timed_out),
@@ -55,6 +65,9 @@ struct Play {
     step: Option<Step>,
     input: BytesMut,
     out: BytesMut,
+    tls: TlsMode,
+    encrypted: bool,
+    credentials: Option<Credentials>,
     together: bool,
     utf8: bool,
     sent: usize,
@@ -62,25 +75,49 @@ struct Play {
 }
 
 impl Play {
-    fn new(protocol: Protocol) -> Self {
+    fn new(options: &[u8]) -> Self {
         let hello = "relay.test".parse().expect("a name");
+        let has = |option: u8| options.contains(&option);
+        let tls = match () {
+            () if has(b't') => TlsMode::StartTls,
+            () if has(b'R') => TlsMode::Required,
+            () if has(b'I') => TlsMode::Implicit,
+            () => TlsMode::Off,
+        };
+        let (user, secret) = (Box::from("user"), Password::new("pencil"));
+        let credentials = match () {
+            () if has(b'P') => Some(Credentials::Password { user, password: secret }),
+            () if has(b'K') => Some(Credentials::Token { user, token: secret }),
+            () if has(b'X') => Some(Credentials::Certificate),
+            () => None,
+        };
+        let protocol = if has(b'L') { Protocol::Lmtp } else { Protocol::Smtp };
         let now = Instant::now();
         let mut play = Self {
             now,
             step: None,
             input: BytesMut::new(),
             out: BytesMut::new(),
+            tls,
+            encrypted: false,
+            credentials,
             together: false,
             utf8: false,
             sent: 0,
             message: Message::default(),
         };
-        play.drive(start(Arc::new(Config { protocol, ..Config::new(hello) }), now));
+        play.drive(start(Arc::new(Config { protocol, tls, ..Config::new(hello) }), now));
         play
     }
 
     fn hear(&mut self, bytes: &[u8]) {
         let Some(step) = self.step.take() else { return };
+        if matches!(step, Step::Upgrade(_)) {
+            // A caller that reads although there is a handshake to do.
+            self.input.extend_from_slice(bytes);
+            self.step = Some(step);
+            return;
+        }
         self.input.extend_from_slice(bytes);
         self.drive(step);
     }
@@ -110,10 +147,24 @@ impl Play {
         }
     }
 
+    fn shake_hands(&mut self) {
+        match self.step.take() {
+            Some(Step::Upgrade(upgrade)) => {
+                self.encrypted = true;
+                let tls = Tls { exporter: Some([7; 32]), ..Tls::default() };
+                let step = upgrade.established(self.now, tls, &self.input, &mut self.out);
+                assert!(self.input.is_empty() || matches!(step, Step::Close(_)), "plain text is not read");
+                self.drive(step);
+            }
+            step => self.step = step,
+        }
+    }
+
     /// An event after which nothing can be sent or heard any more.
     fn end(&mut self, receive: impl Fn(Receive) -> Step, body: impl Fn(Body) -> Step) {
         let step = match self.step.take() {
             Some(Step::Receive(step)) => receive(step),
+            Some(Step::Upgrade(step)) => step.failed(Reply::LOCAL_ERROR_451),
             Some(Step::Body(step)) => body(step),
             _ => return,
         };
@@ -136,7 +187,11 @@ impl Play {
                     }
                     next
                 }
-                Step::Upgrade(upgrade) => upgrade.failed(Reply::LOCAL_ERROR_451),
+                Step::Upgrade(upgrade) => {
+                    assert!(!self.encrypted && self.tls != TlsMode::Off && upgrade.deadline() > self.now);
+                    self.step = Some(Step::Upgrade(upgrade));
+                    return;
+                }
                 Step::Ready(ready) => self.next_message(ready),
                 Step::Body(body) => {
                     let next = body.process(&mut self.input);
@@ -158,6 +213,17 @@ impl Play {
     }
 
     fn next_message(&mut self, ready: Ready) -> Step {
+        assert_eq!(ready.tls().is_some(), self.encrypted);
+        assert!(self.encrypted || matches!(self.tls, TlsMode::Off | TlsMode::StartTls));
+        if let Some(credentials) = self.credentials.take() {
+            return match ready.authenticate(&credentials, [1; 18], self.now, &mut self.input, &mut self.out) {
+                Ok(step) => step,
+                Err(Unsupported { ready, reply }) => {
+                    assert!(reply.is_transient() && self.out.is_empty());
+                    Step::Ready(*ready)
+                }
+            };
+        }
         self.together = ready.capabilities().has(&EhloKeyword::PIPELINING);
         self.utf8 = ready.capabilities().has(&EhloKeyword::SMTPUTF8);
         self.sent += 1;
@@ -195,6 +261,15 @@ impl Play {
         let lines: Vec<_> = text.split_terminator("\r\n").collect();
         assert!(lines.iter().all(|line| !line.contains(char::is_control)));
         assert!(self.together || lines.len() <= 1, "{lines:?}");
+        if !self.encrypted {
+            let demanded = matches!(self.tls, TlsMode::Required | TlsMode::Implicit);
+            let leads_to_tls =
+                |line: &str| ["EHLO ", "LHLO ", "HELO ", "STARTTLS", "QUIT"].iter().any(|c| line.starts_with(c));
+            assert!(
+                lines.iter().all(|line| !line.starts_with("AUTH") && (!demanded || leads_to_tls(line))),
+                "{lines:?}"
+            );
+        }
     }
 
     fn over(&mut self, close: &Close) {
@@ -279,6 +354,15 @@ mod tests {
             "S221 bye",
             "S250-x",
             "S250-PIPELINING",
+            "S250-AUTH PLAIN LOGIN",
+            "S250 STARTTLS",
+            "S220 go",
+            "H",
+            "h",
+            "S334",
+            "S334 VXNlcm5hbWU6",
+            "S235 ok",
+            "S535 5.7.8 no",
             "s250 ok",
             "r2",
             "r5",
@@ -313,6 +397,14 @@ mod tests {
             "S220 mx\nS502 no\nS250 mx\n",
             "S220 mx\nS250-mx\nS250-SMTPUTF8\nS250 PIPELINING\n",
             "S220 mx\nS250-mx\nS250-SIZE 999\nS250 PIPELINING\n",
+            "Ot\nS220 mx\nS250-mx\nS250 STARTTLS\n",
+            "OR\nS220 mx\nS250-mx\nS250 STARTTLS\nS220 go\n",
+            "ORP\nS220 mx\nS250-mx\nS250 STARTTLS\nS220 go\nH\nS250-mx\nS250 AUTH PLAIN\n",
+            "OIP\nH\nS220 mx\nS250-mx\nS250 AUTH SCRAM-SHA-256-PLUS\n",
+            "LOIP\nH\nS220 mx\nS250-mx\nS250 AUTH LOGIN\n",
+            "OIK\nH\nS220 mx\nS250-mx\nS250 AUTH XOAUTH2\n",
+            "OIX\nH\nS220 mx\nS250-mx\nS250 AUTH EXTERNAL\n",
+            "OtP\nS220 mx\nS250-mx\nS250 AUTH PLAIN\n",
         ])
     }
 

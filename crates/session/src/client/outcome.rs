@@ -58,10 +58,10 @@ impl Outcome {
         Self::ours(Reply::new(Code::TEMPORARY_AUTH_FAILURE_454, EnhancedCode::new(4, 7, 4), text))
     }
 
-    /// Bytes behind the 220 to STARTTLS, which were not encrypted: somebody between may have put
-    /// them there, to be read as the words of the remote.
+    /// Bytes that were not encrypted where TLS is due: somebody between may have put them there,
+    /// to be read as the words of the remote.
     pub(super) fn injected() -> Self {
-        let text = "plain text behind the reply to STARTTLS".to_owned();
+        let text = "plain text where TLS is due".to_owned();
         Self::ours(Reply::new(Code::TEMPORARY_AUTH_FAILURE_454, EnhancedCode::new(4, 7, 5), text))
     }
 

@@ -35,7 +35,13 @@ impl Upgrade {
 
     /// The handshake is done. What the remote has offered is forgotten, and it is asked again
     /// (RFC 3207 §4.2); with [implicit](TlsMode::Implicit) TLS its greeting comes first.
-    pub fn established(mut self, now: Instant, tls: Tls, out: &mut BytesMut) -> Step {
+    ///
+    /// `input` is what has been read so far. If anything is in it, it came in plain text and
+    /// would be read as if it had been encrypted: the conversation is over.
+    pub fn established(mut self, now: Instant, tls: Tls, input: &BytesMut, out: &mut BytesMut) -> Step {
+        if !input.is_empty() {
+            return Close::because(Outcome::injected());
+        }
         self.link.capabilities = Capabilities::new();
         self.link.tls = Some(tls);
         match self.link.config.tls {

@@ -291,7 +291,7 @@ fn rfc4954_there_is_one_auth_and_none_in_a_transaction() {
     let ready = |said: &[&str], input: &mut BytesMut, out: &mut BytesMut| {
         let config = Config { tls: TlsMode::Implicit, ..Config::new("relay.test".parse().expect("a name")) };
         let Step::Upgrade(upgrade) = start(Arc::new(config), now) else { panic!("no upgrade") };
-        let mut step = upgrade.established(now, tls(), out);
+        let mut step = upgrade.established(now, tls(), input, out);
         for said in said {
             input.extend_from_slice(said.as_bytes());
             let Step::Receive(receive) = step else { panic!("{step:?}") };

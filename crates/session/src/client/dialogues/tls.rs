@@ -100,7 +100,7 @@ fn c2_a_banner_before_implicit_tls_is_never_read() {
 
 #[test]
 fn b5_3_plain_text_behind_the_220_ends_the_conversation() {
-    let why = "X: us 454 4.7.5 plain text behind the reply to STARTTLS";
+    let why = "X: us 454 4.7.5 plain text where TLS is due";
     for mode in BY_STARTTLS {
         with(mode).run(&format!("{OFFER}S: 220 go\nS: 250-mx\nS: 250 AUTH PLAIN\n{why}"));
         // One octet is enough.
@@ -113,6 +113,18 @@ fn b5_3_plain_text_behind_the_220_ends_the_conversation() {
             assert_eq!(talk.log[2..], [why], "{behind:?}");
         }
     }
+}
+
+#[test]
+fn b5_3_plain_text_that_a_caller_has_read_counts_for_nothing() {
+    let case = with(TlsMode::Required);
+    let mut talk = Talk::new(case.config, case.messages);
+    talk.hear(b"220 mx\r\n");
+    talk.hear(b"250-mx\r\n250 STARTTLS\r\n");
+    talk.hear(b"220 go\r\n");
+    talk.input.extend_from_slice(b"250 AUTH PLAIN\r\n");
+    talk.shake_hands("");
+    assert_eq!(talk.log[2..], ["X: us 454 4.7.5 plain text where TLS is due"]);
 }
 
 #[test]
@@ -192,10 +204,11 @@ fn a_failed_handshake_never_goes_on_in_plain_text() {
 #[test]
 fn the_caller_sees_what_the_handshake_came_to() {
     let now = Instant::now();
-    let (mut input, mut out) = (BytesMut::from("220 mx\r\n"), BytesMut::new());
+    let (mut input, mut out) = (BytesMut::new(), BytesMut::new());
     let config = Config { tls: TlsMode::Implicit, ..Config::new("relay.test".parse().expect("a name")) };
     let Step::Upgrade(upgrade) = start(Arc::new(config), now) else { panic!("no upgrade") };
-    let Step::Receive(receive) = upgrade.established(now, tls(), &mut out) else { panic!("no greeting") };
+    let Step::Receive(receive) = upgrade.established(now, tls(), &input, &mut out) else { panic!("no greeting") };
+    input.extend_from_slice(b"220 mx\r\n");
     let Step::Receive(receive) = receive.process(now, &mut input, &mut out) else { panic!("no hello") };
     input.extend_from_slice(b"250 mx\r\n");
     let Step::Ready(ready) = receive.process(now, &mut input, &mut out) else { panic!("not ready") };
