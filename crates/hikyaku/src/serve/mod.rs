@@ -105,3 +105,6 @@ async fn say(mut stream: Box<dyn Stream>, words: BytesMut) {
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
+
+#[cfg(test)]
+mod tests;
