@@ -7,6 +7,7 @@ mod support;
 mod configuration;
 mod crash;
 mod delivery;
+mod end_of_data;
 mod first_mail;
 mod modes;
 mod open_relay;

@@ -79,7 +79,7 @@ pub async fn serve<H: Handler>(listener: Listener, service: Service, handler: im
 
 /// What is said to a peer that is one too many.
 fn turn_away<H: Handler>(service: &Service, peer: Peer, handler: &mut H, limit: Limit) -> BytesMut {
-    let (reply, mut out, now) = (Reply::TOO_MANY_CONNECTIONS_421, BytesMut::new(), Instant::now());
+    let (reply, mut out, now) = (Reply::TOO_MANY_CONNECTIONS_421, BytesMut::new(), now());
     match start(service.session.clone(), peer, id(), now) {
         Step::Decide(decide) => {
             handler.refused(decide.session(), &reply, Some(limit));
@@ -100,3 +100,11 @@ async fn say(mut stream: Box<dyn Stream>, words: BytesMut) {
     // The buffer of a new socket takes it at once, if the peer is still there.
     let _ = timeout(TURNED_AWAY, said).await;
 }
+
+/// The clock of the timers, so that all that a conversation knows of time agrees.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests;

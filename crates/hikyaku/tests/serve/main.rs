@@ -1,0 +1,8 @@
+//! Server conversations, over pipes in virtual time and over real sockets.
+
+mod connections;
+mod logins;
+mod slow;
+mod stopping;
+mod support;
+mod tls;
