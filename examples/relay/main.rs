@@ -96,11 +96,12 @@ impl Handler for Relay {
     }
 
     async fn authenticate(&mut self, _: &Session, question: &Question<'_>) -> Answer {
-        self.asked(question);
-        match &self.parts.accounts {
+        let answer = match &self.parts.accounts {
             Some(accounts) => accounts.answer(question).await,
             None => Answer::Reject,
-        }
+        };
+        self.answered(question, &answer);
+        answer
     }
 
     fn authenticated(&mut self, session: &Session) {
