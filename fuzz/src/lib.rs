@@ -56,6 +56,10 @@ targets! {
     session_client = hikyaku_session::fuzzing::client;
     /// Client against server with any TLS and AUTH: it ends as it must, and nothing secret goes in clear text.
     session_pair = hikyaku_session::fuzzing::pair;
+    /// Moves of a SASL client's exchange: who has not proved to be the server is not believed.
+    session_sasl_client = hikyaku_session::fuzzing::sasl_client;
+    /// Moves of a SASL server's exchange: it ends, and lets in whom the application names, if it is proved.
+    session_sasl_server = hikyaku_session::fuzzing::sasl_server;
     /// Moves of the server's conversation: one reply a decision, and nothing survives a transaction.
     session_server = hikyaku_session::fuzzing::server;
     /// A message in chunks: what was announced comes out, every split the same.

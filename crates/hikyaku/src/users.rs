@@ -29,8 +29,9 @@ use crate::{AuthConfig, CertificateId, CertificateUser, ConfigError, SpkiPin, co
 /// Password hashes that are computed at once; each takes a processor for tens of milliseconds,
 /// and 19 MiB. Who logs in waits for those before.
 const HASHES_AT_ONCE: usize = 2;
-/// The iterations of the SCRAM keys that `add` makes. The client computes them, at each login.
-const ITERATIONS: u32 = 100_000;
+/// The iterations of the SCRAM keys that `add` makes. The client computes them, at each login;
+/// clients with the Cyrus SASL library, such as Postfix, refuse more than these.
+const ITERATIONS: u32 = 65_536;
 
 /// The users of a file, and whose certificate is whose.
 ///
@@ -40,7 +41,7 @@ const ITERATIONS: u32 = 100_000;
 /// [[user]]
 /// name = "alice"                          # at most 255 octets; ASCII case does not matter
 /// password = "$argon2id$v=19$m=19456..."  # for PLAIN and LOGIN
-/// scram = "SCRAM-SHA-256$100000:..."      # for SCRAM-SHA-256 and -PLUS (RFC 5803)
+/// scram = "SCRAM-SHA-256$65536:..."      # for SCRAM-SHA-256 and -PLUS (RFC 5803)
 /// senders = ["alice@example.org", "*@lists.example.org"]
 /// disabled = false
 /// ```
@@ -536,7 +537,7 @@ mod tests {
             first.starts_with("[[user]]\nname = \"alice\"\npassword = \"$argon2id$v=19$m=19456,t=2,p=1$"),
             "{first}"
         );
-        assert!(first.contains("\nscram = \"SCRAM-SHA-256$100000:") && first.ends_with("\"\n"), "{first}");
+        assert!(first.contains("\nscram = \"SCRAM-SHA-256$65536:") && first.ends_with("\"\n"), "{first}");
         let commented = format!("# ours\n{first}# no line end");
         std::fs::write(&file, &commented).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();

@@ -3,4 +3,5 @@
 
 pub use crate::client::fuzzing::client;
 pub use crate::pair::pair;
+pub use crate::sasl::fuzzing::{sasl_client, sasl_server};
 pub use crate::server::fuzzing::server;

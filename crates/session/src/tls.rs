@@ -10,12 +10,13 @@ use std::fmt;
 pub struct Tls {
     /// The version, such as `TLSv1.3`.
     pub version: Box<str>,
-    /// The cipher suite, such as `TLS13_AES_256_GCM_SHA384`.
+    /// The cipher suite by its registered name, such as `TLS_AES_256_GCM_SHA384`.
     pub cipher: Box<str>,
     /// The name that the client asked for (RFC 6066 §3).
     pub server_name: Option<Box<str>>,
     /// What binds an authentication to this connection: the exporter
-    /// `EXPORTER-Channel-Binding` (RFC 9266). Without it nothing that binds is offered.
+    /// `EXPORTER-Channel-Binding` without a context, which is only unique since TLS 1.3, or with
+    /// the extended master secret (RFC 9266 §3). Without it nothing that binds is offered.
     pub exporter: Option<[u8; 32]>,
     /// The other side's certificate, if it is one to be believed.
     pub certificate: Option<Certificate>,

@@ -1,8 +1,8 @@
 //! `--setup`: the programs that the interop tests run, from Debian packages.
 //!
-//! No service is started: the packages that are installed hold none, and of the
-//! mail server only two tools are used, which are unpacked into `target/interop`
-//! (Debian's mail servers exclude one another as packages).
+//! No service is started: the packages that are installed hold none, and the mail
+//! server is unpacked into `target/interop` (Debian's mail servers exclude one
+//! another as packages), where the tests run its tools, and start and stop it.
 
 use std::fs;
 use std::path::Path;
@@ -12,18 +12,28 @@ use crate::interop;
 use crate::run::{output, succeed};
 
 /// (program, package that holds it).
-const INSTALLED: [(&str, &str); 3] =
-    [("/usr/bin/swaks", "swaks"), ("/usr/bin/curl", "curl"), ("/usr/bin/python3", "python3")];
+const INSTALLED: [(&str, &str); 5] = [
+    ("/usr/bin/swaks", "swaks"),
+    ("/usr/bin/curl", "curl"),
+    ("/usr/bin/python3", "python3"),
+    ("/usr/bin/msmtp", "msmtp"),
+    ("/usr/bin/sslscan", "sslscan"),
+];
 
-/// The package with `smtp-source` and `smtp-sink`, unpacked and not installed.
+/// What those, and the unpacked mail server, load while they run, and only recommend: TLS for
+/// swaks, SASL mechanisms and the names of ports for Postfix.
+const LOADED: [&str; 3] = ["libnet-ssleay-perl", "libsasl2-modules", "netbase"];
+
+/// The package of the mail server, unpacked and not installed.
 const UNPACKED: &str = "postfix";
 
 /// Installs and unpacks what is missing, and prints the list.
 pub(crate) fn install() -> Result<(), String> {
-    println!("installed from Debian packages where missing: {}", INSTALLED.map(|(_, package)| package).join(", "));
-    println!("unpacked into {}: {UNPACKED} (smtp-source, smtp-sink)", interop().display());
-    let missing: Vec<&str> =
-        INSTALLED.iter().filter(|(program, _)| !Path::new(program).exists()).map(|(_, package)| *package).collect();
+    let names: Vec<&str> = INSTALLED.iter().map(|(_, package)| *package).chain(LOADED).collect();
+    println!("installed from Debian packages where missing: {}", names.join(", "));
+    println!("unpacked into {}: {UNPACKED} (the server, smtp-source, smtp-sink)", interop().display());
+    let missing = INSTALLED.iter().filter(|(program, _)| !Path::new(program).exists()).map(|(_, package)| *package);
+    let missing: Vec<&str> = missing.chain(LOADED.into_iter().filter(|package| !is_installed(package))).collect();
     let unpacked = interop().join(UNPACKED);
     if missing.is_empty() && unpacked.join("usr/sbin/smtp-sink").exists() {
         println!("all of it is there");
@@ -49,6 +59,11 @@ pub(crate) fn install_packages(names: &[&str]) -> Result<(), String> {
     }
     succeed(Command::new("apt-get").args(["--quiet", "update"]))?;
     packages(names)
+}
+
+fn is_installed(package: &str) -> bool {
+    let status = output(Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]));
+    status.is_ok_and(|status| status == "installed")
 }
 
 fn is_root() -> Result<bool, String> {

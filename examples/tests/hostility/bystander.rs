@@ -1,10 +1,22 @@
 //! What everybody else gets, and what an attack costs.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value;
+
 use crate::support::client::Client;
-use crate::support::relay::Relay;
+use crate::support::eventually;
+use crate::support::relay::{Relay, Site};
 
 /// What an attack may cost in memory, in KiB, whatever its size.
 const FLAT: u64 = 4 << 10;
+/// How many messages of others are taken in the meantime, at least.
+const SERVED: usize = 10;
+
+/// A relay for any user of `example.test`, with these keys of `[limits]`.
+pub(crate) fn limited(limits: &str) -> Site {
+    Site::new("local_domains = [\"example.test\"]", &format!("[limits]\n{limits}"))
+}
 
 /// One message of somebody else, on a connection of its own.
 pub(crate) fn is_served(relay: &Relay) {
@@ -14,26 +26,32 @@ pub(crate) fn is_served(relay: &Relay) {
     assert_eq!(reply.code, 250, "{reply:?}");
 }
 
-/// Attacks while others send mail, and returns what the attack came to. Others must be served
-/// before it ends, and the relay must not grow by what it gets.
-pub(crate) fn under<T: Send>(relay: &Relay, name: &str, attack: impl FnOnce() -> T + Send) -> T {
-    let mut served = 0;
-    let outcome = flat(relay, name, || {
+/// Attacks again and again, so many times at least, while others send mail. The relay must not
+/// grow by what it gets, and others must be served in the meantime.
+pub(crate) fn under(relay: &Relay, name: &str, times: usize, attack: impl Fn() + Sync) {
+    let (mut attacks, served) = (0, AtomicUsize::new(0));
+    flat(relay, name, || {
         std::thread::scope(|scope| {
-            let attack = scope.spawn(attack);
-            loop {
-                is_served(relay);
-                if attack.is_finished() {
-                    break attack.join();
+            let attacker = scope.spawn(|| {
+                while attacks < times || served.load(Ordering::Relaxed) < SERVED {
+                    attack();
+                    attacks += 1;
                 }
-                served += 1;
+            });
+            // Who is not served runs out of patience, and the attack goes on until he is.
+            while !attacker.is_finished() {
+                is_served(relay);
+                served.fetch_add(1, Ordering::Relaxed);
             }
-        })
+        });
     });
-    println!("{name}: {served} messages of others meanwhile");
-    let outcome = outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    assert!(served > 0, "{name}: nobody else was served");
-    outcome
+    println!("{name}: {attacks} times, and {} messages of others meanwhile", served.into_inner());
+}
+
+/// Waits until the audit log has told of the limit.
+pub(crate) fn is_told(site: &Site, limit: &str) {
+    let tells = |line: &Value| line["event"] == "limit" && line["name"] == limit;
+    eventually(&format!("the audit event of {limit}"), || site.audit().iter().any(tells).then_some(()));
 }
 
 /// Does something that the relay's memory must not show.

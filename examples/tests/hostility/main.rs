@@ -9,4 +9,7 @@ mod support;
 mod bystander;
 mod descriptors;
 mod floods;
+mod limits;
 mod lines;
+mod patience;
+mod slow;

@@ -5,6 +5,10 @@
 mod support;
 
 mod clients;
+mod logins;
 mod messages;
+mod postfix;
 mod programs;
+mod scram;
 mod through;
+mod users;

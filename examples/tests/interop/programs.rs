@@ -1,6 +1,6 @@
 //! Where the programs are.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A program of the system; `python3` is the system's own even where another comes first.
@@ -10,10 +10,17 @@ pub(crate) fn program(name: &str) -> Command {
     Command::new(path)
 }
 
-/// A tool of postfix, from the folder that the package is unpacked into.
-pub(crate) fn postfix(name: &str) -> Command {
+/// Where the package of postfix is unpacked.
+pub(crate) fn postfix_folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/postfix/usr");
-    let path = folder.join("sbin").join(name);
+    require(&folder);
+    folder.canonicalize().unwrap()
+}
+
+/// A program of postfix, by its path in the folder that the package is unpacked into.
+pub(crate) fn postfix(name: &str) -> Command {
+    let folder = postfix_folder();
+    let path = folder.join(name);
     require(&path);
     let mut command = Command::new(path);
     command.env("LD_LIBRARY_PATH", folder.join("lib/postfix"));

@@ -21,7 +21,7 @@ impl SmtpSink {
     fn start(folder: &Path) -> Self {
         // It cannot say which port it was given: one that was free a moment ago.
         let address = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap();
-        let mut command = postfix("smtp-sink");
+        let mut command = postfix("sbin/smtp-sink");
         if run(Command::new("id").arg("-u")).1.trim() == "0" {
             command.args(["-u", "root"]);
         }
@@ -46,7 +46,7 @@ fn a_thousand_messages_from_twenty_sessions_arrive_once_each() {
     let sink = SmtpSink::start(folder.path());
     let site = Site::to_smart_host(sink.address);
     let relay = site.start();
-    let mut source = postfix("smtp-source");
+    let mut source = postfix("sbin/smtp-source");
     // -N numbers the recipients, so that each message is another one.
     source.args(["-s", "20", "-m", "1000", "-N", "-M", "source.test"]);
     source.args(["-f", "anna@sender.test", "-t", "bert@sink.test", &relay.address().to_string()]);

@@ -4,9 +4,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod auth;
 mod configuration;
 mod crash;
 mod delivery;
+mod end_of_data;
 mod first_mail;
 mod modes;
 mod open_relay;

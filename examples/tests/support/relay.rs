@@ -1,6 +1,6 @@
 //! The relay binary as a process of its own.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -93,13 +93,18 @@ impl Site {
             .spawn()
             .expect("start the relay");
         let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        let mut relay = Relay { child, address: None, output: None, errors: self.path().join("stderr") };
-        let mut seen = String::new();
-        while relay.address.is_none() {
+        let mut relay = Relay { child, listening: Vec::new(), output: None, errors: self.path().join("stderr") };
+        let config = std::fs::read_to_string(self.config()).expect("read the configuration");
+        let listeners = config.matches("[[listener]]").count();
+        let (mut seen, mut found) = (String::new(), 0);
+        while found < listeners {
             let start = seen.len();
             let read = output.read_line(&mut seen).expect("read what the relay says");
             assert!(read > 0, "the relay has ended before it listened; it said: {seen}");
-            relay.address = listening(&seen[start..]);
+            if let Some(listener) = seen[start..].trim_end().strip_prefix("listening on ") {
+                found += 1;
+                relay.listening.extend(listening(listener));
+            }
         }
         // The rest is read on, so that the relay never waits for us.
         relay.output = Some(std::thread::spawn(move || {
@@ -111,33 +116,44 @@ impl Site {
 
     /// Runs the relay with arguments until it ends.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_relay"))
-            .args(arguments)
-            .current_dir(self.path())
-            .stdin(Stdio::null())
-            .output()
-            .expect("run the relay")
+        self.run_with_input(arguments, "")
+    }
+
+    /// The same, with this on its standard input.
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_relay"));
+        command.args(arguments).current_dir(self.path()).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("run the relay");
+        // It may end without reading.
+        let _ = child.stdin.take().expect("stdin is piped").write_all(input.as_bytes());
+        child.wait_with_output().expect("wait for the relay")
     }
 }
 
-/// The address in `listening on 127.0.0.1:2525 (mx)`.
-fn listening(line: &str) -> Option<SocketAddr> {
-    let (address, mode) = line.trim_end().strip_prefix("listening on ")?.split_once(' ')?;
-    assert_eq!(mode, "(mx)", "{line}");
-    Some(address.parse().unwrap_or_else(|error| panic!("{line}: {error}")))
+/// Mode and address in `127.0.0.1:2525 (mx)`; none for a Unix socket.
+fn listening(listener: &str) -> Option<(String, SocketAddr)> {
+    let (address, mode) = listener.split_once(" (")?;
+    Some((mode.trim_end_matches(')').to_owned(), address.parse().ok()?))
 }
 
 /// A running relay; it is killed when it is dropped.
 pub(crate) struct Relay {
     child: Child,
-    address: Option<SocketAddr>,
+    /// Mode and address of each TCP listener.
+    listening: Vec<(String, SocketAddr)>,
     output: Option<JoinHandle<String>>,
     errors: PathBuf,
 }
 
 impl Relay {
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address.expect("a started relay listens")
+        self.listener("mx")
+    }
+
+    /// The address of the first listener of this mode.
+    pub(crate) fn listener(&self, mode: &str) -> SocketAddr {
+        let found = self.listening.iter().find(|(known, _)| known == mode);
+        found.unwrap_or_else(|| panic!("no listener for {mode} in {:?}", self.listening)).1
     }
 
     /// `kill -9`, and wait until it is gone.
@@ -148,7 +164,16 @@ impl Relay {
 
     /// `SIGTERM`, and no waiting. The shell's own `kill` is everywhere.
     pub(crate) fn terminate(&self) {
-        let script = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// `SIGHUP`: the relay reads its files anew.
+    pub(crate) fn hang_up(&self) {
+        self.signal("HUP");
+    }
+
+    fn signal(&self, name: &str) {
+        let script = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &script]).status().expect("run the shell");
         assert!(status.success(), "{script}");
     }
@@ -187,12 +212,6 @@ impl Relay {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let value = line.expect("a line of this name").trim().trim_end_matches("kB").trim();
         value.parse().expect("a number of kB")
-    }
-
-    /// How many files and sockets the process has open.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn open_files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("read the open files").count()
     }
 
     /// The processor time the process has used, in hundredths of a second.

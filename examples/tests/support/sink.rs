@@ -1,7 +1,7 @@
 //! A server that takes mail and keeps it in memory, so that a test can look at
 //! every byte that came.
 
-use std::io::{self, BufReader, Write as _};
+use std::io::{self, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
@@ -33,6 +33,7 @@ pub(crate) struct Sink {
 struct State {
     taken: Mutex<Vec<Taken>>,
     connections: Mutex<usize>,
+    bare: Mutex<usize>,
     more: Condvar,
 }
 
@@ -67,6 +68,11 @@ impl Sink {
         *self.state.connections.lock().unwrap()
     }
 
+    /// How many CR or LF have come that are no part of a CR LF, in commands and in data.
+    pub(crate) fn bare(&self) -> usize {
+        *self.state.bare.lock().unwrap()
+    }
+
     /// What has come so far, in order.
     pub(crate) fn taken(&self) -> Vec<Taken> {
         self.state.taken.lock().unwrap().clone()
@@ -87,7 +93,7 @@ impl Sink {
 
 /// One connection; an I/O error ends it, as the peer may go away at any time.
 fn serve(stream: &TcpStream, state: &State, rule: Rule) -> Option<()> {
-    let mut input = BufReader::new(stream);
+    let mut input = BufReader::new(Watched { stream, state, cr: false });
     let say = |reply: &str| {
         let mut out = stream;
         write!(out, "{reply}\r\n").ok()
@@ -135,6 +141,27 @@ fn serve(stream: &TcpStream, state: &State, rule: Rule) -> Option<()> {
         } else {
             say("500 5.5.1 what?")?;
         }
+    }
+}
+
+/// Looks at every octet that comes.
+struct Watched<'a> {
+    stream: &'a TcpStream,
+    state: &'a State,
+    /// The last octet was a CR.
+    cr: bool,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        for &octet in &buffer[..count] {
+            if self.cr != (octet == b'\n') {
+                *self.state.bare.lock().unwrap() += 1;
+            }
+            self.cr = octet == b'\r';
+        }
+        Ok(count)
     }
 }
 

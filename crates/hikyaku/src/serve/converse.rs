@@ -1,6 +1,6 @@
 //! One conversation: the fold over the steps of `hikyaku_session::server`.
 
-use std::{io, time::Instant};
+use std::io;
 
 use hikyaku_session::{
     sasl::Answer,
@@ -10,7 +10,7 @@ use hikyaku_wire::{Code, EnhancedCode, Reply};
 use tokio::time::{sleep_until, timeout_at};
 
 use super::{
-    Handler, Service,
+    Handler, Service, now,
     wire::{HURRY, Wire},
 };
 use crate::{Stop, Stream, id, random};
@@ -32,36 +32,33 @@ pub async fn converse<S: Stream, H: Handler>(
     let mut crowded = service.gate.crowded();
     let mut login: Option<Login> = None;
     let mut mail: Option<H::Mail> = None;
-    let mut step = start(service.session.clone(), peer, id(), Instant::now());
+    let mut step = start(service.session.clone(), peer, id(), now());
     // What may take long and is rare, or large, is in a box: thousands of conversations that
     // wait for a command must be small.
     loop {
         step = match step {
-            Step::Receive(receive) => {
-                if let Some(tried) = login.take_if(|_| receive.session().user().is_some()) {
-                    service.gate.succeeded(peer.address, tried.user.as_deref(), Instant::now());
-                    handler.authenticated(receive.session());
+            Step::Receive(receive) => match receive.process(now(), &mut wire.input, &mut wire.out) {
+                Step::Receive(hungry) => {
+                    see_login(&mut login, hungry.session(), service, handler);
+                    let flushed = wire.flush().await;
+                    heard(flushed, hungry.session(), handler)?;
+                    wire.feed(hungry, &mut crowded, &mut stop).await
                 }
-                match receive.process(Instant::now(), &mut wire.input, &mut wire.out) {
-                    Step::Receive(hungry) => {
-                        let flushed = wire.flush().await;
-                        heard(flushed, hungry.session(), handler)?;
-                        wire.feed(hungry, &mut crowded, &mut stop).await
-                    }
-                    next => next,
-                }
-            }
+                next => next,
+            },
             Step::Flush(flush) => {
+                see_login(&mut login, flush.session(), service, handler);
                 let flushed = wire.flush().await;
                 heard(flushed, flush.session(), handler)?;
-                flush.flushed(Instant::now())
+                flush.flushed(now())
             }
             Step::Pause(pause) => {
                 sleep_until(pause.until().into()).await;
-                pause.resume(Instant::now())
+                pause.resume(now())
             }
             Step::Decide(decide) => {
                 let session = decide.session();
+                see_login(&mut login, session, service, handler);
                 let reply = match decide.stage() {
                     Stage::Connect => Box::pin(handler.connect(session)).await,
                     Stage::Hello(name) => Box::pin(handler.hello(session, name)).await,
@@ -77,12 +74,12 @@ pub async fn converse<S: Stream, H: Handler>(
                         None => Reply::BAD_SEQUENCE_503,
                     },
                 };
-                decide.reply(Instant::now(), &reply, &mut wire.out)
+                decide.reply(now(), &reply, &mut wire.out)
             }
             Step::Authenticate(asked) => {
                 let (tried, answer) = Box::pin(answer(&asked, service, handler)).await;
                 login = tried;
-                asked.answer(Instant::now(), answer, random(), &mut wire.out)
+                asked.answer(now(), answer, random(), &mut wire.out)
             }
             Step::Upgrade(due) => Box::pin(upgrade(due, &mut wire, service, handler, &mut stop)).await,
             Step::Data(data) => {
@@ -91,8 +88,8 @@ pub async fn converse<S: Stream, H: Handler>(
                     None => Err(Reply::BAD_SEQUENCE_503),
                 };
                 match ready {
-                    Ok(()) => data.accept(Instant::now(), &mut wire.out),
-                    Err(reply) => data.refuse(Instant::now(), &reply, &wire.input, &mut wire.out),
+                    Ok(()) => data.accept(now(), &mut wire.out),
+                    Err(reply) => data.refuse(now(), &reply, &wire.input, &mut wire.out),
                 }
             }
             Step::Body(body) => {
@@ -110,14 +107,15 @@ pub async fn converse<S: Stream, H: Handler>(
                     Some(mail) => Box::pin(handler.message(message.session(), mail)).await,
                     None => Verdicts::One(Reply::BAD_SEQUENCE_503),
                 };
-                message.reply(Instant::now(), verdicts, &mut wire.out)
+                message.reply(now(), verdicts, &mut wire.out)
             }
             Step::Refused(refused) => {
+                see_login(&mut login, refused.session(), service, handler);
                 // A refusal ends the exchange that runs, if one does.
                 let tried = login.take();
                 if is_failed_login(tried.as_ref(), refused.reply(), refused.limit()) {
                     let user = tried.and_then(|tried| tried.user);
-                    service.gate.failed(peer.address, user.as_deref(), Instant::now());
+                    service.gate.failed(peer.address, user.as_deref(), now());
                 }
                 handler.refused(refused.session(), refused.reply(), refused.limit());
                 refused.next()
@@ -139,6 +137,14 @@ pub async fn converse<S: Stream, H: Handler>(
 struct Login {
     /// Who it is for, if the client says so.
     user: Option<Box<str>>,
+}
+
+/// Remembers and tells of a login that has succeeded, which may be long after the answer.
+fn see_login<H: Handler>(login: &mut Option<Login>, session: &Session, service: &Service, handler: &mut H) {
+    if let Some(tried) = login.take_if(|_| session.user().is_some()) {
+        service.gate.succeeded(session.peer().address, tried.user.as_deref(), now());
+        handler.authenticated(session);
+    }
 }
 
 /// A mechanism's verdict, or what the machine says in its place to who has failed too often.
@@ -167,14 +173,14 @@ fn timed_out(text: &str) -> Reply {
 async fn answer<H: Handler>(asked: &Authenticate, service: &Service, handler: &mut H) -> (Option<Login>, Answer) {
     let (session, question) = (asked.session(), asked.question());
     let user = question.user();
-    match service.gate.may_try(session.peer().address, user, Instant::now()) {
+    match service.gate.may_try(session.peer().address, user, now()) {
         Ok(()) => {
             let answer = handler.authenticate(session, &question).await;
             match &answer {
                 // The machine does not tell of it again.
                 Answer::Refuse(reply) => {
                     if reply.code() == Code::AUTHENTICATION_FAILED_535 {
-                        service.gate.failed(session.peer().address, user, Instant::now());
+                        service.gate.failed(session.peer().address, user, now());
                     }
                     (None, answer)
                 }
@@ -203,7 +209,7 @@ async fn upgrade<S: Stream, H: Handler>(
     };
     let mut deadline = due.deadline();
     if *service.gate.crowded().borrow() {
-        deadline = deadline.min(Instant::now() + HURRY);
+        deadline = deadline.min(now() + HURRY);
     }
     let shaken = tokio::select! {
         biased;
@@ -213,7 +219,7 @@ async fn upgrade<S: Stream, H: Handler>(
     match shaken {
         Ok(Ok((stream, info))) => {
             wire.io = super::channel::Channel::Tls(Box::new(stream));
-            due.established(Instant::now(), info, &wire.input)
+            due.established(now(), info, &wire.input)
         }
         Ok(Err(error)) => {
             handler.refused(due.session(), &no_handshake(&error.to_string()), None);

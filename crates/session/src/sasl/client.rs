@@ -1,6 +1,6 @@
 //! The client side of an exchange.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use super::{
     Mechanism, Password,
@@ -42,7 +42,7 @@ enum State {
     Sent,
     /// A token has been sent: a challenge says what is wrong with it.
     TokenSent(Form),
-    /// What is wrong has been said: 235 cannot follow.
+    /// One of the two has said that it is over: 235 cannot follow.
     Failed,
     /// LOGIN: the name is still to be sent, and then the password.
     Login { user: Box<str>, password: Password },
@@ -143,12 +143,12 @@ impl Exchange {
     /// SCRAM computes here as long as the server says, some 2 s for the most that is accepted.
     ///
     /// # Errors
-    /// The exchange has to be cancelled with `*`.
+    /// The exchange has to be cancelled with `*`, and is over.
     pub fn respond(&mut self, challenge: &[u8]) -> Result<Vec<u8>, ClientError> {
-        let (response, next) = match &self.state {
+        let (response, next) = match mem::replace(&mut self.state, State::Failed) {
             State::Sent | State::Failed => return Err(ClientError::Challenge),
             State::TokenSent(form) => (form.acknowledgement().to_vec(), State::Failed),
-            State::Login { user, password } => (user.as_bytes().to_vec(), State::LoginNamed(password.clone())),
+            State::Login { user, password } => (user.as_bytes().to_vec(), State::LoginNamed(password)),
             State::LoginNamed(password) => (password.as_str().as_bytes().to_vec(), State::Sent),
             State::Scram(started) => {
                 let (response, claimed) = started.prove(challenge)?;
@@ -166,8 +166,8 @@ impl Exchange {
     ///
     /// # Errors
     /// [`ClientError::Server`]: it has said so without having proved who it is, where the
-    /// mechanism has it do that. [`ClientError::Challenge`]: it has said so too early, or after it
-    /// has said the contrary.
+    /// mechanism has it do that. [`ClientError::Challenge`]: it has said so too early, after it has
+    /// said the contrary, or after an error of [`respond`](Self::respond).
     pub fn accepted(self) -> Result<(), ClientError> {
         match self.state {
             State::Sent | State::TokenSent(_) => Ok(()),

@@ -26,9 +26,9 @@ use super::{
 /// ```
 #[derive(Clone)]
 pub struct ScramKeys {
-    /// Random octets, the user's own.
+    /// 8 to 64 random octets, the user's own.
     pub salt: Vec<u8>,
-    /// How often the hash is repeated, 4,096 at least.
+    /// How often the hash is repeated: 4,096 to 10,000,000 times.
     pub iterations: u32,
     /// `H(HMAC(SaltedPassword, "Client Key"))`.
     pub stored_key: [u8; 32],
@@ -86,15 +86,21 @@ impl ScramKeys {
         })
     }
 
-    /// Keys that no password has, always the same for a name.
+    /// Keys that no password has, always the same for a name. Its case does not matter: where two
+    /// spellings are one user with one salt, those of nobody must not have two.
     pub(super) fn of_nobody(secret: &Secret, user: &str, iterations: u32) -> Self {
-        let Secret(secret) = secret;
+        let (Secret(secret), user) = (secret, user.to_lowercase());
         Self {
             salt: hmac(secret, &[b"salt", user.as_bytes()])[..Self::SALT].to_vec(),
             iterations,
             stored_key: hmac(secret, &[b"stored", user.as_bytes()]),
             server_key: hmac(secret, &[b"server", user.as_bytes()]),
         }
+    }
+
+    /// Whether a client could take them: what [`derive`](Self::derive) makes can be.
+    pub(super) fn are_usable(&self) -> bool {
+        check(&self.salt, self.iterations).is_ok()
     }
 }
 
@@ -266,6 +272,7 @@ mod tests {
             assert_ne!(of(1, "a").stored_key, other.stored_key);
         }
         assert_eq!(of(1, "a").salt.len(), ScramKeys::SALT);
+        assert_eq!(of(1, "A\u{dc}"), of(1, "a\u{fc}"));
         assert_eq!(of(1, "a").salt, hmac(&[1; 32], &[b"salta"])[..16]);
     }
 

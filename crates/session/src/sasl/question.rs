@@ -68,7 +68,8 @@ impl<'a> Question<'a> {
 pub enum Answer {
     /// It is right, and this is the user.
     Accept(Box<str>),
-    /// What SCRAM needs, and the user whose keys these are.
+    /// What SCRAM needs, and the user whose keys these are. Keys that [`ScramKeys::derive`] would
+    /// not make are no answer: 454 4.7.0.
     Keys {
         /// The user.
         user: Box<str>,
@@ -76,6 +77,9 @@ pub enum Answer {
         keys: ScramKeys,
     },
     /// It is wrong, or there is no such user: both get 535 5.7.8.
+    ///
+    /// For [`Question::ScramKeys`] the salt is then made of the name in lower case, so that who
+    /// asks for `Bob` and for `bob` learns nothing where both are one user.
     Reject,
     /// It cannot be told now, or must not be: a reply of 4xx or 5xx, such as 454 4.7.0 for a
     /// data base that does not answer, or 525 5.7.13 for an account that is disabled. Any other

@@ -73,27 +73,18 @@ impl Connection {
     }
 
     /// Takes the line that a client responds to a challenge with. If it is none, the exchange
-    /// is over.
+    /// has failed: a client that learns from a challenge that it has guessed wrong must not
+    /// go on guessing for nothing.
     pub(super) fn respond(
         &mut self,
         now: Instant,
         waiting: Waiting,
         line: Result<&[u8], LineError>,
         out: &mut BytesMut,
-    ) -> Result<(), Refusal> {
-        let line = line.map_err(|error| match error.kind {
-            LineErrorKind::TooLong => Refusal::at(Limit::CommandLine, Reply::AUTH_LINE_TOO_LONG_500),
-            _ => error.reply().into(),
-        })?;
-        // What is not UTF-8 is not base64 either.
-        let text = String::from_utf8_lossy(line);
-        match AuthResponse::parse(&text).map_err(|error| error.reply())? {
-            AuthResponse::Cancel => Err(Reply::CANCELLED_501.into()),
-            AuthResponse::Data(data) => {
-                let octets = Zeroizing::new(data.decode());
-                self.exchanged(now, waiting.respond(&octets), out);
-                Ok(())
-            }
+    ) {
+        match response(line) {
+            Ok(octets) => self.exchanged(now, waiting.respond(&octets), out),
+            Err(refusal) => self.failed(now, refusal, out),
         }
     }
 
@@ -103,30 +94,45 @@ impl Connection {
             Turn::Challenge(octets, waiting) => match Base64::encode(&octets).and_then(Challenge::new) {
                 Ok(challenge) => {
                     write!(out, "{challenge}\r\n").expect("a buffer in memory takes all");
-                    self.mode = Mode::Response(Box::new(waiting));
+                    self.mode = Mode::Response(waiting);
                 }
-                Err(error) => self.failed(now, &error.reply(), out),
+                Err(error) => self.failed(now, error.reply(), out),
             },
-            Turn::Ask(asking) => self.mode = Mode::Authenticate(Box::new(asking)),
+            Turn::Ask(asking) => self.mode = Mode::Authenticate(asking),
             Turn::Accepted(user) => {
                 self.session.user = Some(user);
                 self.say(&Reply::AUTHENTICATED_235, out);
             }
-            Turn::Refused(reply) => self.failed(now, &reply, out),
+            Turn::Refused(reply) => self.failed(now, refusal(&reply).into_owned(), out),
         }
     }
 
     /// Whoever guesses gets few tries, and each takes time.
-    fn failed(&mut self, now: Instant, reply: &Reply, out: &mut BytesMut) {
+    fn failed(&mut self, now: Instant, refusal: impl Into<Refusal>, out: &mut BytesMut) {
         let (attempts, delay) = (self.session.config.limits.auth_attempts, self.session.config.limits.auth_delay);
         self.failures += 1;
         if self.failures > attempts {
-            self.say_at(Limit::AuthAttempts, &Reply::TOO_MANY_FAILURES_421, out);
+            let last = Refusal::at(Limit::AuthAttempts, Reply::TOO_MANY_FAILURES_421);
+            self.say_no(last.of_exchange(), out);
         } else {
-            self.refuse(now, refusal(reply).into_owned(), out);
+            self.refuse(now, refusal.into().of_exchange(), out);
         }
         if delay > Duration::ZERO {
             self.pause = self.pause.max(Some(now + delay));
         }
+    }
+}
+
+/// What a client responds, decoded.
+fn response(line: Result<&[u8], LineError>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    let line = line.map_err(|error| match error.kind {
+        LineErrorKind::TooLong => Refusal::at(Limit::CommandLine, Reply::AUTH_LINE_TOO_LONG_500),
+        _ => error.reply().into(),
+    })?;
+    // What is not UTF-8 is not base64 either.
+    let text = String::from_utf8_lossy(line);
+    match AuthResponse::parse(&text).map_err(|error| error.reply())? {
+        AuthResponse::Cancel => Err(Reply::CANCELLED_501.into()),
+        AuthResponse::Data(data) => Ok(Zeroizing::new(data.decode())),
     }
 }

@@ -46,6 +46,13 @@ impl Connection {
                 None => return Turn::Hungry,
             }
         }
+        let (turn, used) = self.take_line(now, input, out);
+        input.advance(used);
+        turn
+    }
+
+    /// Acts on what `input` begins with, and says how much of it that was. Secrets are wiped.
+    fn take_line(&mut self, now: Instant, input: &mut BytesMut, out: &mut BytesMut) -> (Turn, usize) {
         // A line that is not whole stays in the input, so that this is its beginning.
         let mut verb = if self.lines.discarding() { None } else { input.first_chunk::<4>().copied() };
         verb.iter_mut().for_each(|verb| verb.make_ascii_uppercase());
@@ -58,8 +65,7 @@ impl Connection {
         if secret {
             input[..used].zeroize();
         }
-        input.advance(used);
-        turn
+        (turn, used)
     }
 
     /// Acts on a line that begins with these four octets; `rest` stands behind it.
@@ -82,9 +88,7 @@ impl Connection {
         if let Mode::Response(_) = self.mode
             && let Mode::Response(waiting) = std::mem::replace(&mut self.mode, Mode::Command)
         {
-            if let Err(refusal) = self.respond(now, *waiting, line, out) {
-                self.refuse(now, refusal, out);
-            }
+            self.respond(now, waiting, line, out);
             return Turn::Done;
         }
         if !self.count(out) {
@@ -98,7 +102,7 @@ impl Connection {
             Err(error) => {
                 let limit = too_long.then_some(Limit::CommandLine);
                 let line = if verb == Some(*b"BDAT") { b"BDAT".as_slice() } else { b"" };
-                (line, Err(Refusal { reply: error.reply(), limit }))
+                (line, Err(Refusal { limit, ..error.reply().into() }))
             }
         };
         match self.act(now, command, rest, out) {
@@ -299,5 +303,45 @@ fn is_foreign(input: &[u8]) -> Option<bool> {
         None
     } else {
         Some(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        Tls,
+        sasl::Mechanism,
+        server::{Auth, Config, Peer, Session},
+    };
+
+    #[test]
+    fn the_lines_of_auth_are_wiped() {
+        let auth = Auth { mechanisms: vec![Mechanism::Plain], ..Auth::default() };
+        let config = Config { tls: TlsMode::StartTls, auth, ..Config::new("mx.example.test") };
+        let now = Instant::now();
+        let mut connection = Connection::new(Session::new(Arc::new(config), Peer::default(), "c1".into()), now);
+        connection.encrypted(now, Tls::default());
+        let mut out = BytesMut::new();
+        for (line, wiped) in [
+            ("NOOP secret\r\n", false),
+            ("auth PLAIN AGFsaWNlAHNlY3JldA==\r\n", true),
+            ("EHLO client.test\r\n", false),
+            ("AUTH PLAIN\r\n", true),
+            ("AGFsaWNlAHNlY3JldA==\r\n", true),
+        ] {
+            if matches!(connection.mode, Mode::Ask(_)) {
+                connection.mode = Mode::Command;
+                connection.session.hello = Some("client.test".parse().expect("a name"));
+                connection.session.extended = true;
+            }
+            let mut input = BytesMut::from(line);
+            let (_, used) = connection.take_line(now, &mut input, &mut out);
+            assert_eq!(used, line.len());
+            assert_eq!(input.iter().all(|octet| *octet == 0), wiped, "{line}");
+        }
+        assert!(matches!(connection.mode, Mode::Authenticate(_)));
     }
 }

@@ -101,9 +101,9 @@ pub struct Limits {
     /// Commands that lead nowhere (EHLO, NOOP, RSET, VRFY, EXPN, HELP) before
     /// 421, since the last accepted message.
     pub junk: u32,
-    /// Failed AUTH commands of one conversation that get 535; the next one gets 421.
+    /// Exchanges of AUTH in one conversation that may fail; the next one that fails gets 421.
     pub auth_attempts: u32,
-    /// How long the answer to a failed AUTH waits.
+    /// How long the answer to an exchange that fails waits.
     pub auth_delay: Duration,
     /// How long a TLS handshake may take.
     pub handshake_timeout: Duration,

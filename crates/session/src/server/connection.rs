@@ -40,7 +40,7 @@ pub(super) struct Connection {
     refusals: u32,
     /// Commands that lead nowhere since the last accepted message.
     junk: u32,
-    /// Failed AUTH commands.
+    /// Exchanges of AUTH that have failed.
     pub(super) failures: u32,
     /// When the current wait began.
     pub(super) since: Instant,
@@ -57,8 +57,8 @@ pub(super) enum Mode {
     Body(Incoming),
     Ask(Box<Question>),
     /// A line of AUTH.
-    Response(Box<exchange::Waiting>),
-    Authenticate(Box<exchange::Asking>),
+    Response(exchange::Waiting),
+    Authenticate(exchange::Asking),
     /// STARTTLS was accepted: TLS, once the reply is on the wire.
     StartTls,
     Closing,
@@ -78,17 +78,23 @@ pub(super) enum Question {
 pub(super) struct Refusal {
     pub(super) reply: Reply,
     pub(super) limit: Option<Limit>,
+    /// Whether it ends an exchange of AUTH.
+    pub(super) exchange: bool,
 }
 
 impl Refusal {
     pub(super) fn at(limit: Limit, reply: Reply) -> Self {
-        Self { reply, limit: Some(limit) }
+        Self { limit: Some(limit), ..reply.into() }
+    }
+
+    pub(super) fn of_exchange(self) -> Self {
+        Self { exchange: true, ..self }
     }
 }
 
 impl From<Reply> for Refusal {
     fn from(reply: Reply) -> Self {
-        Self { reply, limit: None }
+        Self { reply, limit: None, exchange: false }
     }
 }
 
@@ -244,7 +250,7 @@ impl Connection {
         self.say_no(Refusal::at(limit, reply.clone()), out);
     }
 
-    fn say_no(&mut self, refusal: Refusal, out: &mut BytesMut) {
+    pub(super) fn say_no(&mut self, refusal: Refusal, out: &mut BytesMut) {
         let reply = &refusal.reply;
         reply.clone().append(&format!(" ({})", self.session.id())).write(out);
         if reply.code().as_u16() == 421 {
@@ -373,7 +379,7 @@ impl Connection {
         if last.is_positive() || closing {
             self.say(&last, out);
         } else {
-            self.refuse(now, Refusal { reply: last.into_owned(), limit }, out);
+            self.refuse(now, Refusal { limit, ..last.into_owned().into() }, out);
         }
     }
 

@@ -227,7 +227,7 @@ impl Decide {
 #[derive(Debug)]
 #[must_use = "a step that is dropped ends the conversation"]
 pub struct Authenticate {
-    pub(super) asking: Box<sasl::server::Asking>,
+    pub(super) asking: sasl::server::Asking,
     pub(super) connection: Box<Connection>,
 }
 
@@ -245,8 +245,8 @@ impl Authenticate {
     /// Takes the answer; the nonce is 18 octets that nobody can guess, new for each answer.
     ///
     /// Whether the exchange succeeds may be known only after more of the client's lines: then
-    /// [`Session::user`] has the user. A failure is a [`Refused`] of 535, whatever has led to it,
-    /// but for [`Answer::Refuse`], of which the application knows.
+    /// [`Session::user`] has the user. A failure is a [`Refused`], whatever has led to it, but for
+    /// [`Answer::Refuse`], of which the application knows.
     pub fn answer(self, now: Instant, answer: Answer, nonce: [u8; 18], out: &mut BytesMut) -> Step {
         let mut connection = self.connection;
         let said = if let Answer::Refuse(reply) = &answer { Some(refusal(reply).into_owned()) } else { None };
@@ -390,6 +390,12 @@ impl Refused {
     /// The limit that the peer has reached, if that is why.
     pub fn limit(&self) -> Option<Limit> {
         self.refusal.limit
+    }
+
+    /// Whether an exchange of AUTH has failed: for whoever counts guesses. It is also true for a
+    /// client that has cancelled it, but not for an [`Answer::Refuse`].
+    pub fn is_failed_auth(&self) -> bool {
+        self.refusal.exchange
     }
 
     /// What the peer was told, without the connection's id.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hikyaku_session::server::Cause;
+use hikyaku_session::server::{Cause, Config};
 
 use hikyaku_wire::Reply;
 
@@ -68,6 +68,56 @@ fn d44_a_message_has_a_least_rate() {
     assert!(runner.closed, "but not 200 s of silence");
 }
 
+/// The limit that a peer reaches who says this, and then nothing for as long as may be.
+fn limit_in_time(settings: Config, said: &[u8]) -> String {
+    let mut runner = Runner::new(settings, []);
+    runner.feed(said);
+    let least = runner.receive().deadline() - runner.now;
+    runner.wait(least - Duration::from_millis(1));
+    assert!(!runner.closed);
+    runner.wait(Duration::from_millis(1));
+    assert!(runner.closed && runner.said.ends_with(TIMEOUT));
+    runner.limits.join(" ")
+}
+
+#[test]
+fn each_limit_in_time_has_its_name() {
+    let long = vec![b'x'; 3000];
+    assert_eq!(limit_in_time(config(), b"EHLO a.test\r\n"), "command_time");
+    assert_eq!(limit_in_time(config(), b"EHLO a.te"), "command_time");
+    assert_eq!(limit_in_time(config(), &long), "command_line command_line");
+    assert_eq!(limit_in_time(config(), MAIL.as_bytes()), "min_bytes_per_second");
+    assert_eq!(limit_in_time(config(), &[MAIL.as_bytes(), &[b'x'; 11_999]].concat()), "min_bytes_per_second");
+    assert_eq!(limit_in_time(config(), &[MAIL.as_bytes(), &[b'x'; 12_000]].concat()), "body_time");
+    let mut settings = config();
+    settings.limits.body_rate = 0;
+    assert_eq!(limit_in_time(settings.clone(), MAIL.as_bytes()), "body_time");
+    settings.limits.session = seconds(100);
+    assert_eq!(limit_in_time(settings.clone(), MAIL.as_bytes()), "session_seconds");
+    assert_eq!(limit_in_time(settings.clone(), b"EHLO a.test\r\n"), "session_seconds");
+    (settings.limits.session, settings.limits.command_timeout) = (seconds(100), seconds(99));
+    assert_eq!(limit_in_time(settings, b"EHLO a.test\r\n"), "command_time");
+}
+
+#[test]
+fn a_server_that_is_nearly_full_waits_less() {
+    let mut runner = Runner::new(config(), []);
+    let start = runner.now;
+    runner.feed(b"EHLO a.test\r\n");
+    assert_eq!(runner.receive().deadline_within(seconds(10)), start + seconds(10));
+    assert_eq!(runner.receive().deadline_within(seconds(1000)), start + seconds(300));
+    // Half a command begins no new wait, a whole one does.
+    runner.now += seconds(4);
+    runner.feed(b"NO");
+    assert_eq!(runner.receive().deadline_within(seconds(10)), start + seconds(10));
+    runner.feed(b"OP\r\n");
+    assert_eq!(runner.receive().deadline_within(seconds(10)), start + seconds(14));
+    runner.feed(&MAIL.as_bytes()["EHLO a.test\r\n".len()..]);
+    runner.now += seconds(2);
+    runner.feed(b"text");
+    assert_eq!(runner.receive().deadline_within(seconds(10)), start + seconds(16));
+}
+
 #[test]
 fn time_that_the_application_takes_is_not_the_peers() {
     let mut runner = Runner::new(config(), []);
@@ -111,9 +161,9 @@ fn a_conversation_ends_even_if_it_is_busy() {
 fn errors_past_the_soft_limit_are_slow() {
     let mut runner = Runner::new(config(), []);
     runner.feed("XYZZY\r\n".repeat(10).as_bytes());
-    assert_eq!(runner.paused, Duration::ZERO);
+    assert!(runner.pauses.is_empty());
     runner.feed("XYZZY\r\n".repeat(10).as_bytes());
-    assert_eq!(runner.paused, seconds(10));
+    assert_eq!(runner.pauses, [seconds(1); 10]);
     runner.feed(b"XYZZY\r\n");
     assert!(runner.closed && runner.said.ends_with("421 4.7.0 too many errors (c1)\r\n"));
 }
@@ -126,6 +176,15 @@ fn a_flood_of_commands_fills_no_memory() {
     runner.feed("VRFY a\r\n".repeat(100_000).as_bytes());
     assert_eq!(runner.said.matches("252 ").count(), 100_000);
     assert!(runner.most_out < (64 << 10) + 512, "{}", runner.most_out);
+    // It is as much as the configuration says, and a limit of nothing is no reason to wait forever.
+    for (output, most) in [(1000, 1000 + 100), (0, 100)] {
+        let mut settings = config();
+        settings.limits.output = output;
+        let mut runner = Runner::new(settings, []);
+        runner.feed("VRFY a\r\n".repeat(100).as_bytes());
+        assert_eq!(runner.said.matches("252 ").count(), 100);
+        assert!(runner.most_out < most, "{}", runner.most_out);
+    }
 }
 
 #[test]
@@ -143,6 +202,7 @@ fn a_message_without_limit_that_is_refused_is_not_read_forever() {
     }
     assert_eq!(mebibytes, 66, "the piece that was refused, 64 MiB, and what is too much");
     assert!(runner.said.ends_with("421 4.7.0 far more than the message that was refused (c1)\r\n"));
+    assert_eq!(runner.limits, ["message_size"]);
     assert_eq!(runner.ended, [Cause::Cut]);
 }
 

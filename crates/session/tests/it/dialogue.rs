@@ -3,11 +3,22 @@
 //!
 //! ```text
 //! # a comment
-//! : size 100          a setting (protocol, size, smtputf8, recipients, line)
-//! C: EHLO a.test      the client, with CRLF; \r \n \0 \xNN \\, a last \ means: no CRLF
+//! : size 100          a setting (protocol, size, smtputf8, recipients, line, commands,
+//!                     tls, auth, delegation)
+//! C: EHLO a.test      the client, with CRLF; \r \n \0 \xNN \\, a last \ means: no CRLF;
+//!                     what stands in braces is said in base64
 //! S: 250 ...          the server; `S: <close>` is the end of the connection
 //! A: rcpt 550 5.1.1 x what the application answers (connect, hello, mail, rcpt, data,
 //!                     body: a refusal; message: replies separated by |), 2xx if not said
+//! A: accept alice     what it answers to the questions of AUTH: accept a user, the keys of a
+//!                     user with a password, reject, refuse with a reply
+//! Q: keys alice       a question of AUTH
+//! T: exporter         the client waits, and the TLS handshake succeeds (exporter,
+//!                     certificate), or `failed`
+//! W: ESMTPSA alice    how and by whom a message came that came with TLS
+//! P: 1                a pause, in seconds
+//! L: junk             the client has reached a limit
+//! F: 1                how many exchanges of AUTH have failed
 //! B: text             a line of the message as the application got it
 //! E: reset            a transaction ended
 //! ... 300             the client waits for all replies, and then some seconds
@@ -18,21 +29,27 @@ use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use hikyaku_session::{
     Protocol,
-    server::{Cause, Config},
+    sasl::{self, ScramKeys, Secret},
+    server::{Cause, Config, TlsMode},
 };
-use hikyaku_wire::Reply;
+use hikyaku_wire::{Base64, Reply};
 
-use crate::runner::{Answer, Runner, config};
+use crate::runner::{Answer, Events, Runner, config, tls};
 
 #[derive(Debug)]
 struct Script {
     config: Config,
     /// What the client sends before it waits, and for how long.
     turns: Vec<(Vec<u8>, Duration)>,
-    answers: Vec<Answer>,
+    events: Events,
     said: String,
     bodies: Vec<Vec<u8>>,
     ended: Vec<Cause>,
+    questions: Vec<String>,
+    with: Vec<String>,
+    pauses: Vec<Duration>,
+    limits: Vec<String>,
+    failures: usize,
     closed: bool,
 }
 
@@ -40,10 +57,15 @@ fn parse(text: &str) -> Script {
     let mut script = Script {
         config: config(),
         turns: vec![(Vec::new(), Duration::ZERO)],
-        answers: Vec::new(),
+        events: Events::default(),
         said: String::new(),
         bodies: Vec::new(),
         ended: Vec::new(),
+        questions: Vec::new(),
+        with: Vec::new(),
+        pauses: Vec::new(),
+        limits: Vec::new(),
+        failures: 0,
         closed: false,
     };
     let mut in_body = false;
@@ -64,8 +86,20 @@ fn parse(text: &str) -> Script {
                 script.turns.last_mut().expect("never empty").0.extend(bytes);
             }
             "S:" if rest == "<close>" => script.closed = true,
-            "S:" => (0..count).for_each(|_| writeln!(script.said, "{rest}\r").expect("a String")),
-            "A:" => script.answers.extend(vec![answer(rest); count]),
+            "S:" => (0..count).for_each(|_| writeln!(script.said, "{}\r", braces(rest)).expect("a String")),
+            "A:" => match sasl_answer(rest) {
+                Some(answer) => script.events.sasl.extend(vec![answer; count]),
+                None => script.events.answers.extend(vec![answer(rest); count]),
+            },
+            "Q:" => script.questions.push(rest.to_owned()),
+            "T:" => {
+                script.events.handshakes.push_back((rest != "failed").then(|| tls(rest)));
+                script.turns.push((Vec::new(), Duration::ZERO));
+            }
+            "W:" => script.with.push(rest.to_owned()),
+            "P:" => script.pauses.extend(vec![Duration::from_secs(rest.parse().expect("seconds")); count]),
+            "L:" => script.limits.extend(vec![rest.to_owned(); count]),
+            "F:" => script.failures = rest.parse().expect("a number"),
             "B:" => {
                 if !was_body {
                     script.bodies.push(Vec::new());
@@ -91,6 +125,15 @@ fn set(config: &mut Config, setting: &str) {
         ("smtputf8", "no") => config.smtputf8 = false,
         ("recipients", number) => config.limits.recipients = number.parse().expect("a number"),
         ("line", number) => config.limits.command_line = number.parse().expect("a number"),
+        ("commands", number) => config.limits.commands = number.parse().expect("a number"),
+        ("tls", "starttls") => config.tls = TlsMode::StartTls,
+        ("tls", "required") => config.tls = TlsMode::Required,
+        ("tls", "implicit") => config.tls = TlsMode::Implicit,
+        ("auth", mechanisms) => {
+            config.auth.secret = Secret::new([3; 32]);
+            config.auth.mechanisms = mechanisms.split(' ').map(|name| name.parse().expect("a mechanism")).collect();
+        }
+        ("delegation", "yes") => config.auth.delegation = true,
         _ => panic!("what is {setting:?}?"),
     }
 }
@@ -101,6 +144,32 @@ fn answer(text: &str) -> Answer {
     Answer {
         stage: stages.into_iter().find(|known| *known == stage).expect("a stage"),
         replies: replies.split('|').map(|reply| reply.trim().parse::<Reply>().expect("a reply")).collect(),
+    }
+}
+
+fn sasl_answer(text: &str) -> Option<sasl::Answer> {
+    let (kind, rest) = text.split_once(' ').unwrap_or((text, ""));
+    Some(match kind {
+        "accept" => sasl::Answer::Accept(rest.into()),
+        "keys" => {
+            let (user, password) = rest.split_once(' ').expect("a user and a password");
+            let keys = ScramKeys::derive(password, b"0123456789abcdef", 4096).expect("a password");
+            sasl::Answer::Keys { user: user.into(), keys }
+        }
+        "reject" => sasl::Answer::Reject,
+        "refuse" => sasl::Answer::Refuse(rest.parse().expect("a reply")),
+        _ => return None,
+    })
+}
+
+/// What stands in braces goes over the wire in base64.
+fn braces(text: &str) -> String {
+    match text.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?))) {
+        Some((before, (inner, after))) => {
+            let inner = Base64::encode(&octets(inner)).expect("not too long");
+            format!("{before}{}{}", inner.as_str(), braces(after))
+        }
+        None => text.to_owned(),
     }
 }
 
@@ -120,6 +189,12 @@ fn unescape(text: &str) -> Vec<u8> {
         Some(text) if !text.ends_with('\\') => (text, ""),
         _ => (text, "\r\n"),
     };
+    let mut bytes = octets(&braces(text));
+    bytes.extend(end.as_bytes());
+    bytes
+}
+
+fn octets(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let [byte, tail @ ..] = rest {
@@ -138,13 +213,12 @@ fn unescape(text: &str) -> Vec<u8> {
             _ => ([&bytes[..], &[*byte]].concat(), tail),
         };
     }
-    bytes.extend(end.as_bytes());
     bytes
 }
 
 /// Runs a script with its input cut in pieces after the octets that `cut` names.
 fn run(script: &Script, cut: impl Fn(usize) -> bool) -> Runner {
-    let mut runner = Runner::new(script.config.clone(), script.answers.clone());
+    let mut runner = Runner::new(script.config.clone(), script.events.clone());
     let mut position = 0;
     for (input, wait) in &script.turns {
         let mut piece = Vec::new();
@@ -172,6 +246,11 @@ fn check(name: &str, how: &str, script: &Script, runner: &Runner) {
         let text = |bodies: &[Vec<u8>]| bodies.iter().map(|body| body.escape_ascii().to_string()).collect::<Vec<_>>();
         assert_eq!(text(&runner.bodies), text(&script.bodies), "{name}, {how}: messages");
     }
+    assert_eq!(runner.questions, script.questions, "{name}, {how}: questions");
+    assert_eq!(runner.with, script.with, "{name}, {how}: with");
+    assert_eq!(runner.pauses, script.pauses, "{name}, {how}: pauses");
+    assert_eq!(runner.limits, script.limits, "{name}, {how}: limits");
+    assert_eq!(runner.failures, script.failures, "{name}, {how}: failed exchanges");
     assert_eq!(runner.left(), 0, "{name}, {how}: answers that nobody asked for");
 }
 

@@ -5,3 +5,4 @@ mod dialogue;
 mod runner;
 mod smuggling;
 mod table;
+mod tls;

@@ -8,7 +8,8 @@ use std::{
 
 use bytes::BytesMut;
 use hikyaku_session::{
-    Protocol, sasl,
+    Certificate, Protocol, Tls,
+    sasl::{self, Question},
     server::{self, Cause, Config, Peer, Stage, Step, Verdicts},
 };
 use hikyaku_wire::Reply;
@@ -20,6 +21,22 @@ pub(crate) struct Answer {
     pub(crate) replies: Vec<Reply>,
 }
 
+/// What happens beside the two streams of octets, in this order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Events {
+    pub(crate) answers: VecDeque<Answer>,
+    /// How handshakes end; none: it fails.
+    pub(crate) handshakes: VecDeque<Option<Tls>>,
+    /// What is said to the questions of AUTH.
+    pub(crate) sasl: VecDeque<sasl::Answer>,
+}
+
+impl<I: IntoIterator<Item = Answer>> From<I> for Events {
+    fn from(answers: I) -> Self {
+        Self { answers: answers.into_iter().collect(), ..Self::default() }
+    }
+}
+
 /// One conversation and all that came out of it.
 #[derive(Debug)]
 pub(crate) struct Runner {
@@ -27,14 +44,22 @@ pub(crate) struct Runner {
     pub(crate) now: Instant,
     input: BytesMut,
     out: BytesMut,
-    answers: VecDeque<Answer>,
+    pub(crate) events: Events,
     body: Vec<u8>,
     pub(crate) said: String,
     pub(crate) bodies: Vec<Vec<u8>>,
     pub(crate) ended: Vec<Cause>,
     /// What the machine refused by itself, as the application was told.
     pub(crate) refused: Vec<String>,
-    pub(crate) paused: Duration,
+    /// The limits that the peer has reached.
+    pub(crate) limits: Vec<String>,
+    /// The questions of AUTH.
+    pub(crate) questions: Vec<String>,
+    /// How many exchanges of AUTH have failed without the application's word.
+    pub(crate) failures: usize,
+    /// How and by whom each message came that came with TLS.
+    pub(crate) with: Vec<String>,
+    pub(crate) pauses: Vec<Duration>,
     /// How long the application takes to store a piece.
     pub(crate) storing: Duration,
     /// The most output that ever waited.
@@ -43,7 +68,7 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn new(config: Config, answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) fn new(config: Config, events: impl Into<Events>) -> Self {
         let now = Instant::now();
         let peer = Peer { address: Some([192, 0, 2, 1].into()), port: 4711 };
         let mut runner = Self {
@@ -51,13 +76,17 @@ impl Runner {
             now,
             input: BytesMut::new(),
             out: BytesMut::new(),
-            answers: answers.into_iter().collect(),
+            events: events.into(),
             body: Vec::new(),
             said: String::new(),
             bodies: Vec::new(),
             ended: Vec::new(),
             refused: Vec::new(),
-            paused: Duration::ZERO,
+            limits: Vec::new(),
+            questions: Vec::new(),
+            failures: 0,
+            with: Vec::new(),
+            pauses: Vec::new(),
             storing: Duration::ZERO,
             most_out: 0,
             closed: false,
@@ -98,7 +127,8 @@ impl Runner {
     }
 
     pub(crate) fn left(&self) -> usize {
-        self.answers.len()
+        let Events { answers, handshakes, sasl } = &self.events;
+        answers.len() + handshakes.len() + sasl.len()
     }
 
     pub(crate) fn receive(&self) -> &server::Receive {
@@ -137,7 +167,7 @@ impl Runner {
                 flush.flushed(now)
             }
             Step::Pause(pause) => {
-                self.paused += pause.until() - now;
+                self.pauses.push(pause.until() - now);
                 self.now = pause.until();
                 pause.resume(self.now)
             }
@@ -151,8 +181,19 @@ impl Runner {
                 let reply = self.answer(stage).map_or(default, |mut replies| replies.remove(0));
                 decide.reply(now, &reply, &mut self.out)
             }
-            Step::Authenticate(asked) => asked.answer(now, sasl::Answer::Reject, [0; 18], &mut self.out),
-            Step::Upgrade(upgrade) => upgrade.failed(),
+            Step::Authenticate(asked) => {
+                self.questions.push(question(asked.question()));
+                let answer = self.events.sasl.pop_front().unwrap_or(sasl::Answer::Reject);
+                asked.answer(now, answer, NONCE, &mut self.out)
+            }
+            Step::Upgrade(upgrade) => {
+                assert!(self.input.is_empty() && self.out.is_empty());
+                assert!(upgrade.deadline() <= now + Duration::from_secs(30));
+                match self.events.handshakes.pop_front().expect("a handshake") {
+                    Some(tls) => upgrade.established(now, tls, &self.input),
+                    None => upgrade.failed(),
+                }
+            }
             Step::Data(data) => match self.answer("data") {
                 Some(replies) => data.refuse(now, &replies[0], &self.input, &mut self.out),
                 None => data.accept(now, &mut self.out),
@@ -168,7 +209,12 @@ impl Runner {
                 }
             },
             Step::Message(message) => {
-                assert!(message.session().mail().is_some());
+                let session = message.session();
+                assert!(session.mail().is_some());
+                if session.tls().is_some() {
+                    let user = session.user().unwrap_or("nobody");
+                    self.with.push(format!("{} {user}", session.with_protocol()));
+                }
                 self.bodies.push(std::mem::take(&mut self.body));
                 let verdicts = match self.answer("message") {
                     None => Verdicts::One(Reply::OK_250),
@@ -185,6 +231,8 @@ impl Runner {
             }
             Step::Refused(refused) => {
                 self.refused.push(refused.reply().code().to_string());
+                self.limits.extend(refused.limit().map(|limit| limit.to_string()));
+                self.failures += usize::from(refused.is_failed_auth());
                 refused.next()
             }
             Step::Close => return None,
@@ -193,7 +241,7 @@ impl Runner {
 
     /// The next answer, if it is for this stage.
     fn answer(&mut self, stage: &str) -> Option<Vec<Reply>> {
-        let answer = self.answers.pop_front_if(|answer| answer.stage == stage)?;
+        let answer = self.events.answers.pop_front_if(|answer| answer.stage == stage)?;
         Some(answer.replies)
     }
 
@@ -202,6 +250,36 @@ impl Runner {
         self.most_out = self.most_out.max(out.len());
         assert!(out.is_empty() || out.ends_with(b"\r\n"));
         self.said.push_str(std::str::from_utf8(&out).expect("replies are text"));
+    }
+}
+
+/// The random octets of every answer.
+pub(crate) const NONCE: [u8; 18] = [7; 18];
+
+fn question(question: Question<'_>) -> String {
+    let (mut text, authzid) = match question {
+        Question::Password { user, authzid, password } => (format!("password {user} {}", password.as_str()), authzid),
+        Question::ScramKeys { user, authzid } => (format!("keys {user}"), authzid),
+        Question::Token { user, token } => (format!("token {} {}", user.unwrap_or("-"), token.as_str()), None),
+        Question::Certificate { certificate, authzid } => (format!("certificate {:?}", certificate.names), authzid),
+        _ => panic!("what is {question:?}?"),
+    };
+    if let Some(authzid) = authzid {
+        text = format!("{text} for {authzid}");
+    }
+    text
+}
+
+/// TLS 1.3 with whatever these words say: `exporter`, `certificate`.
+pub(crate) fn tls(words: &str) -> Tls {
+    let has = |word| words.split(' ').any(|known| known == word);
+    Tls {
+        version: "TLSv1.3".into(),
+        cipher: "TLS13_AES_128_GCM_SHA256".into(),
+        server_name: None,
+        exporter: has("exporter").then_some([9; 32]),
+        certificate: has("certificate")
+            .then(|| Certificate { spki: [1; 32], names: vec!["client.example.test".into()] }),
     }
 }
 

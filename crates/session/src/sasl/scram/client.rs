@@ -56,10 +56,10 @@ pub(in crate::sasl) fn start(
 impl Started {
     /// Takes `server-first-message`, and proves with `client-final-message` that it knows the
     /// password.
-    pub(in crate::sasl) fn prove(&self, challenge: &[u8]) -> Result<(Vec<u8>, Claimed), ClientError> {
+    pub(in crate::sasl) fn prove(self, challenge: &[u8]) -> Result<(Vec<u8>, Claimed), ClientError> {
         let text = str::from_utf8(challenge).map_err(|_| ClientError::Challenge)?;
         let ServerFirst { nonce, salt, iterations } = ServerFirst::parse(text).ok_or(ClientError::Challenge)?;
-        let added = nonce.strip_prefix(&self.nonce).ok_or(ClientError::Challenge)?;
+        let added = nonce.strip_prefix(&*self.nonce).ok_or(ClientError::Challenge)?;
         if added.is_empty() {
             return Err(ClientError::Challenge);
         }
@@ -78,7 +78,7 @@ impl Started {
 
 impl Claimed {
     /// Takes `server-final-message`, which has to prove that the server knows the password.
-    pub(in crate::sasl) fn verify(&self, challenge: &[u8]) -> Result<(), ClientError> {
+    pub(in crate::sasl) fn verify(self, challenge: &[u8]) -> Result<(), ClientError> {
         let signature = str::from_utf8(challenge).ok().and_then(server_final).ok_or(ClientError::Challenge)?;
         if same(&signature, &self.signature) { Ok(()) } else { Err(ClientError::Server) }
     }

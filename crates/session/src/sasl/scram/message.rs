@@ -86,7 +86,7 @@ pub(super) fn server_final(text: &str) -> Option<Hash> {
 
 /// The base64 of octets that are few.
 pub(super) fn base64(octets: &[u8]) -> Base64 {
-    Base64::encode(octets).expect("names, nonces and salts are far below 9,213 octets")
+    Base64::encode(octets).expect("nonces, salts and hashes are far below 9,213 octets")
 }
 
 /// The value of the attribute of this letter.

@@ -10,6 +10,12 @@ pub(super) fn nonce(octets: [u8; 18]) -> String {
     message::base64(&octets).to_string()
 }
 
+/// The iterations that a server's first message asks for, which fuzzers keep small.
+#[cfg(any(fuzzing, test))]
+pub(super) fn work(challenge: &[u8]) -> Option<u32> {
+    str::from_utf8(challenge).ok().and_then(message::ServerFirst::parse).map(|first| first.iterations)
+}
+
 /// The one channel binding that is implemented (RFC 9266).
 const EXPORTER: &str = "tls-exporter";
 

@@ -86,7 +86,7 @@ impl First {
     /// Gives the client the salt, by `server-first-message`; `nonce` is printable.
     pub(in crate::sasl) fn answer(self, answer: Answer, nonce: &str) -> Turn {
         let (user, keys) = match answer {
-            Answer::Keys { user, keys } => (Some(user), keys),
+            Answer::Keys { user, keys } if keys.are_usable() => (Some(user), keys),
             Answer::Reject => (None, self.nobody),
             other => return Turn::other(other),
         };

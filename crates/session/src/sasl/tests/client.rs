@@ -133,7 +133,8 @@ fn d37_salts() {
     ] {
         let mut exchange = started();
         assert_eq!(exchange.respond(challenge.as_bytes()).err(), error, "{challenge}");
-        assert_eq!(exchange.accepted(), Err(ClientError::Server), "{challenge}");
+        let over = if error.is_some() { ClientError::Challenge } else { ClientError::Server };
+        assert_eq!(exchange.accepted(), Err(over), "{challenge}");
     }
     assert_eq!(started().respond(b"\xff"), Err(ClientError::Challenge));
 }
@@ -169,7 +170,7 @@ fn challenges_that_do_not_belong() {
         let credentials = credentials(mechanism, "alice", "pw");
         let (_, mut exchange) = client_side::start(mechanism, &credentials, None, false, [3; 18]).unwrap();
         assert_eq!(exchange.respond(b""), Err(ClientError::Challenge));
-        assert_eq!(exchange.accepted(), Ok(()));
+        assert_eq!(exchange.accepted(), Err(ClientError::Challenge), "it was cancelled");
     }
     for (mechanism, acknowledgement) in [(OAuthBearer, &b"\x01"[..]), (XOAuth2, b"")] {
         let credentials = token("alice", "token");
@@ -182,7 +183,6 @@ fn challenges_that_do_not_belong() {
     let (_, mut exchange) = client_side::start(Login, &password("alice", "pw"), None, false, [3; 18]).unwrap();
     assert_eq!(exchange.respond(b"User Name\0").as_deref(), Ok(&b"alice"[..]));
     assert_eq!(exchange.respond(b"").as_deref(), Ok(&b"pw"[..]));
-    assert_eq!(exchange.respond(b"Password:"), Err(ClientError::Challenge));
     assert_eq!(exchange.accepted(), Ok(()));
     let (_, mut exchange) = client_side::start(Login, &password("alice", "pw"), None, false, [3; 18]).unwrap();
     exchange.respond(b"Username:").unwrap();

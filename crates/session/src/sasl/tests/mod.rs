@@ -2,6 +2,7 @@
 
 mod agree;
 mod client;
+mod others;
 mod scram;
 mod server;
 

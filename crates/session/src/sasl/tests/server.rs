@@ -72,7 +72,7 @@ fn c1_22_what_the_application_sees() {
         Some(r#"Password { user: "*)(uid=*", authzid: None, password: Password(..) }"#)
     );
     assert!(ask("b\0a\0x").is_some_and(|asked| asked.contains(r#"authzid: Some("b")"#)));
-    for message in ["\0\0x", "\0a\0", "\0a\u{9b}\0x", "\0a\x1b\0x"] {
+    for message in ["\0\0x", "\0a\0", "\0a\u{9b}\0x", "\0a\x1b\0x", "b\n\0a\0x"] {
         assert_eq!(ask(message), None, "{message:?}");
     }
 }
@@ -248,6 +248,12 @@ fn answers_that_refuse_or_do_not_fit() {
     let odd = Reply::new(Code::LOCAL_ERROR_451, EnhancedCode::new(4, 3, 0), "the disk\nis full");
     let unfit = Reply::TEMPORARY_AUTHENTICATION_FAILURE_454;
     let keys = Answer::Keys { user: "alice".into(), keys: Users::new("alice", "pw").keys };
+    for (salt, iterations) in [(7, 4096), (65, 4096), (10_000, 4096), (16, 4095), (16, 0), (16, 10_000_001)] {
+        let keys = ScramKeys { salt: vec![1; salt], iterations, ..Users::new("alice", "pw").keys };
+        let asking = asked(Mechanism::ScramSha256, b"n,,n=alice,r=abc");
+        let turn = asking.answer(Answer::Keys { user: "alice".into(), keys }, [9; 18]);
+        assert!(matches!(&turn, Turn::Refused(reply) if *reply == unfit), "{salt} {iterations}: {turn:?}");
+    }
     for (mechanism, first) in ASKING {
         let asks_keys = mechanism == Mechanism::ScramSha256;
         let wrong = if asks_keys { Answer::Accept("alice".into()) } else { keys.clone() };
