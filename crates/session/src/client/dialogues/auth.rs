@@ -232,6 +232,9 @@ fn d37_challenges_that_are_not_the_mechanisms_are_cancelled() {
         let why = format!("the server asks for {iterations} iterations; 4,096 to 10,000,000 are accepted");
         says(password("pencil"), "SCRAM-SHA-256", &format!("{SCRAM}S: 334 {challenge}\n{cancelled} {why}"));
     }
+    // A challenge of two lines is none, even where any would do.
+    let challenge = "S: 334-VXNlcm5hbWU6\nS: 334 VXNlcm5hbWU6";
+    says(password("pencil"), "LOGIN", &format!("C: AUTH LOGIN\n{challenge}\n{cancelled} {foreign}"));
     // Another nonce than ours.
     let other = "cj1BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUIscz1jMkZzZERFeU16UT0saT00MDk2";
     says(password("pencil"), "SCRAM-SHA-256", &format!("{SCRAM}S: 334 {other}\n{cancelled} {foreign}"));
