@@ -74,7 +74,7 @@ pub enum ClientError {
 
 impl Credentials {
     /// The strongest mechanism that fits and that the server offers; `exporter` is whether the
-    /// connection has one. A password that cannot be [prepared](prepare) does not fit SCRAM.
+    /// connection has one. A password that cannot be [prepared](prepare()) does not fit SCRAM.
     pub fn mechanism(&self, offered: impl Fn(Mechanism) -> bool, exporter: bool) -> Option<Mechanism> {
         Mechanism::ALL.into_iter().find(|mechanism| self.fit(*mechanism, exporter) && offered(*mechanism))
     }

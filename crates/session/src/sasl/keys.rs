@@ -66,7 +66,7 @@ impl ScramKeys {
     const MECHANISM: &str = "SCRAM-SHA-256";
 
     /// Computes the keys of a password, which takes as long as `iterations` says (some 0.2 µs
-    /// each). The password is [prepared](prepare) first. For `salt` take [`SALT`](Self::SALT)
+    /// each). The password is [prepared](prepare()) first. For `salt` take [`SALT`](Self::SALT)
     /// random octets.
     ///
     /// # Errors

@@ -96,6 +96,7 @@ mod tests {
     fn limits() {
         assert!(prepare(&"a".repeat(255)).is_ok());
         assert_eq!(prepare(&"a".repeat(256)), Err(Unprepared::TooLong));
+        assert_eq!(prepare(&format!("aa{}", "\u{ad}".repeat(127))), Err(Unprepared::TooLong));
         // A ligature that becomes eighteen letters.
         assert_eq!(prepare(&"\u{fdfa}".repeat(8)), Err(Unprepared::TooLong));
         for (text, name, password) in [

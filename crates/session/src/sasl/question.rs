@@ -19,17 +19,17 @@ pub enum Question<'a> {
     /// Whoever answers must do the same work for a user that does not exist.
     Password {
         /// Who the client says it is: 1 to 255 octets, no control characters, as here in every
-        /// question. It is not [prepared](super::prepare).
+        /// question. It is not [prepared](super::prepare()).
         user: &'a str,
         /// Whom it wants to act for.
         authzid: Option<&'a str>,
-        /// The password: 1 to 255 octets, no NUL. It is not [prepared](super::prepare).
+        /// The password: 1 to 255 octets, no NUL. It is not [prepared](super::prepare()).
         password: &'a Password,
     },
     /// What SCRAM needs of the user: [`Answer::Keys`], or [`Answer::Reject`], for which the
     /// exchange itself puts keys that nobody can tell from true ones.
     ScramKeys {
-        /// Who the client says it is, [prepared](super::prepare).
+        /// Who the client says it is, [prepared](super::prepare()).
         user: &'a str,
         /// Whom it wants to act for.
         authzid: Option<&'a str>,

@@ -56,7 +56,7 @@ impl<'a> ServerFirst<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.split(',');
         let nonce = nonce(parts.next()?)?;
-        let salt = octets(attribute(parts.next()?, 's')?).filter(|salt| !salt.is_empty())?;
+        let salt = octets(attribute(parts.next()?, 's')?)?;
         let iterations = number(attribute(parts.next()?, 'i')?)?;
         extensions(parts)?;
         Some(Self { nonce, salt, iterations })

@@ -51,6 +51,7 @@ fn first_messages() {
         (plain, &binds, "n,,n=alice,r=abc,1=a", Some(malformed())),
         (plain, &binds, "n,,n=alice,r=abc,x=", Some(malformed())),
         (plain, &binds, "n,,n=alice,r=abc,x", Some(malformed())),
+        (plain, &binds, "n,,n=alice,r=abc,x=a\0", Some(malformed())),
         (plain, &binds, "n,,n=al\u{7}ice,r=abc", Some(refused())),
         (plain, &binds, "n,,n=\u{ad},r=abc", Some(refused())),
         (plain, &binds, "n,,n=\u{1f600},r=abc", Some(refused())),

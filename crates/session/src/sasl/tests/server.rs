@@ -273,6 +273,19 @@ fn answers_that_refuse_or_do_not_fit() {
     }
 }
 
+/// A token is good, but not that of whom the client names.
+#[test]
+fn d36_tokens_of_another() {
+    for (mechanism, first) in [ASKING[3], ASKING[4]] {
+        for (delegation, user, accepted) in [(false, "bob", false), (true, "bob", true), (false, "alice", true)] {
+            let given = Given { delegation, ..Given::new() };
+            let Turn::Ask(asking) = server_side::start(mechanism, given.setup(), Some(first)) else { panic!() };
+            let turn = asking.answer(Answer::Accept(user.into()), [9; 18]);
+            assert_eq!(matches!(turn, Turn::Accepted(_)), accepted, "{mechanism} {delegation} {user}: {turn:?}");
+        }
+    }
+}
+
 /// The name that counts is the one of the answer.
 #[test]
 fn the_application_names_the_user() {
