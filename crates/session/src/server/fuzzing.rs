@@ -288,8 +288,10 @@ impl Play {
                 assert!(refused.limit().is_none_or(|limit| !limit.name().is_empty()));
                 self.failed += u32::from(refused.is_failed_auth());
                 assert!(self.failed <= self.config.limits.auth_attempts + 1, "few guesses");
-                // LMTP refuses a message once for each recipient, and recipients have their own limit.
-                if !self.lmtp() && reply.code() != Code::INSUFFICIENT_STORAGE_452 {
+                // LMTP refuses a message once for each recipient, and recipients have their own limit,
+                // also where a reply of the application was none.
+                let recipient = reply.code() == Code::INSUFFICIENT_STORAGE_452 || *reply == Reply::LOCAL_ERROR_451;
+                if !self.lmtp() && !recipient {
                     self.refused += 1;
                     assert!(self.refused <= self.config.limits.errors + 2, "few errors, and two last words");
                 }
