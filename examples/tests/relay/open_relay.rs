@@ -136,8 +136,7 @@ fn r29_who_has_not_logged_in_is_a_stranger() {
     let site = users_site("", "", &user("alice", ""));
     let relay = site.start();
     let trust = site.trust(None);
-    let plain =
-        |user: &str, password: &str| format!("AUTH PLAIN {}", base64(format!("\0{user}\0{password}").as_bytes()));
+    let plain = |user: &str, password: &str| format!("AUTH PLAIN {}", base64(format!("\0{user}\0{password}").as_bytes()));
     let tries: [&[String]; 6] = [
         &[plain("alice", "wrong")],
         &[plain("mallory", "secret")],
