@@ -72,7 +72,7 @@ fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     while let [high, low, rest @ ..] = text {
         octets.push(digit(high)? << 4 | digit(low)?);
         text = match rest {
-            [b':', rest @ ..] if has_colons && !rest.is_empty() => rest,
+            [b':', rest @ ..] if has_colons => rest,
             [] => return Some(octets),
             _ if has_colons => return None,
             rest => rest,
@@ -143,6 +143,7 @@ mod tests {
             format!(":{colons}"),
             colons.replacen(':', "", 1),
             colons.replacen(':', "::", 1),
+            format!("{}{}", &colons[..6], colons[6..].replacen(':', "", 1)),
             format!("{}{}", &hex()[..60], ":ff:a0"),
         ] {
             assert_eq!(text.parse::<SpkiPin>(), Err(SpkiPinError), "{text}");

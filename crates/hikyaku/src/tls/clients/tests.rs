@@ -182,7 +182,7 @@ async fn a_known_key_further_up_the_chain_is_not_the_clients() {
     let known = Identity::self_signed(client_params(&["known.example"]));
     let other = Identity::self_signed(client_params(&["other.example"]));
     let server = believing(&[], &[&known], false);
-    assert_eq!(seen(&server, &other, &[known.certificate.clone()]).await, None);
+    assert_eq!(seen(&server, &other, std::slice::from_ref(&known.certificate)).await, None);
 }
 
 #[tokio::test]
