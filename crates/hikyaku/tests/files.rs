@@ -53,7 +53,9 @@ async fn c1_24_without_file_descriptors_the_idle_go_and_who_waits_is_served() {
     assert!(connect().await.is_err(), "nothing is left");
 
     tokio::time::pause();
+    let began = tokio::time::Instant::now();
     assert!(line(&mut idle).await.starts_with("421 4.4.2 "));
+    assert!(began.elapsed() <= Duration::from_secs(12), "{:?}", began.elapsed());
     drop(idle);
     // It is accepted as soon as the server has closed its side of a connection.
     assert_eq!(line(&mut waiting).await, "220 mx.test ESMTP\r\n");

@@ -230,3 +230,24 @@ fn what_is_old_goes_without_others_that_push() {
     assert_eq!(attempts.len(), [0, 1, 0]);
     assert_eq!(attempts.of_user("x", start + MINUTE * 30), 1);
 }
+
+#[test]
+fn what_is_known_of_a_key_moves_with_it() {
+    let now = Instant::now();
+    let mut attempts = Attempts::new(now);
+    let address = |n: u32| IpAddr::from(n.to_be_bytes());
+    // Half of the room is taken, and nothing is new.
+    for n in 0..50_000 {
+        attempts.failed(Some(address(n)), None, now);
+    }
+    attempts.failed(Some(address(1)), None, now);
+    attempts.failed(Some(address(1)), None, now);
+    assert_eq!(attempts.len(), [50_000, 0, 0]);
+    // One more makes the others the old ones: they can be changed and forgotten as before.
+    attempts.failed(Some(address(50_000)), None, now);
+    attempts.failed(Some(address(1)), None, now);
+    assert_eq!(attempts.of_network(address(1), now), 4);
+    attempts.succeeded(Some(address(2)), None, now);
+    assert_eq!(attempts.of_network(address(2), now), 0);
+    assert_eq!(attempts.len(), [50_000, 0, 0]);
+}

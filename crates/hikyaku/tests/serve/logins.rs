@@ -84,6 +84,7 @@ async fn a_login_is_told_whatever_follows_it() {
         assert_eq!(house.clerk.0.users.lock().unwrap().len(), n + 1, "{more}");
     }
     assert_eq!(house.clerk.0.limits(), []);
+    assert_eq!(*house.clerk.0.known.lock().unwrap(), [4], "before MAIL, not after it");
 }
 
 #[tokio::test]
@@ -222,4 +223,15 @@ async fn an_application_that_says_535_itself_has_seen_a_guess() {
         assert!(client.ask(&plain("alice", "wrong")).await.starts_with("535 "));
     }
     assert!(client.ask(&plain("alice", "wrong")).await.starts_with(TOO_MANY));
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_not_failed_later() {
+    let house = house(100, 1);
+    let mut client = connected(&house, [192, 0, 2, 1]).await;
+    assert!(client.ask("AUTH SCRAM-SHA-256 biwsbj1hbGljZSxyPWFiY2RlZmdoaWo=\r\n").await.starts_with("334 "));
+    assert!(client.ask("*\r\n").await.starts_with("501 "));
+    // A failure of nobody: there is no password in it.
+    assert!(client.ask("AUTH PLAIN AGEA\r\n").await.starts_with("535 "));
+    assert!(client.ask(&plain("alice", "secret")).await.starts_with("235 "));
 }

@@ -30,14 +30,16 @@ async fn who_is_idle_is_told_and_who_sends_a_message_may_end_it() {
     assert_eq!(house.clerk.0.mails.lock().unwrap().len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_handshake_and_an_exchange_are_not_waited_for() {
     let house = House::new(TlsMode::Implicit, |_, _| ());
+    let began = Instant::now();
     let (mut client, running) = house.talk(PIPE, PEER);
     client.io.write_all(b"\x16\x03").await.unwrap();
     house.stopper.stop();
     assert_eq!(client.rest().await, "");
     running.await.unwrap().unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO);
     assert_eq!(house.clerk.0.connects.load(Ordering::SeqCst), 0);
 
     let house = House::new(TlsMode::StartTls, |_, _| ());
@@ -77,4 +79,17 @@ async fn a_stopper_that_is_gone_stops_too() {
     let said = tokio::time::timeout(Duration::from_secs(5), client.rest()).await.unwrap();
     assert!(said.starts_with("421 4.3.2 "));
     running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_is_dropped_when_it_is_over() {
+    let house = House::plain();
+    let (mut client, _running) = house.talk(PIPE, PEER);
+    client.hear().await;
+    client.ask("EHLO x.test\r\n").await;
+    for n in 1..=2 {
+        client.ask("MAIL FROM:<a@x.test>\r\n").await;
+        client.ask("RSET\r\n").await;
+        assert_eq!(house.clerk.0.over.load(Ordering::SeqCst), n);
+    }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Notes {
     pub(crate) questions: AtomicUsize,
     /// Logins that have succeeded.
     pub(crate) users: Mutex<Vec<String>>,
+    /// How many those were at each MAIL of a user.
+    pub(crate) known: Mutex<Vec<usize>>,
     /// Transactions that have begun, and those that are over.
     pub(crate) begun: AtomicUsize,
     pub(crate) over: AtomicUsize,
@@ -106,7 +108,10 @@ impl Handler for Clerk {
     fn authenticated(&mut self, session: &Session) {
         self.0.users.lock().unwrap().push(session.user().unwrap().to_owned());
     }
-    async fn mail(&mut self, _: &Session, _: &Mail) -> Result<Transaction, Reply> {
+    async fn mail(&mut self, session: &Session, _: &Mail) -> Result<Transaction, Reply> {
+        if session.user().is_some() {
+            self.0.known.lock().unwrap().push(self.0.users.lock().unwrap().len());
+        }
         self.0.begun.fetch_add(1, Ordering::SeqCst);
         Ok(Transaction { notes: self.0.clone(), content: Vec::new() })
     }
