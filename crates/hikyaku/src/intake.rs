@@ -86,7 +86,7 @@ impl<D: Draft> Intake<D> {
     /// begins with a space (554 5.6.0), it is not as [`submitted`](Self::submitted) asks, or the
     /// queue cannot take it (4xx).
     pub async fn push(&mut self, piece: Bytes) -> Result<(), Reply> {
-        if !self.scan.is_done() {
+        if self.refused.is_none() && !self.scan.is_done() {
             let looked = match &mut self.authors {
                 Some(authors) => authors.push(&mut self.scan, &piece),
                 None => {
@@ -94,7 +94,7 @@ impl<D: Draft> Intake<D> {
                     limits(&self.scan)
                 }
             };
-            self.keep(looked);
+            self.refused = looked.err();
         }
         self.is_good()?;
         self.size += piece.len() as u64;
@@ -108,7 +108,7 @@ impl<D: Draft> Intake<D> {
     /// The header section, which has only now ended, is not as [`submitted`](Self::submitted)
     /// asks; or what [`push`](Self::push) has said already.
     pub fn finish(&mut self) -> Result<(), Reply> {
-        if !self.scan.is_done() {
+        if self.refused.is_none() && !self.scan.is_done() {
             let looked = match &mut self.authors {
                 Some(authors) => authors.finish(&mut self.scan),
                 None => {
@@ -116,7 +116,7 @@ impl<D: Draft> Intake<D> {
                     Ok(())
                 }
             };
-            self.keep(looked);
+            self.refused = looked.err();
         }
         self.is_good()
     }
@@ -134,12 +134,6 @@ impl<D: Draft> Intake<D> {
         }
         self.draft.commit(envelope, prepend.into(), units, None).await.map_err(|error| error.reply())?;
         Ok(())
-    }
-
-    fn keep(&mut self, looked: Result<(), Refusal>) {
-        if let Err(refusal) = looked {
-            self.refused.get_or_insert(refusal);
-        }
     }
 
     fn is_good(&self) -> Result<(), Reply> {

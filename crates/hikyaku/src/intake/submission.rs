@@ -172,7 +172,6 @@ impl Authors {
     /// Whether each address in the value is the user's, there is one at least, and no other
     /// program reads another one there.
     fn look(&self, name: &str, most: usize, value: &[u8]) -> Result<(), Refusal> {
-        let value = value.strip_suffix(b"\r\n").unwrap_or(value);
         let list = AddressList::parse(value).map_err(|error| not_owned(&format!("{name}: {error}")))?;
         for ambiguity in list.ambiguities() {
             match ambiguity {

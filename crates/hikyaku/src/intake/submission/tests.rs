@@ -210,6 +210,19 @@ fn the_refusal_comes_as_soon_as_it_is_known() {
     }
 }
 
+/// What is told first stays, whatever follows.
+#[test]
+fn the_first_refusal_stays() {
+    let (_, mut intake) = intake();
+    intake.submitted(rules(&OWNED));
+    let reply = now(intake.push(Bytes::from_static(b"From: victim@bank.test\r\nSubject: x\r\n"))).unwrap_err();
+    assert_eq!(reply.code().as_u16(), 550);
+    for more in ["no colon\r\n", "From: anna@example.test\r\n\r\n", "body"] {
+        assert_eq!(now(intake.push(Bytes::from(more))), Err(reply.clone()), "{more:?}");
+    }
+    assert_eq!(intake.finish(), Err(reply));
+}
+
 /// A From field cannot grow without end, and no other field is kept.
 #[test]
 fn what_is_kept_is_bounded() {
