@@ -166,7 +166,10 @@ impl Handler for Relay {
 
     async fn message(&mut self, session: &Session, mail: Transaction) -> Verdicts {
         let Transaction { mail, recipients, intake } = mail;
-        let Some(intake) = intake else { return Verdicts::One(Reply::BAD_SEQUENCE_503) };
+        let Some(mut intake) = intake else { return Verdicts::One(Reply::BAD_SEQUENCE_503) };
+        if let Err(reply) = intake.finish() {
+            return Verdicts::One(self.refuse("message", &mail, "intake", reply));
+        }
         let (id, size, time) = (intake.id().to_string(), intake.size(), now());
         let mut envelope = Envelope::new(mail.from.clone(), time);
         envelope.body = mail.params.body.unwrap_or(Body::SevenBit);

@@ -44,7 +44,7 @@ fn swaks_with_mechanisms_that_are_not_offered() {
         assert_eq!(code, 28, "{said}");
         assert!(said.contains("*** Auth not attempted, requested type not available"), "{said}");
     }
-    assert_eq!(server.logins(), 0);
+    assert_eq!(server.events("authentication"), 0);
     server.stop();
 }
 
@@ -190,6 +190,38 @@ fn python_smtplib() {
     server.stop();
 }
 
+/// Messages that are no more than a header section; arguments: port, folder, password.
+const HEADER_ONLY: &str = r#"
+import smtplib, ssl, sys
+context = ssl.create_default_context(cafile=sys.argv[2] + "/ca.pem")
+server = smtplib.SMTP_SSL("localhost", int(sys.argv[1]), local_hostname="client.sender.test", context=context)
+server.login("anna", sys.argv[3])
+for text, code in [
+    (b"From: bert@example.test\r\n", 550), (b"Subject: x\r\n", 550), (b"", 550), (b"Subject", 554),
+    (b"From: anna@example.test\r\n", 250),
+]:
+    server.mail("anna@example.test")
+    server.rcpt("bert@example.test")
+    reply = server.data(text)
+    assert reply[0] == code, (text, reply)
+server.quit()
+"#;
+
+/// D52: whose header section ends with the message is refused too, and not logged as queued.
+#[test]
+fn d52_header_sections_that_end_with_the_message() {
+    let server = Server::start(USUAL);
+    let mut python = program("python3");
+    python.args(["-c", HEADER_ONLY, &server.port("submissions")]).arg(server.file("")).arg(PASSWORD);
+    let message = server.sends("password", &mut python);
+    assert!(
+        message.starts_with("Date: ") && message.ends_with("@mx.example.test>\nFrom: anna@example.test\n"),
+        "{message}"
+    );
+    assert_eq!(server.events("queued"), 1);
+    server.stop();
+}
+
 /// msmtp reads the message from its standard input.
 fn msmtp(server: &Server, mode: &str, mechanism: &str, password: &str) -> Command {
     let file = server.file("mail.txt");
@@ -226,12 +258,12 @@ fn msmtp_with_each_mechanism() {
         server.sends("certificate", &mut external);
     }
     // The users file knows no tokens.
-    let before = server.logins();
+    let before = server.events("authentication");
     for mechanism in ["oauthbearer", "xoauth2", "cram-md5", "external"] {
         let (code, said) = run(&mut msmtp(&server, "submission", mechanism, PASSWORD));
         assert_ne!(code, 0, "{said}");
     }
-    assert_eq!(server.logins(), before);
+    assert_eq!(server.events("authentication"), before);
     server.stop();
 }
 

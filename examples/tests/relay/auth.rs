@@ -190,7 +190,9 @@ fn users_and_certificates_are_read_anew_on_sighup() {
     assert_eq!(what, [(Some("certificates"), true), (Some("users"), true)]);
     assert!(lines[3]["error"].as_str().unwrap().contains("users.toml, line 3, column 1: user.pasword: "), "{lines:?}");
     let errors = std::fs::read_to_string(site.path().join("stderr")).unwrap();
-    assert!(errors.contains("the users stay as they were: ") && errors.contains("the certificates stay as they were: "));
+    assert!(
+        errors.contains("the users stay as they were: ") && errors.contains("the certificates stay as they were: ")
+    );
     assert_eq!(Client::start_tls(address, &trust).unwrap().plain("carl", "secret").unwrap().code, 235);
     assert_eq!(old.command("NOOP").unwrap().code, 250);
 
@@ -234,7 +236,8 @@ fn a_certificate_and_a_secret_are_made_once() {
     assert!(!output.status.success() && said.contains("secret: expected 32 octets"), "{said}");
 
     let plain = Site::new("local_domains = [\"example.test\"]", "");
-    let text = std::fs::read_to_string(plain.config()).unwrap().replace("mode = \"mx\"", "mode = \"mx\"\ntls = \"off\"");
+    let text =
+        std::fs::read_to_string(plain.config()).unwrap().replace("mode = \"mx\"", "mode = \"mx\"\ntls = \"off\"");
     std::fs::write(plain.config(), text).unwrap();
     let relay = plain.start();
     let mut client = Client::connect(relay.address()).unwrap();

@@ -7,7 +7,8 @@ use super::relay::Site;
 use super::tls::{Identity, Trust};
 
 /// The hash of `secret`, for 8 KiB and one pass, so that tests do not wait for it.
-pub(crate) const SECRET: &str = "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$39tbUSD70LTTCIyCWo9t5sDidhNPptw1P94ISzTyALc";
+pub(crate) const SECRET: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$39tbUSD70LTTCIyCWo9t5sDidhNPptw1P94ISzTyALc";
 
 /// A user whose password is `secret`, as it stands in the file.
 pub(crate) fn user(name: &str, more: &str) -> String {

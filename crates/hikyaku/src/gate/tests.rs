@@ -104,6 +104,19 @@ fn those_who_wait_are_woken_once() {
     assert!(!crowded.has_changed().unwrap());
 }
 
+#[test]
+fn a_system_that_has_no_more_is_crowded_until_it_has() {
+    let gate = gate(|limits| limits.connections = 10);
+    let mut crowded = gate.crowded();
+    let _open = [(); 2].map(|()| gate.admit(None).unwrap());
+    gate.exhausted();
+    assert!(crowded.has_changed().unwrap() && *crowded.borrow_and_update());
+    gate.exhausted();
+    assert!(!crowded.has_changed().unwrap());
+    let _one_more = gate.admit(None).unwrap();
+    assert!(!*crowded.borrow());
+}
+
 /// Fails so many logins and says what the next one would get.
 fn after(gate: &Gate, failures: u32, from: &str, user: Option<&str>, now: Instant) -> Result<(), Limit> {
     for _ in 0..failures {

@@ -31,7 +31,7 @@ pub async fn converse<S: Stream, H: Handler>(
     let mut wire = Wire::new(io);
     let mut crowded = service.gate.crowded();
     let mut login: Option<Login> = None;
-    let mut mail: Option<H::Mail> = None;
+    let mut mail: Option<Box<H::Mail>> = None;
     let mut step = start(service.session.clone(), peer, id(), now());
     // What may take long and is rare, or large, is in a box: thousands of conversations that
     // wait for a command must be small.
@@ -64,7 +64,7 @@ pub async fn converse<S: Stream, H: Handler>(
                     Stage::Hello(name) => Box::pin(handler.hello(session, name)).await,
                     Stage::Mail(command) => match Box::pin(handler.mail(session, command)).await {
                         Ok(begun) => {
-                            mail = Some(begun);
+                            mail = Some(Box::new(begun));
                             Reply::SENDER_OK_250
                         }
                         Err(reply) => reply,
@@ -104,7 +104,7 @@ pub async fn converse<S: Stream, H: Handler>(
             }
             Step::Message(message) => {
                 let verdicts = match mail.take() {
-                    Some(mail) => Box::pin(handler.message(message.session(), mail)).await,
+                    Some(mail) => Box::pin(handler.message(message.session(), *mail)).await,
                     None => Verdicts::One(Reply::BAD_SEQUENCE_503),
                 };
                 message.reply(now(), verdicts, &mut wire.out)

@@ -2,6 +2,7 @@
 
 mod connections;
 mod logins;
+mod memory;
 mod slow;
 mod stopping;
 mod support;

@@ -135,7 +135,7 @@ fn d49_c1_31_addresses_of_others() {
         ("From: anna@exa_mple.test", "From: "),
     ] {
         let reply = refusal(&header(from)).expect(from);
-        assert!(reply.starts_with("550 5.7.1 the author must be an address of yours: "), "{from}: {reply}");
+        assert!(reply.starts_with("550 5.7.1 the header From is not an address of this user: "), "{from}: {reply}");
         assert!(reply.contains(why), "{from}: {reply}");
     }
     for from in ["From: \"=?x?q?=40?=\"@example.test", "From: =?x?q?a?=@example.test"] {
