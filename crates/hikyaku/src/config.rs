@@ -342,6 +342,7 @@ mod tests {
                 session: Limits {
                     recipients: 100,
                     errors: 5,
+                    commands: 5000,
                     junk: 50,
                     auth_attempts: 2,
                     command_timeout: Duration::from_secs(60),
@@ -413,6 +414,7 @@ connections_per_ip = 3
 recipients = 100
 message_size = 1048576
 errors = 5
+commands = 5000
 junk = 50
 auth_attempts = 2
 auth_attempts_per_ip = 10
@@ -574,6 +576,7 @@ zone = "zone.txt"
             (2, "limits.message_size", "[limits]\nmessage_size = '1M'".to_owned()),
             (2, "limits.errors", "[limits]\nerrors = 0".to_owned()),
             (2, "limits.junk", "[limits]\njunk = 0".to_owned()),
+            (2, "limits.commands", "[limits]\ncommands = 0".to_owned()),
             (2, "limits.auth_attempts", "[limits]\nauth_attempts = 101".to_owned()),
             (2, "limits.auth_attempts_per_ip", "[limits]\nauth_attempts_per_ip = 0".to_owned()),
             (2, "limits.auth_attempts_per_user", "[limits]\nauth_attempts_per_user = 0".to_owned()),

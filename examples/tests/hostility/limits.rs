@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use crate::bystander::{is_served, is_told, limited};
 use crate::support::client::{Client, Reply};
-use crate::support::eventually;
 use crate::support::relay::Site;
+use crate::support::{eventually, users};
 
 /// The code and the enhanced code.
 fn said(reply: &Reply) -> (u16, String) {
@@ -135,6 +135,54 @@ fn d39_junk() {
         assert_eq!(reply.code, 250, "{reply:?}");
     }
     relay.stop();
+}
+
+#[test]
+fn commands() {
+    let site = limited("commands = 5");
+    let relay = site.start();
+    let mut client = Client::hello(relay.address()).unwrap();
+    // `EHLO` was the first.
+    each_gets(&mut client, 250, (0..4).map(|_| "NOOP".to_owned()));
+    let reply = client.command("MAIL FROM:<a@sender.test>").unwrap();
+    ends_with(&mut client, &reply, 421, "4.7.0");
+    is_told(&site, "commands");
+    relay.stop();
+}
+
+#[test]
+fn d39_logins_of_one_connection() {
+    let site = users::site("", "[limits]\nauth_attempts = 2", &users::user("alice", ""));
+    let relay = site.start();
+    let mut client = Client::implicit_tls(relay.listener("submissions"), &site.trust(None)).unwrap();
+    for _ in 0..2 {
+        says(&client.plain("alice", "wrong").unwrap(), 535, "5.7.8");
+    }
+    let reply = client.plain("alice", "wrong").unwrap();
+    ends_with(&mut client, &reply, 421, "4.7.0");
+    is_told(&site, "auth_attempts");
+    relay.stop();
+}
+
+#[test]
+fn logins_of_one_address_and_of_one_user() {
+    for (limit, name) in [
+        ("auth_attempts_per_ip = 2\nloopback = true", "auth_attempts_per_ip"),
+        ("auth_attempts_per_user = 2", "auth_attempts_per_user"),
+    ] {
+        let site = users::site("", &format!("[limits]\n{limit}"), &users::user("alice", ""));
+        let relay = site.start();
+        let login = |password| {
+            let mut client = Client::implicit_tls(relay.listener("submissions"), &site.trust(None)).unwrap();
+            client.plain("alice", password).unwrap()
+        };
+        for _ in 0..2 {
+            says(&login("wrong"), 535, "5.7.8");
+        }
+        says(&login("wrong"), 454, "4.7.0");
+        is_told(&site, name);
+        relay.stop();
+    }
 }
 
 #[test]

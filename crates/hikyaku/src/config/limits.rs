@@ -32,6 +32,7 @@ pub(super) struct LimitsTable {
     connections_per_ip: Option<Number<1, 1_000_000>>,
     recipients: Option<Number<1, 100_000>>,
     message_size: Option<Number<1, { 1 << 40 }>>,
+    commands: Option<Number<1, 1_000_000_000>>,
     errors: Option<Number<1, 1_000_000>>,
     junk: Option<Number<1, 1_000_000>>,
     auth_attempts: Option<Number<1, 100>>,
@@ -79,6 +80,7 @@ pub(super) fn read(table: LimitsTable) -> LimitsConfig {
     let seconds = |number: Option<u64>| number.map(Duration::from_secs);
     set(message_size, table.message_size.map(|n| n.0));
     set(&mut session.recipients, table.recipients.map(Number::usize));
+    set(&mut session.commands, table.commands.map(Number::u32));
     set(&mut session.errors, table.errors.map(Number::u32));
     set(&mut session.junk, table.junk.map(Number::u32));
     set(&mut session.auth_attempts, table.auth_attempts.map(Number::u32));
