@@ -34,7 +34,7 @@ pub(crate) struct Parts {
     certificates: Option<Arc<Certificates>>,
     gate: Arc<Gate>,
     secret: Secret,
-    config: Config,
+    pub(crate) config: Config,
 }
 
 /// Why the relay cannot start.

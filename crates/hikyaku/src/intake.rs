@@ -45,10 +45,14 @@ impl<D: Draft> Intake<D> {
     ///
     /// # Errors
     /// The reply that tells the client why there is no room, 4xx.
-    pub async fn open<Q: Queue<Draft = D>>(queue: &Q, declared_size: Option<u64>) -> Result<Self, Reply> {
+    pub async fn open<Q: Queue<Draft = D>>(
+        queue: &Q,
+        declared_size: Option<u64>,
+        limits: HeaderLimits,
+    ) -> Result<Self, Reply> {
         let id = MsgId::new(now(), random());
         let draft = queue.draft(id, SizeHint(declared_size)).await.map_err(|error| error.reply())?;
-        let scan = HeaderScan::new(HeaderLimits::default());
+        let scan = HeaderScan::new(limits);
         Ok(Self { id, draft, scan, size: 0, submission: None, authors: None, refused: None })
     }
 
@@ -165,7 +169,7 @@ mod tests {
     use super::*;
 
     async fn push(pieces: &[&str]) -> Result<(), String> {
-        let mut intake = Intake::open(&Memory::new(), None).await.unwrap();
+        let mut intake = Intake::open(&Memory::new(), None, HeaderLimits::default()).await.unwrap();
         for piece in pieces {
             intake.push(Bytes::from(piece.to_string())).await.map_err(|reply| reply.to_string())?;
         }
@@ -191,7 +195,8 @@ mod tests {
     #[tokio::test]
     async fn d68_a_full_queue_says_so_before_the_message_is_sent() {
         let full = Memory::with_capacity(10);
-        let refused = Intake::open(&full, Some(1_000)).await.err().map(|reply| reply.to_string());
+        let refused =
+            Intake::open(&full, Some(1_000), HeaderLimits::default()).await.err().map(|reply| reply.to_string());
         assert!(refused.is_some_and(|reply| reply.starts_with("452 4.3.1")));
     }
 
@@ -203,7 +208,7 @@ mod tests {
             ("Received: by x\r\n".repeat(101), Some("hops")),
             (" x".to_owned(), None),
         ] {
-            let mut intake = Intake::open(&Memory::new(), None).await.unwrap();
+            let mut intake = Intake::open(&Memory::new(), None, HeaderLimits::default()).await.unwrap();
             assert_eq!(intake.limit(), None);
             let reply = intake.push(Bytes::from(text)).await.unwrap_err();
             assert_eq!(intake.limit(), name);
