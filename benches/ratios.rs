@@ -1,14 +1,16 @@
-//! `cargo bench -- [--check] [--write] [--rounds N] [ROW…]`: the table of ratios.
+//! `cargo bench --bench ratios -- [--check] [--write] [--rounds N] [ROW…]`: the table of ratios.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use hikyaku_benches::measure::{self, Measured};
-use hikyaku_benches::{plot, report, rows};
+use hikyaku_benches::{plot, readme, report, rows};
+
+/// What the README says of this table.
+const PLACE: &str = "cargo bench --bench ratios -- --write";
 
 const HELP: &str = "\
-cargo bench -- [OPTION]… [ROW]…
+cargo bench --bench ratios -- [OPTION]… [ROW]…
 
 Measures each row (or those whose names contain ROW) and prints a table and lines for programs.
 
@@ -59,10 +61,11 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
 
-    let machine = machine();
+    let machine = readme::machine();
     println!("{}\n{machine}\n\n{}", report::table(&all), report::lines(&all));
     if arguments.write {
-        write(&format!("{}\n{machine}\n", report::table(&all)), &plot::svg(&all));
+        readme::write(PLACE, &format!("{}\n{machine}\n", report::table(&all)));
+        std::fs::write(readme::folder().join("ratios.svg"), plot::svg(&all)).expect("the picture can be written");
     }
     let missed: Vec<_> =
         all.iter().flat_map(|row| row.missed().into_iter().map(|how| format!("{}: {how}", row.row.name))).collect();
@@ -84,40 +87,4 @@ fn allocations() -> HashMap<String, (u64, Option<u64>)> {
         counts.insert(next().into(), (next().parse().expect("a number"), next().parse().ok()));
     }
     counts
-}
-
-/// One sentence on the machine, the compiler and the commit.
-fn machine() -> String {
-    let first_line = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        text.lines().next().map(str::to_owned)
-    };
-    let unknown = || "unknown".to_owned();
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(line.split_once(": ")?.1.trim().to_owned())
-    });
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let rustc = first_line("rustc", &["--version"]).unwrap_or_else(unknown);
-    let commit = first_line("git", &["describe", "--always", "--dirty", "--exclude=*"]).unwrap_or_else(unknown);
-    let date = first_line("date", &["--utc", "+%Y-%m-%d"]).unwrap_or_else(unknown);
-    format!(
-        "Machine: {cores} cores of {}, {}, {rustc}; commit {commit}, {date}.",
-        cpu.unwrap_or_else(unknown),
-        std::env::consts::OS
-    )
-}
-
-const BEGIN: &str = "<!-- written by `cargo bench -- --write` -->\n";
-const END: &str = "<!-- end -->\n";
-
-fn write(table: &str, picture: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = folder.join("README.md");
-    let text = std::fs::read_to_string(&readme).expect("the README is there");
-    let (before, rest) = text.split_once(BEGIN).expect("the README has the place for the table");
-    let (_, after) = rest.split_once(END).expect("the README has the place for the table");
-    std::fs::write(&readme, format!("{before}{BEGIN}\n{table}\n{END}{after}")).expect("the README can be written");
-    std::fs::write(folder.join("ratios.svg"), picture).expect("the picture can be written");
 }

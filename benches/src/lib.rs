@@ -4,6 +4,8 @@
 //! A [`Work`](work::Work) is the same octets for all: [`ours`] reads them with hikyaku, [`peer`]
 //! with smtp-proto, [`limits`] only searches or copies them. The programs around this library
 //! measure time (`ratios`), count instructions (`instructions`) and allocations (`allocations`).
+//! Two more look at the whole: `load` at the memory of the relay program, `auth_timing` at what
+//! the time of a failed login tells.
 #![forbid(unsafe_code)]
 
 pub mod limits;
@@ -11,9 +13,12 @@ pub mod measure;
 pub mod ours;
 pub mod peer;
 pub mod plot;
+pub mod program;
+pub mod readme;
 pub mod report;
 pub mod rows;
 pub mod task;
+pub mod tls;
 pub mod work;
 
 /// Hands the names of all rows to a macro: one list for the programs that need a function a row.

@@ -7,7 +7,7 @@ use hikyaku::{
     audit::{self, Event},
     queue::Origin,
     session::{
-        sasl::Question,
+        sasl::{Answer, Question},
         server::{Limit, Session},
     },
     wire::{Code, ForwardPath, Hello, Mail, Reply},
@@ -80,15 +80,21 @@ impl Relay {
         self.hello = Some(name.to_string());
     }
 
-    /// It has begun to say who it is.
-    pub(crate) fn asked(&mut self, question: &Question<'_>) {
+    /// It has said who it is, and the exchange goes on with this answer.
+    pub(crate) fn answered(&mut self, question: &Question<'_>, answer: &Answer) {
         let proof = match question {
             Question::Password { .. } => "password",
             Question::ScramKeys { .. } => "scram",
             Question::Certificate { .. } => "certificate",
             _ => "token",
         };
-        self.login = Some(Login { user: question.user().map(str::to_owned), proof });
+        let user = question.user().map(str::to_owned);
+        match answer {
+            Answer::Refuse(reply) => {
+                self.record(audit::Authentication { user, proof: proof.to_owned(), reply: reply.clone() });
+            }
+            _ => self.login = Some(Login { user, proof }),
+        }
     }
 
     /// It has proved who it is.

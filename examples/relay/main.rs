@@ -96,11 +96,12 @@ impl Handler for Relay {
     }
 
     async fn authenticate(&mut self, _: &Session, question: &Question<'_>) -> Answer {
-        self.asked(question);
-        match &self.parts.accounts {
+        let answer = match &self.parts.accounts {
             Some(accounts) => accounts.answer(question).await,
             None => Answer::Reject,
-        }
+        };
+        self.answered(question, &answer);
+        answer
     }
 
     fn authenticated(&mut self, session: &Session) {
@@ -142,7 +143,8 @@ impl Handler for Relay {
     }
 
     async fn data(&mut self, session: &Session, mail: &mut Transaction) -> Result<(), Reply> {
-        let intake = Intake::open(&self.parts.delivery.queue, mail.mail.params.size).await;
+        let intake =
+            Intake::open(&self.parts.delivery.queue, mail.mail.params.size, self.parts.config.limits.header).await;
         let mut intake = intake.map_err(|reply| self.refuse("data", &mail.mail, "queue", reply))?;
         if self.mode.is_submission() {
             intake.submitted(Parts::submission(&self.parts, session.user()));
@@ -165,7 +167,10 @@ impl Handler for Relay {
 
     async fn message(&mut self, session: &Session, mail: Transaction) -> Verdicts {
         let Transaction { mail, recipients, intake } = mail;
-        let Some(intake) = intake else { return Verdicts::One(Reply::BAD_SEQUENCE_503) };
+        let Some(mut intake) = intake else { return Verdicts::One(Reply::BAD_SEQUENCE_503) };
+        if let Err(reply) = intake.finish() {
+            return Verdicts::One(self.refuse("message", &mail, "intake", reply));
+        }
         let (id, size, time) = (intake.id().to_string(), intake.size(), now());
         let mut envelope = Envelope::new(mail.from.clone(), time);
         envelope.body = mail.params.body.unwrap_or(Body::SevenBit);

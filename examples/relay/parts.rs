@@ -34,7 +34,7 @@ pub(crate) struct Parts {
     certificates: Option<Arc<Certificates>>,
     gate: Arc<Gate>,
     secret: Secret,
-    config: Config,
+    pub(crate) config: Config,
 }
 
 /// Why the relay cannot start.
@@ -152,7 +152,8 @@ impl Parts {
 
     fn tell_strays(&self) {
         for user in self.accounts.iter().flat_map(Accounts::strays) {
-            self.audit.trouble(&format!("{user} has a certificate, but is not in the file of users, and cannot log in"));
+            self.audit
+                .trouble(&format!("{user} has a certificate, but is not in the file of users, and cannot log in"));
         }
     }
 

@@ -24,6 +24,10 @@ targets! {
     audit_line = hikyaku_audit::fuzzing::line;
     /// A master file: read and printed it reads the same, or it is refused.
     dns_zone = hikyaku_dns::fuzzing::zone;
+    /// A certificate: its names are those that webpki finds, and addresses that read the same.
+    hikyaku_certificate = hikyaku::fuzzing::certificate;
+    /// The digest of a public key: read, printed and read again it is the same.
+    hikyaku_pin = hikyaku::fuzzing::pin;
     /// An address list: read, printed, folded and read again it is the same.
     message_addresses = hikyaku_message::fuzzing::addresses;
     /// Addresses put together, printed, and read again: they are the same.

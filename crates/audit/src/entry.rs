@@ -185,7 +185,8 @@ mod tests {
                 r#""tls","version":"TLSv1.3","cipher":"TLS13_AES_256_GCM_SHA384","server_name":"mx.test","spki":"sha256//Dw8=","names":["client.test"]"#,
             ),
             (
-                Tls { version: "TLSv1.2".into(), cipher: "x".into(), server_name: None, spki: None, names: vec![] }.into(),
+                Tls { version: "TLSv1.2".into(), cipher: "x".into(), server_name: None, spki: None, names: vec![] }
+                    .into(),
                 r#""tls","version":"TLSv1.2","cipher":"x","names":[]"#,
             ),
             (

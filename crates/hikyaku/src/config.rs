@@ -34,6 +34,8 @@ use crate::{Address, Directory, HostPort, Route, Routes};
 const HOSTNAME: &str = "relay.example.test";
 const LOCAL_DOMAIN: &str = "example.test";
 const PORT: u16 = 2525;
+/// Octets of a line of a user's message (RFC 5321 §4.5.3.1.6).
+const SUBMITTED_LINE: usize = 1000;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Everything that a relay is told before it starts.
@@ -255,6 +257,8 @@ impl Config {
         }
         config.size = self.limits.message_size;
         config.limits = self.limits.session.clone();
+        let text_line = if listener.mode.is_submission() { SUBMITTED_LINE } else { config.limits.text_line };
+        config.limits.text_line = self.limits.text_line.unwrap_or(text_line);
         config.tls = listener.tls;
         if let Some(auth) = self.auth.as_ref().filter(|_| listener.mode.is_submission()) {
             let mechanisms = auth.mechanisms.clone();
@@ -275,6 +279,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use hikyaku_message::HeaderLimits;
     use hikyaku_session::{sasl::Mechanism, server::Limits};
 
     use super::*;
@@ -339,9 +344,16 @@ mod tests {
             }),
             limits: LimitsConfig {
                 message_size: 1 << 20,
+                text_line: Some(998),
+                header: HeaderLimits { octets: 65_536, fields: 99, hops: 30 },
                 session: Limits {
+                    command_line: 4096,
+                    output: 8192,
+                    body_timeout: Duration::from_secs(61),
+                    handshake_timeout: Duration::from_secs(11),
                     recipients: 100,
                     errors: 5,
+                    commands: 5000,
                     junk: 50,
                     auth_attempts: 2,
                     command_timeout: Duration::from_secs(60),
@@ -412,7 +424,16 @@ connections = 300
 connections_per_ip = 3
 recipients = 100
 message_size = 1048576
+command_line = 4096
+text_line = 998
+header_size = 65536
+header_fields = 99
+hops = 30
+body_seconds = 61
+handshake_seconds = 11
+output_buffer = 8192
 errors = 5
+commands = 5000
 junk = 50
 auth_attempts = 2
 auth_attempts_per_ip = 10
@@ -572,8 +593,17 @@ zone = "zone.txt"
             (2, "limits.recipients", "[limits]\nrecipients = 100001".to_owned()),
             (2, "limits.message_size", "[limits]\nmessage_size = 0".to_owned()),
             (2, "limits.message_size", "[limits]\nmessage_size = '1M'".to_owned()),
+            (2, "limits.command_line: expected 512 to 65536", "[limits]\ncommand_line = 511".to_owned()),
+            (2, "limits.text_line", "[limits]\ntext_line = -1".to_owned()),
+            (2, "limits.header_size", "[limits]\nheader_size = 999".to_owned()),
+            (2, "limits.header_fields", "[limits]\nheader_fields = 9".to_owned()),
+            (2, "limits.hops", "[limits]\nhops = 0".to_owned()),
+            (2, "limits.body_seconds", "[limits]\nbody_seconds = 0".to_owned()),
+            (2, "limits.handshake_seconds", "[limits]\nhandshake_seconds = 0".to_owned()),
+            (2, "limits.output_buffer", "[limits]\noutput_buffer = 511".to_owned()),
             (2, "limits.errors", "[limits]\nerrors = 0".to_owned()),
             (2, "limits.junk", "[limits]\njunk = 0".to_owned()),
+            (2, "limits.commands", "[limits]\ncommands = 0".to_owned()),
             (2, "limits.auth_attempts", "[limits]\nauth_attempts = 101".to_owned()),
             (2, "limits.auth_attempts_per_ip", "[limits]\nauth_attempts_per_ip = 0".to_owned()),
             (2, "limits.auth_attempts_per_user", "[limits]\nauth_attempts_per_user = 0".to_owned()),
@@ -581,7 +611,7 @@ zone = "zone.txt"
             (2, "limits.session_seconds", "[limits]\nsession_seconds = 0".to_owned()),
             (2, "limits.min_bytes_per_second", "[limits]\nmin_bytes_per_second = -1".to_owned()),
             (2, "limits.loopback", "[limits]\nloopback = 1".to_owned()),
-            (2, "limits.hops", "[limits]\nhops = 1".to_owned()),
+            (2, "limits.skips", "[limits]\nskips = 1".to_owned()),
         ];
         for (line, start, text) in &cases {
             let error = read(text).expect_err(text).to_string();
@@ -618,6 +648,10 @@ zone = "zone.txt"
         assert_eq!(told.iter().map(|session| session.tls).collect::<Vec<_>>(), tls);
         let auth: Vec<_> = told.iter().map(|session| session.auth.mechanisms.len()).collect();
         assert_eq!(auth, [0, 3, 3, 0, 0], "only users log in");
+        let lines: Vec<_> = told.iter().map(|session| session.limits.text_line).collect();
+        assert_eq!(lines, [65_536, 1000, 1000, 65_536, 65_536]);
+        let said = read(&format!("{text}\ntext_line = 0")).unwrap();
+        assert!(said.listeners.iter().all(|l| said.session(l, Secret::new([1; 32]), 7).limits.text_line == 0));
         assert_eq!((&told[1].auth.secret, told[1].auth.iterations), (&Secret::new([1; 32]), 7));
         assert!(!told[1].auth.delegation);
         let lmtp: Vec<_> = told.iter().map(|session| session.protocol == Protocol::Lmtp).collect();

@@ -45,10 +45,14 @@ impl<D: Draft> Intake<D> {
     ///
     /// # Errors
     /// The reply that tells the client why there is no room, 4xx.
-    pub async fn open<Q: Queue<Draft = D>>(queue: &Q, declared_size: Option<u64>) -> Result<Self, Reply> {
+    pub async fn open<Q: Queue<Draft = D>>(
+        queue: &Q,
+        declared_size: Option<u64>,
+        limits: HeaderLimits,
+    ) -> Result<Self, Reply> {
         let id = MsgId::new(now(), random());
         let draft = queue.draft(id, SizeHint(declared_size)).await.map_err(|error| error.reply())?;
-        let scan = HeaderScan::new(HeaderLimits::default());
+        let scan = HeaderScan::new(limits);
         Ok(Self { id, draft, scan, size: 0, submission: None, authors: None, refused: None })
     }
 
@@ -86,7 +90,7 @@ impl<D: Draft> Intake<D> {
     /// begins with a space (554 5.6.0), it is not as [`submitted`](Self::submitted) asks, or the
     /// queue cannot take it (4xx).
     pub async fn push(&mut self, piece: Bytes) -> Result<(), Reply> {
-        if !self.scan.is_done() {
+        if self.refused.is_none() && !self.scan.is_done() {
             let looked = match &mut self.authors {
                 Some(authors) => authors.push(&mut self.scan, &piece),
                 None => {
@@ -94,7 +98,7 @@ impl<D: Draft> Intake<D> {
                     limits(&self.scan)
                 }
             };
-            self.keep(looked);
+            self.refused = looked.err();
         }
         self.is_good()?;
         self.size += piece.len() as u64;
@@ -108,7 +112,7 @@ impl<D: Draft> Intake<D> {
     /// The header section, which has only now ended, is not as [`submitted`](Self::submitted)
     /// asks; or what [`push`](Self::push) has said already.
     pub fn finish(&mut self) -> Result<(), Reply> {
-        if !self.scan.is_done() {
+        if self.refused.is_none() && !self.scan.is_done() {
             let looked = match &mut self.authors {
                 Some(authors) => authors.finish(&mut self.scan),
                 None => {
@@ -116,7 +120,7 @@ impl<D: Draft> Intake<D> {
                     Ok(())
                 }
             };
-            self.keep(looked);
+            self.refused = looked.err();
         }
         self.is_good()
     }
@@ -134,12 +138,6 @@ impl<D: Draft> Intake<D> {
         }
         self.draft.commit(envelope, prepend.into(), units, None).await.map_err(|error| error.reply())?;
         Ok(())
-    }
-
-    fn keep(&mut self, looked: Result<(), Refusal>) {
-        if let Err(refusal) = looked {
-            self.refused.get_or_insert(refusal);
-        }
     }
 
     fn is_good(&self) -> Result<(), Reply> {
@@ -171,7 +169,7 @@ mod tests {
     use super::*;
 
     async fn push(pieces: &[&str]) -> Result<(), String> {
-        let mut intake = Intake::open(&Memory::new(), None).await.unwrap();
+        let mut intake = Intake::open(&Memory::new(), None, HeaderLimits::default()).await.unwrap();
         for piece in pieces {
             intake.push(Bytes::from(piece.to_string())).await.map_err(|reply| reply.to_string())?;
         }
@@ -197,7 +195,8 @@ mod tests {
     #[tokio::test]
     async fn d68_a_full_queue_says_so_before_the_message_is_sent() {
         let full = Memory::with_capacity(10);
-        let refused = Intake::open(&full, Some(1_000)).await.err().map(|reply| reply.to_string());
+        let refused =
+            Intake::open(&full, Some(1_000), HeaderLimits::default()).await.err().map(|reply| reply.to_string());
         assert!(refused.is_some_and(|reply| reply.starts_with("452 4.3.1")));
     }
 
@@ -209,7 +208,7 @@ mod tests {
             ("Received: by x\r\n".repeat(101), Some("hops")),
             (" x".to_owned(), None),
         ] {
-            let mut intake = Intake::open(&Memory::new(), None).await.unwrap();
+            let mut intake = Intake::open(&Memory::new(), None, HeaderLimits::default()).await.unwrap();
             assert_eq!(intake.limit(), None);
             let reply = intake.push(Bytes::from(text)).await.unwrap_err();
             assert_eq!(intake.limit(), name);

@@ -1,6 +1,6 @@
 //! Where connections come from: TCP and Unix sockets.
 
-use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use hikyaku_session::server::Peer;
 use tokio::{
@@ -92,16 +92,16 @@ impl Listener {
         &self.address
     }
 
-    /// The next connection. When the process has no file descriptor left it waits until one is
-    /// free instead of giving up.
-    pub(crate) async fn accept(&self) -> (Box<dyn Stream>, Peer) {
-        const BACK_OFF: Duration = Duration::from_millis(100);
+    /// The next connection.
+    ///
+    /// # Errors
+    /// There cannot be one now: the process or the system has no file descriptor left, or no
+    /// memory. What is wrong with one connection is no error.
+    pub(crate) async fn accept(&self) -> io::Result<(Box<dyn Stream>, Peer)> {
         loop {
             match self.try_accept().await {
-                Ok(accepted) => return accepted,
-                // These concern one connection, EMFILE and its like all.
                 Err(error) if is_of_one_connection(&error) => {}
-                Err(_) => tokio::time::sleep(BACK_OFF).await,
+                other => return other,
             }
         }
     }
@@ -141,6 +141,16 @@ impl Drop for Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_of_one_connection() {
+        // ECONNABORTED, ECONNRESET and EINTR; EMFILE, ENFILE, ENOBUFS and ENOMEM.
+        for (number, of_one) in
+            [(103, true), (104, true), (4, true), (24, false), (23, false), (105, false), (12, false)]
+        {
+            assert_eq!(is_of_one_connection(&io::Error::from_raw_os_error(number)), of_one, "{number}");
+        }
+    }
 
     #[test]
     fn addresses_print_what_they_parse() {

@@ -29,6 +29,8 @@ mod config;
 mod deliver;
 mod directory;
 mod environment;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod gate;
 mod intake;
 mod io;

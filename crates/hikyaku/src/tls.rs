@@ -2,7 +2,7 @@
 
 mod certificates;
 mod clients;
-mod names;
+pub(crate) mod names;
 mod pin;
 mod server;
 

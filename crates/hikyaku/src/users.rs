@@ -29,8 +29,9 @@ use crate::{AuthConfig, CertificateId, CertificateUser, ConfigError, SpkiPin, co
 /// Password hashes that are computed at once; each takes a processor for tens of milliseconds,
 /// and 19 MiB. Who logs in waits for those before.
 const HASHES_AT_ONCE: usize = 2;
-/// The iterations of the SCRAM keys that `add` makes. The client computes them, at each login.
-const ITERATIONS: u32 = 100_000;
+/// The iterations of the SCRAM keys that `add` makes. The client computes them, at each login;
+/// clients with the Cyrus SASL library, such as Postfix, refuse more than these.
+const ITERATIONS: u32 = 65_536;
 
 /// The users of a file, and whose certificate is whose.
 ///
@@ -40,7 +41,7 @@ const ITERATIONS: u32 = 100_000;
 /// [[user]]
 /// name = "alice"                          # at most 255 octets; ASCII case does not matter
 /// password = "$argon2id$v=19$m=19456..."  # for PLAIN and LOGIN
-/// scram = "SCRAM-SHA-256$100000:..."      # for SCRAM-SHA-256 and -PLUS (RFC 5803)
+/// scram = "SCRAM-SHA-256$65536:..."       # for SCRAM-SHA-256 and -PLUS (RFC 5803)
 /// senders = ["alice@example.org", "*@lists.example.org"]
 /// disabled = false
 /// ```
@@ -273,7 +274,7 @@ mod tests {
     }
 
     fn text() -> String {
-        let (hash, keys, other) = (hash("secret"), keys(5000), keys(4096));
+        let (hash, keys, other, many) = (hash("secret"), keys(5000), keys(4096), keys(6000));
         format!(
             "[[user]]\nname = 'Alice'\npassword = '{hash}'\nscram = '{keys}'\n\
              [[user]]\nname = 'bob'\npassword = '{hash}'\nscram = '{keys}'\ndisabled = true\n\
@@ -281,7 +282,8 @@ mod tests {
              [[user]]\nname = 'carl@example.net'\nscram = '{other}'\n\
              [[user]]\nname = 'dora'\nsenders = ['D@example.org', '*@lists.example.org', '@*.example.net']\n\
              [[user]]\nname = 'relay'\nsenders = ['*']\n\
-             [[user]]\nname = 'nobody'\nsenders = []\n"
+             [[user]]\nname = 'nobody'\nsenders = []\n\
+             [[user]]\nname = 'erin'\nscram = '{many}'\n"
         )
     }
 
@@ -536,7 +538,7 @@ mod tests {
             first.starts_with("[[user]]\nname = \"alice\"\npassword = \"$argon2id$v=19$m=19456,t=2,p=1$"),
             "{first}"
         );
-        assert!(first.contains("\nscram = \"SCRAM-SHA-256$100000:") && first.ends_with("\"\n"), "{first}");
+        assert!(first.contains("\nscram = \"SCRAM-SHA-256$65536:") && first.ends_with("\"\n"), "{first}");
         let commented = format!("# ours\n{first}# no line end");
         std::fs::write(&file, &commented).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
@@ -545,6 +547,14 @@ mod tests {
         assert!(second.starts_with(&format!("{commented}\n\n[[user]]\n")), "{second}");
         assert!(second.ends_with("\nsenders = [\"bob@example.org\", \"*@lists.example.org\"]\n"), "{second}");
         assert_eq!(mode(), 0o640);
+        // Only root may give a file away.
+        if std::os::unix::fs::chown(&file, Some(1), Some(1)).is_ok() {
+            use std::os::unix::fs::MetadataExt;
+            add("erin", "secret", &[]).unwrap();
+            let now = std::fs::metadata(&file).unwrap();
+            assert_eq!((now.uid(), now.gid()), (1, 1), "the relay must be able to read it");
+            std::fs::write(&file, &second).unwrap();
+        }
         for (name, password, wrong) in [
             ("ALICE", "x", "alice is there already"),
             ("", "x", "expected a name"),

@@ -163,6 +163,23 @@ pub trait BodyReader: Send + Sync + 'static {
     fn read_at(&self, offset: u64, max: usize) -> impl Future<Output = Result<Bytes>> + Send;
 }
 
+/// A text in memory, with nothing before it.
+impl BodyReader for Bytes {
+    fn len(&self) -> u64 {
+        Self::len(self) as u64
+    }
+
+    fn prepend(&self) -> &Bytes {
+        static NOTHING: Bytes = Bytes::new();
+        &NOTHING
+    }
+
+    async fn read_at(&self, offset: u64, max: usize) -> Result<Self> {
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(Self::len(self));
+        Ok(self.slice(from..Self::len(self).min(from.saturating_add(max))))
+    }
+}
+
 /// How long a message will be, as far as known before it is read (`SIZE=`, RFC 1870).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SizeHint(pub Option<u64>);
@@ -352,4 +369,29 @@ pub enum Health {
     ReadOnly(String),
     /// It does not work.
     Failed(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_text_in_memory_is_read_in_pieces() {
+        let text = Bytes::from_static(b"0123456789");
+        let read = |offset, max| match pin!(text.read_at(offset, max)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(piece) => piece.expect("memory"),
+            Poll::Pending => panic!("there is nothing to wait for"),
+        };
+        assert_eq!((BodyReader::len(&text), text.prepend().len()), (10, 0));
+        for (offset, max, piece) in
+            [(0, 4, "0123"), (4, 100, "456789"), (9, 1, "9"), (10, 1, ""), (11, 1, ""), (u64::MAX, usize::MAX, "")]
+        {
+            assert_eq!(read(offset, max), piece, "{max} from {offset}");
+        }
+    }
 }

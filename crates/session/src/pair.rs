@@ -336,6 +336,7 @@ struct Pair {
 }
 
 impl Pair {
+    #[cfg(test)]
     fn new(protocol: Protocol, age: Age, messages: Vec<Outgoing>, chunks: Vec<usize>) -> Self {
         Self::of(Scenario::plain(protocol, age, messages, chunks))
     }

@@ -10,7 +10,7 @@ use std::fmt;
 pub struct Tls {
     /// The version, such as `TLSv1.3`.
     pub version: Box<str>,
-    /// The cipher suite, such as `TLS13_AES_256_GCM_SHA384`.
+    /// The cipher suite by its registered name, such as `TLS_AES_256_GCM_SHA384`.
     pub cipher: Box<str>,
     /// The name that the client asked for (RFC 6066 §3).
     pub server_name: Option<Box<str>>,

@@ -72,6 +72,7 @@ canon! {
     SENDER_NOT_OWNED_553 = MAILBOX_NAME_553 [5 7 1] "the sender is not an address of this user";
     NO_VALID_RECIPIENTS_554 = TRANSACTION_FAILED_554 [5 5 1] "no valid recipients";
     EARLY_INPUT_554 = TRANSACTION_FAILED_554 [5 5 1] "nothing may follow STARTTLS before its answer";
+    TEXT_LINE_TOO_LONG_554 = TRANSACTION_FAILED_554 [5 6 0] "a line of the message is too long";
     LOOP_554 = TRANSACTION_FAILED_554 [5 4 6] "too many hops, this message is in a loop";
     BAD_CONTENT_554 = TRANSACTION_FAILED_554 [5 6 0] "malformed message header";
     NOT_SMTP_554 = TRANSACTION_FAILED_554 [5 5 1] "this is a mail server, and that is not SMTP";

@@ -50,7 +50,7 @@ fn d39_a_million_noops_end_at_the_junk_limit() {
 
 #[test]
 fn a_million_noops_are_answered_where_they_may_be_said() {
-    let site = limited("junk = 1_000_000");
+    let site = limited("junk = 1_000_000\ncommands = 2_000_000");
     let relay = site.start();
     under(&relay, "a million NOOPs", 1, || {
         assert_eq!(flood(relay.address(), "NOOP\r\n", MILLION), (MILLION - 1, 1));

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::bystander::{flat, under};
 use crate::support::client::{Client, Reply};
 use crate::support::relay::{Relay, Site};
+use crate::support::users;
 
 const GIBIBYTE: u64 = 1 << 30;
 const PIECE: &[u8] = &[b'x'; 64 << 10];
@@ -33,17 +34,37 @@ fn codes(replies: &[Reply]) -> Vec<u16> {
 fn c1_8_a_gibibyte_without_line_end_on_the_command_port() {
     let site = Site::closed();
     let relay = site.start();
-    let most = AtomicU64::new(0);
-    under(&relay, "line of a gibibyte", 20, || {
+    cut_off(&relay, "line of a gibibyte", || {
         let mut client = Client::hello(relay.address()).unwrap();
-        most.fetch_max(pour(&mut client), Ordering::Relaxed);
+        let sent = pour(&mut client);
         let replies = replies(&mut client);
         assert_eq!(codes(&replies), [500, 421], "{replies:?}");
+        sent
+    });
+    relay.stop();
+}
+
+#[test]
+fn c1_8_a_gibibyte_without_line_end_under_tls() {
+    let site = users::site("", "", "");
+    let relay = site.start();
+    let trust = site.trust(None);
+    // What cannot be written keeps this client from reading the replies.
+    cut_off(&relay, "line of a gibibyte under TLS", || {
+        pour(&mut Client::implicit_tls(relay.listener("submissions"), &trust).unwrap())
+    });
+    relay.stop();
+}
+
+/// Attacks with lines without end; each must be cut off, and says how many octets of it went.
+fn cut_off(relay: &Relay, name: &str, attack: impl Fn() -> u64 + Sync) {
+    let most = AtomicU64::new(0);
+    under(relay, name, 20, || {
+        most.fetch_max(attack(), Ordering::Relaxed);
     });
     let most = most.into_inner();
-    println!("line of a gibibyte: at most {most} octets went");
+    println!("{name}: at most {most} octets went");
     assert!(most < KERNEL, "{most} octets went");
-    relay.stop();
 }
 
 /// `DATA`, the beginning of a message, and then `x` without end.

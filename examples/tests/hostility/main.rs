@@ -6,10 +6,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asleep;
 mod bystander;
 mod descriptors;
 mod floods;
 mod limits;
 mod lines;
-mod patience;
 mod slow;

@@ -118,9 +118,9 @@ impl Server {
         (text("reply"), text("proof"))
     }
 
-    /// How many AUTH commands there were.
-    pub(crate) fn logins(&self) -> usize {
-        self.site.audit().iter().filter(|line| line["event"] == "authentication").count()
+    /// How many events of this name there were.
+    pub(crate) fn events(&self, name: &str) -> usize {
+        self.site.audit().iter().filter(|line| line["event"] == name).count()
     }
 
     /// The relay must end well, and no more has come than was sent.

@@ -13,6 +13,45 @@ trusted_networks = ["192.0.2.0/24", "2001:db8::/32", "::1"]
 [[listener]]
 address = "127.0.0.1:0"
 mode = "mx"
+tls = "starttls"
+
+[tls]
+cert = "cert.pem"
+key = "key.pem"
+client_ca = "clients.pem"
+
+[[tls.name]]
+server_name = "mx.example.org"
+cert = "org.pem"
+key = "org.key"
+
+[auth]
+users = "users.toml"
+mechanisms = ["EXTERNAL", "SCRAM-SHA-256", "LOGIN"]
+allow_server_certificates = true
+
+[[auth.certificate]]
+spki = "sha256//Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8="
+user = "alice"
+
+[[auth.certificate]]
+name = "client.example.org"
+user = "bert"
+
+[limits]
+connections = 1000
+connections_per_ip = 20
+recipients = 500
+message_size = 10000000
+errors = 10
+junk = 60
+auth_attempts = 2
+auth_attempts_per_ip = 15
+auth_attempts_per_user = 15
+command_seconds = 200
+session_seconds = 1800
+min_bytes_per_second = 200
+loopback = true
 
 [queue]
 store = "spool"
@@ -81,6 +120,14 @@ fn each_error_names_file_line_and_key() {
         ("address = \"127.0.0.1:0\"", "address = \"nonsense\"", "address"),
         ("address = \"127.0.0.1:0\"", "adress = \"127.0.0.1:0\"", "adress"),
         ("mode = \"mx\"", "mode = \"pop3\"", "mode"),
+        ("tls = \"starttls\"", "tls = \"on\"", "tls"),
+        ("key = \"key.pem\"", "kye = \"key.pem\"", "kye"),
+        ("server_name = \"mx.example.org\"", "server_name = \"*\"", "server_name"),
+        ("\"SCRAM-SHA-256\"", "\"CRAM-MD5\"", "mechanisms"),
+        ("spki = \"sha256//Dw8P", "spki = \"sha1//Dw8P", "spki"),
+        ("user = \"alice\"", "user = \"\"", "user"),
+        ("auth_attempts = 2", "auth_attempts = 0", "auth_attempts"),
+        ("loopback = true", "loopback = \"yes\"", "loopback"),
         ("store = \"spool\"", "store = \"paper\"", "store"),
         ("store = \"spool\"", "stores = \"spool\"", "stores"),
         ("route = \"smarthost\"", "route = \"pigeon\"", "route"),

@@ -1,9 +1,11 @@
 //! The address forms of open-relay tests, said to the real program: a closed
 //! relay with two users (`crates/policy/tests/open_relay.tsv` explains the table).
 
-use crate::support::client::{Client, Reply};
-use crate::support::maildir;
+use crate::support::client::{Client, Reply, base64};
 use crate::support::relay::Site;
+use crate::support::tls::Identity;
+use crate::support::users::{site as users_site, user};
+use crate::support::{delivered, maildir};
 
 struct Row {
     id: &'static str,
@@ -100,7 +102,7 @@ fn d47_every_form_gets_the_reply_of_the_table() {
     assert!(asked > 60, "{asked} rows");
 
     // R34 is the only transaction that was accepted, for the two local users.
-    crate::support::delivered(&site.mail(), 2);
+    delivered(&site.mail(), 2);
     relay.stop();
     assert_eq!(maildir(&site.mail()).len(), 2);
 }
@@ -120,5 +122,121 @@ fn r33_nobody_may_say_who_the_client_is() {
             assert_eq!(say(&mut client, "RCPT TO:<victim@third.test>").code, 550, "{line}");
         }
     }
+    relay.stop();
+}
+
+/// R1, said in a transaction of its own.
+fn third_party(client: &mut Client) -> u16 {
+    let mail = say(client, "MAIL FROM:<x@evil.test>");
+    if mail.code == 250 { say(client, "RCPT TO:<victim@third.test>").code } else { mail.code }
+}
+
+#[test]
+fn r29_who_has_not_logged_in_is_a_stranger() {
+    let site = users_site("", "", &user("alice", ""));
+    let relay = site.start();
+    let trust = site.trust(None);
+    let plain =
+        |user: &str, password: &str| format!("AUTH PLAIN {}", base64(format!("\0{user}\0{password}").as_bytes()));
+    let tries: [&[String]; 6] = [
+        &[plain("alice", "wrong")],
+        &[plain("mallory", "secret")],
+        &["AUTH PLAIN".to_owned(), "*".to_owned()],
+        &["AUTH SCRAM-SHA-256 biwsbj1hbGljZSxyPWFiY2RlZmdoaWprbA==".to_owned(), "*".to_owned()],
+        &["AUTH CRAM-MD5".to_owned()],
+        &["AUTH PLAIN !!!".to_owned()],
+    ];
+    for commands in tries {
+        // Where mail from users comes in, nobody but users may even begin.
+        for mode in ["submission", "submissions"] {
+            let address = relay.listener(mode);
+            let client = if mode == "submission" { Client::start_tls } else { Client::implicit_tls };
+            let mut client = client(address, &trust).unwrap();
+            for command in commands {
+                let reply = say(&mut client, command);
+                assert!(reply.code == 334 || reply.code >= 500, "{command}: {reply:?}");
+            }
+            assert_eq!(third_party(&mut client), 530, "{commands:?}");
+        }
+        // Mail servers cannot log in.
+        let mut client = Client::start_tls(relay.address(), &trust).unwrap();
+        for command in commands {
+            assert!((500..504).contains(&say(&mut client, command).code), "{command}");
+        }
+        assert_eq!(third_party(&mut client), 550, "{commands:?}");
+    }
+    relay.stop();
+    assert!(maildir(&site.mail()).is_empty());
+}
+
+#[test]
+fn r30_a_certificate_that_nobody_knows_opens_nothing() {
+    let (known, unknown) = (Identity::new("alice.test"), Identity::new("alice.test"));
+    let pin = |site: &Site, identity: &Identity| {
+        let pem = site.path().join("client.pem");
+        std::fs::write(&pem, &identity.pem).unwrap();
+        hikyaku::SpkiPin::of_file(&pem).unwrap()
+    };
+    let site = users_site("", "", &user("alice", ""));
+    let text = std::fs::read_to_string(site.config()).unwrap();
+    let certificate = format!("[[auth.certificate]]\nspki = \"{}\"\nuser = \"alice\"\n", pin(&site, &known));
+    std::fs::write(site.config(), text + &certificate).unwrap();
+    let relay = site.start();
+    let submission = relay.listener("submission");
+    for (identity, is_known) in [(&unknown, false), (&known, true)] {
+        let trust = site.trust(Some(identity));
+        // A certificate by itself is not a login.
+        assert_eq!(third_party(&mut Client::start_tls(relay.address(), &trust).unwrap()), 550);
+        let mut client = Client::start_tls(submission, &trust).unwrap();
+        assert_eq!(third_party(&mut client), 530);
+        let offered = say(&mut client, "EHLO client.sender.test").text().contains("EXTERNAL");
+        assert_eq!(offered, is_known);
+        assert_eq!(say(&mut client, "AUTH EXTERNAL =").code, if is_known { 235 } else { 504 });
+        if is_known {
+            assert_eq!(third_party(&mut client), 553, "alice is not x@evil.test");
+            say(&mut client, "MAIL FROM:<alice@example.test>");
+            assert_eq!(say(&mut client, "RCPT TO:<victim@third.test>").code, 250);
+            let mut other = Client::start_tls(submission, &trust).unwrap();
+            assert_eq!(say(&mut other, "AUTH EXTERNAL Ym9i").code, 535, "D38: the certificate is not bob's");
+        } else {
+            assert_eq!(third_party(&mut client), 530);
+        }
+    }
+    relay.stop();
+    let spki: Vec<_> = site.events("tls").iter().map(|line| line["spki"].is_string()).collect();
+    assert_eq!(spki, [false, false, true, true, true]);
+    let proofs: Vec<_> = site.events("authentication").iter().map(|line| line["proof"].clone()).collect();
+    assert_eq!(proofs, ["certificate", "certificate"]);
+}
+
+#[test]
+fn who_may_send_anywhere_can() {
+    // A user, a trusted network, and a relay domain: the ways that are open.
+    let keys = "trusted_networks = [\"127.0.0.0/8\"]\nrelay_domains = [\"partner.test\"]";
+    let third = |client: &mut Client, from: &str, to: &str| {
+        assert_eq!(say(client, &format!("MAIL FROM:<{from}>")).code, 250);
+        let code = say(client, &format!("RCPT TO:<{to}>")).code;
+        assert_eq!(say(client, "RSET").code, 250);
+        code
+    };
+    let site = users_site("relay_domains = [\"partner.test\"]", "", &user("alice", ""));
+    let relay = site.start();
+    let mut stranger = Client::hello(relay.address()).unwrap();
+    assert_eq!(third(&mut stranger, "x@evil.test", "victim@partner.test"), 250);
+    assert_eq!(third(&mut stranger, "x@evil.test", "victim@sub.partner.test"), 550);
+    assert_eq!(third(&mut stranger, "alice@example.test", "victim@third.test"), 550);
+    let mut alice = Client::implicit_tls(relay.listener("submissions"), &site.trust(None)).unwrap();
+    assert_eq!(alice.plain("alice", "secret").unwrap().code, 235);
+    assert_eq!(third(&mut alice, "alice@example.test", "victim@third.test"), 250);
+    // She is still alice after RSET and EHLO, and no other connection is.
+    assert_eq!(say(&mut alice, "EHLO again.test").code, 250);
+    assert_eq!(third(&mut alice, "alice@example.test", "victim@third.test"), 250);
+    assert_eq!(third(&mut stranger, "alice@example.test", "victim@third.test"), 550);
+    relay.stop();
+
+    let site = Site::new(&format!("local_domains = [\"example.test\"]\n{keys}"), "");
+    let relay = site.start();
+    let mut trusted = Client::hello(relay.address()).unwrap();
+    assert_eq!(third(&mut trusted, "x@evil.test", "victim@third.test"), 250);
     relay.stop();
 }

@@ -1,15 +1,24 @@
 //! An SMTP client of a few lines: it sends what it is told, also what no
 //! client should send, and reads replies strictly.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use super::PATIENCE;
+use super::tls::Trust;
 
 /// One connection to a server.
 pub(crate) struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
+    socket: TcpStream,
+    /// What binds an authentication to this connection (RFC 9266).
+    pub(crate) exporter: Option<[u8; 32]>,
 }
+
+/// What is spoken over: TCP, or TLS on top of it.
+pub(crate) trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
 
 /// A reply, one text a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +55,45 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream) })
+        let socket = stream.try_clone()?;
+        Ok(Self { stream: BufReader::new(Box::new(stream)), socket, exporter: None })
+    }
+
+    /// The handshake of TLS, now. The octets of before are gone with the stream.
+    pub(crate) fn into_tls(self, trust: &Trust) -> io::Result<Self> {
+        assert!(self.stream.buffer().is_empty(), "the server spoke before the handshake");
+        let (stream, exporter) = trust.handshake(self.socket.try_clone()?)?;
+        Ok(Self { stream: BufReader::new(Box::new(stream)), socket: self.socket, exporter: Some(exporter) })
+    }
+
+    /// `EHLO`, `STARTTLS`, the handshake, and `EHLO` again.
+    pub(crate) fn start_tls(address: SocketAddr, trust: &Trust) -> io::Result<Self> {
+        let mut client = Self::hello(address)?;
+        let reply = client.command("STARTTLS")?;
+        if reply.code != 220 {
+            return Err(io::Error::other(format!("STARTTLS: {reply:?}")));
+        }
+        client.into_tls(trust)?.ready()
+    }
+
+    /// TLS from the first octet, the greeting, and `EHLO`.
+    pub(crate) fn implicit_tls(address: SocketAddr, trust: &Trust) -> io::Result<Self> {
+        let mut client = Self::open(address)?.into_tls(trust)?;
+        let greeting = client.reply()?;
+        if greeting.code != 220 {
+            return Err(io::Error::other(format!("greeting {greeting:?}")));
+        }
+        client.ready()
+    }
+
+    fn ready(mut self) -> io::Result<Self> {
+        let reply = self.command("EHLO client.sender.test")?;
+        if reply.code == 250 { Ok(self) } else { Err(io::Error::other(format!("EHLO: {reply:?}"))) }
+    }
+
+    /// `AUTH PLAIN` (RFC 4616).
+    pub(crate) fn plain(&mut self, user: &str, password: &str) -> io::Result<Reply> {
+        self.command(format!("AUTH PLAIN {}", base64(format!("\0{user}\0{password}").as_bytes())))
     }
 
     /// Connects, takes the greeting and says `EHLO`.
@@ -59,7 +106,7 @@ impl Client {
     /// The connection itself, to read from and write to without this client.
     pub(crate) fn stream(&self) -> TcpStream {
         assert!(self.stream.buffer().is_empty(), "{:?} would be lost", self.stream.buffer());
-        self.stream.get_ref().try_clone().expect("one more handle of a socket")
+        self.socket.try_clone().expect("one more handle of a socket")
     }
 
     /// Sends bytes as they are.
@@ -147,4 +194,9 @@ pub(crate) fn stuffed(message: &[u8]) -> Vec<u8> {
     }
     out.extend_from_slice(b".\r\n");
     out
+}
+
+/// Octets as base64.
+pub(crate) fn base64(octets: &[u8]) -> String {
+    hikyaku::wire::Base64::encode(octets).expect("short enough for a line").to_string()
 }

@@ -8,6 +8,8 @@ pub(crate) mod client;
 pub(crate) mod message;
 pub(crate) mod relay;
 pub(crate) mod sink;
+pub(crate) mod tls;
+pub(crate) mod users;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -164,7 +164,16 @@ impl Relay {
 
     /// `SIGTERM`, and no waiting. The shell's own `kill` is everywhere.
     pub(crate) fn terminate(&self) {
-        let script = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// `SIGHUP`: the relay reads its files anew.
+    pub(crate) fn hang_up(&self) {
+        self.signal("HUP");
+    }
+
+    fn signal(&self, name: &str) {
+        let script = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &script]).status().expect("run the shell");
         assert!(status.success(), "{script}");
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hikyaku_message::HeaderLimits;
 use hikyaku_session::server::{self, Limits};
 use serde::Deserialize;
 
@@ -12,6 +13,11 @@ use crate::GateLimits;
 pub struct LimitsConfig {
     /// The largest message in octets.
     pub message_size: u64,
+    /// Octets of a line of a message with its CRLF, 0 for no limit; none: 1,000 for those of users
+    /// (RFC 5321 §4.5.3.1.6), and what [`Limits`] says for those of servers.
+    pub text_line: Option<usize>,
+    /// Those of the header section of a message.
+    pub header: HeaderLimits,
     /// Those of one connection.
     pub session: Limits,
     /// Those over all connections.
@@ -21,7 +27,13 @@ pub struct LimitsConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         let message_size = server::Config::new(String::new()).size;
-        Self { message_size, session: Limits::default(), gate: GateLimits::default() }
+        Self {
+            message_size,
+            text_line: None,
+            header: HeaderLimits::default(),
+            session: Limits::default(),
+            gate: GateLimits::default(),
+        }
     }
 }
 
@@ -32,14 +44,23 @@ pub(super) struct LimitsTable {
     connections_per_ip: Option<Number<1, 1_000_000>>,
     recipients: Option<Number<1, 100_000>>,
     message_size: Option<Number<1, { 1 << 40 }>>,
+    command_line: Option<Number<512, 65_536>>,
+    text_line: Option<Number<0, { 1 << 40 }>>,
+    header_size: Option<Number<1_000, { 1 << 30 }>>,
+    header_fields: Option<Number<10, 1_000_000>>,
+    hops: Option<Number<1, 10_000>>,
+    commands: Option<Number<1, 1_000_000_000>>,
     errors: Option<Number<1, 1_000_000>>,
     junk: Option<Number<1, 1_000_000>>,
     auth_attempts: Option<Number<1, 100>>,
     auth_attempts_per_ip: Option<Number<1, 1_000_000>>,
     auth_attempts_per_user: Option<Number<1, 1_000_000>>,
     command_seconds: Option<Number<1, 3_600>>,
+    body_seconds: Option<Number<1, 3_600>>,
+    handshake_seconds: Option<Number<1, 3_600>>,
     session_seconds: Option<Number<1, 604_800>>,
     min_bytes_per_second: Option<Number<0, 1_000_000_000>>,
+    output_buffer: Option<Number<512, { 1 << 24 }>>,
     loopback: Option<bool>,
 }
 
@@ -75,10 +96,19 @@ fn set<T>(limit: &mut T, said: Option<T>) {
 
 pub(super) fn read(table: LimitsTable) -> LimitsConfig {
     let mut limits = LimitsConfig::default();
-    let LimitsConfig { message_size, session, gate } = &mut limits;
+    let LimitsConfig { message_size, text_line, header, session, gate } = &mut limits;
     let seconds = |number: Option<u64>| number.map(Duration::from_secs);
     set(message_size, table.message_size.map(|n| n.0));
+    *text_line = table.text_line.map(Number::usize);
+    set(&mut header.octets, table.header_size.map(|n| n.0));
+    set(&mut header.fields, table.header_fields.map(|n| n.0));
+    set(&mut header.hops, table.hops.map(|n| n.0));
+    set(&mut session.command_line, table.command_line.map(Number::usize));
+    set(&mut session.output, table.output_buffer.map(Number::usize));
+    set(&mut session.body_timeout, seconds(table.body_seconds.map(|n| n.0)));
+    set(&mut session.handshake_timeout, seconds(table.handshake_seconds.map(|n| n.0)));
     set(&mut session.recipients, table.recipients.map(Number::usize));
+    set(&mut session.commands, table.commands.map(Number::u32));
     set(&mut session.errors, table.errors.map(Number::u32));
     set(&mut session.junk, table.junk.map(Number::u32));
     set(&mut session.auth_attempts, table.auth_attempts.map(Number::u32));

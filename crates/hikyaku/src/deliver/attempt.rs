@@ -7,7 +7,7 @@ use hikyaku_dns::Resolver;
 use hikyaku_queue::{Claimed, Queue, QueueError, Rcpt, RcptNo};
 use hikyaku_session::{
     Protocol,
-    client::{By, Config, Envelope, Outcome, Settled},
+    client::{By, Config, Envelope, Outcome, Settled, TlsMode},
 };
 use hikyaku_wire::{Code, ForwardPath, Reply};
 
@@ -15,7 +15,7 @@ use super::{
     Delivery, Remote, Reusable,
     targets::{no_address, ours},
 };
-use crate::{Connection, Route, Stop, Target};
+use crate::{ClientTls, Connection, OpenError, Route, Stop, Target};
 
 /// What became of one recipient, and who said so.
 pub(super) struct Result {
@@ -124,10 +124,10 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
             let opened = tokio::select! {
                 biased;
                 () = stop.requested() => return (None, None),
-                opened = Connection::open(&target, config.clone(), None, self.connect_timeout) => opened,
+                opened = self.open(&target, &remote.host, &config) => opened,
             };
             let settled = match opened {
-                Err(error) => vec![Settled::NotTried(error.into_outcome()); envelope.to.len()],
+                Err(outcome) => vec![Settled::NotTried(outcome); envelope.to.len()],
                 Ok(connection) => {
                     let (settled, connection) = connection.send(&envelope, body).await;
                     if connection.is_some() || !settled.iter().all(is_cut) {
@@ -147,6 +147,30 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
             None => all(claimed, &no_address()),
         };
         (Some(results), None)
+    }
+
+    /// Connects, with TLS if the host has it: to whoever that is, and rather without than not at
+    /// all (RFC 7435). What was said without TLS before a handshake that fails is no mail.
+    async fn open(
+        &self,
+        target: &Target,
+        host: &str,
+        config: &Arc<Config>,
+    ) -> std::result::Result<Connection, Outcome> {
+        let tls = match (target, config.protocol) {
+            (Target::Tcp(_), Protocol::Smtp) => ClientTls::unverified(host.trim_matches(['[', ']'])).ok(),
+            // Between this machine's own parts, or those of a site.
+            (Target::Unix(_), _) | (_, Protocol::Lmtp) => None,
+        };
+        if let Some(tls) = tls {
+            let wanted = Config { tls: TlsMode::StartTls, ..Config::clone(config) };
+            match Connection::open(target, wanted.into(), Some(&tls), self.connect_timeout).await {
+                Err(OpenError::Handshake(_)) => {}
+                opened => return opened.map_err(OpenError::into_outcome),
+            }
+        }
+        let opened = Connection::open(target, config.clone(), None, self.connect_timeout).await;
+        opened.map_err(OpenError::into_outcome)
     }
 
     fn begin(&self, claimed: &Claimed, recipients: &[ForwardPath], host: &str, address: Option<SocketAddr>) {

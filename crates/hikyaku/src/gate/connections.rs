@@ -57,6 +57,11 @@ impl Drop for Admitted {
 }
 
 impl Gate {
+    /// The system allows less than the limit does: it is crowded until there is room for another.
+    pub(crate) fn exhausted(&self) {
+        self.crowded.send_if_modified(|crowded| !std::mem::replace(crowded, true));
+    }
+
     /// Between the two marks it stays as it was, so that it does not change with every connection.
     fn look_around(&self, total: usize) {
         let (used, all) = (total.saturating_mul(10), self.limits.connections);

@@ -52,7 +52,8 @@ impl Default for GateLimits {
 /// Counts connections and failed logins over all listeners.
 ///
 /// It remembers live connections, and at most 100,000 addresses and 100,000 users whose logins
-/// have failed; where there are more, the oldest are forgotten.
+/// have failed; where there are more, the oldest are forgotten. A login counts once it has failed:
+/// those that are tried at the same moment do not hold each other back.
 #[derive(Debug)]
 pub struct Gate {
     limits: GateLimits,

@@ -104,6 +104,19 @@ fn those_who_wait_are_woken_once() {
     assert!(!crowded.has_changed().unwrap());
 }
 
+#[test]
+fn a_system_that_has_no_more_is_crowded_until_it_has() {
+    let gate = gate(|limits| limits.connections = 10);
+    let mut crowded = gate.crowded();
+    let _open = [(); 2].map(|()| gate.admit(None).unwrap());
+    gate.exhausted();
+    assert!(crowded.has_changed().unwrap() && *crowded.borrow_and_update());
+    gate.exhausted();
+    assert!(!crowded.has_changed().unwrap());
+    let _one_more = gate.admit(None).unwrap();
+    assert!(!*crowded.borrow());
+}
+
 /// Fails so many logins and says what the next one would get.
 fn after(gate: &Gate, failures: u32, from: &str, user: Option<&str>, now: Instant) -> Result<(), Limit> {
     for _ in 0..failures {
@@ -216,4 +229,25 @@ fn what_is_old_goes_without_others_that_push() {
     attempts.failed(None, Some("x"), start + MINUTE * 30);
     assert_eq!(attempts.len(), [0, 1, 0]);
     assert_eq!(attempts.of_user("x", start + MINUTE * 30), 1);
+}
+
+#[test]
+fn what_is_known_of_a_key_moves_with_it() {
+    let now = Instant::now();
+    let mut attempts = Attempts::new(now);
+    let address = |n: u32| IpAddr::from(n.to_be_bytes());
+    // Half of the room is taken, and nothing is new.
+    for n in 0..50_000 {
+        attempts.failed(Some(address(n)), None, now);
+    }
+    attempts.failed(Some(address(1)), None, now);
+    attempts.failed(Some(address(1)), None, now);
+    assert_eq!(attempts.len(), [50_000, 0, 0]);
+    // One more makes the others the old ones: they can be changed and forgotten as before.
+    attempts.failed(Some(address(50_000)), None, now);
+    attempts.failed(Some(address(1)), None, now);
+    assert_eq!(attempts.of_network(address(1), now), 4);
+    attempts.succeeded(Some(address(2)), None, now);
+    assert_eq!(attempts.of_network(address(2), now), 0);
+    assert_eq!(attempts.len(), [50_000, 0, 0]);
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use hikyaku_message::{Address, AddressList, Ambiguity, Date, HeaderScan, MessageId};
 use hikyaku_queue::MsgId;
-use hikyaku_wire::{Code, EnhancedCode, Mailbox, Reply, Timestamp};
+use hikyaku_wire::{Mailbox, Reply, Timestamp};
 
 use super::{Refusal, limits};
 
@@ -132,7 +132,7 @@ impl Authors {
         if self.open == Open::Unnamed {
             match self.field.iter().position(|&octet| octet == b':') {
                 Some(colon) => {
-                    let name = self.field[..colon].trim_ascii_end();
+                    let name = &self.field[..colon];
                     let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
                     self.open = if is("From") {
                         Open::From
@@ -172,7 +172,6 @@ impl Authors {
     /// Whether each address in the value is the user's, there is one at least, and no other
     /// program reads another one there.
     fn look(&self, name: &str, most: usize, value: &[u8]) -> Result<(), Refusal> {
-        let value = value.strip_suffix(b"\r\n").unwrap_or(value);
         let list = AddressList::parse(value).map_err(|error| not_owned(&format!("{name}: {error}")))?;
         for ambiguity in list.ambiguities() {
             match ambiguity {
@@ -206,8 +205,7 @@ impl fmt::Debug for Authors {
 }
 
 fn not_owned(why: &str) -> Refusal {
-    let text = format!("the author must be an address of yours: {why}");
-    Reply::new(Code::MAILBOX_UNAVAILABLE_550, EnhancedCode::new(5, 7, 1), text).into()
+    Reply::FROM_NOT_OWNED_550.append(&format!(": {why}")).into()
 }
 
 #[cfg(test)]

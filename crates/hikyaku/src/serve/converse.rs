@@ -31,27 +31,23 @@ pub async fn converse<S: Stream, H: Handler>(
     let mut wire = Wire::new(io);
     let mut crowded = service.gate.crowded();
     let mut login: Option<Login> = None;
-    let mut mail: Option<H::Mail> = None;
+    let mut mail: Option<Box<H::Mail>> = None;
     let mut step = start(service.session.clone(), peer, id(), now());
     // What may take long and is rare, or large, is in a box: thousands of conversations that
     // wait for a command must be small.
     loop {
         step = match step {
-            Step::Receive(receive) => {
-                if let Some(tried) = login.take_if(|_| receive.session().user().is_some()) {
-                    service.gate.succeeded(peer.address, tried.user.as_deref(), now());
-                    handler.authenticated(receive.session());
+            Step::Receive(receive) => match receive.process(now(), &mut wire.input, &mut wire.out) {
+                Step::Receive(hungry) => {
+                    see_login(&mut login, hungry.session(), service, handler);
+                    let flushed = wire.flush().await;
+                    heard(flushed, hungry.session(), handler)?;
+                    wire.feed(hungry, &mut crowded, &mut stop).await
                 }
-                match receive.process(now(), &mut wire.input, &mut wire.out) {
-                    Step::Receive(hungry) => {
-                        let flushed = wire.flush().await;
-                        heard(flushed, hungry.session(), handler)?;
-                        wire.feed(hungry, &mut crowded, &mut stop).await
-                    }
-                    next => next,
-                }
-            }
+                next => next,
+            },
             Step::Flush(flush) => {
+                see_login(&mut login, flush.session(), service, handler);
                 let flushed = wire.flush().await;
                 heard(flushed, flush.session(), handler)?;
                 flush.flushed(now())
@@ -62,12 +58,13 @@ pub async fn converse<S: Stream, H: Handler>(
             }
             Step::Decide(decide) => {
                 let session = decide.session();
+                see_login(&mut login, session, service, handler);
                 let reply = match decide.stage() {
                     Stage::Connect => Box::pin(handler.connect(session)).await,
                     Stage::Hello(name) => Box::pin(handler.hello(session, name)).await,
                     Stage::Mail(command) => match Box::pin(handler.mail(session, command)).await {
                         Ok(begun) => {
-                            mail = Some(begun);
+                            mail = Some(Box::new(begun));
                             Reply::SENDER_OK_250
                         }
                         Err(reply) => reply,
@@ -107,12 +104,13 @@ pub async fn converse<S: Stream, H: Handler>(
             }
             Step::Message(message) => {
                 let verdicts = match mail.take() {
-                    Some(mail) => Box::pin(handler.message(message.session(), mail)).await,
+                    Some(mail) => Box::pin(handler.message(message.session(), *mail)).await,
                     None => Verdicts::One(Reply::BAD_SEQUENCE_503),
                 };
                 message.reply(now(), verdicts, &mut wire.out)
             }
             Step::Refused(refused) => {
+                see_login(&mut login, refused.session(), service, handler);
                 // A refusal ends the exchange that runs, if one does.
                 let tried = login.take();
                 if is_failed_login(tried.as_ref(), refused.reply(), refused.limit()) {
@@ -139,6 +137,14 @@ pub async fn converse<S: Stream, H: Handler>(
 struct Login {
     /// Who it is for, if the client says so.
     user: Option<Box<str>>,
+}
+
+/// Remembers and tells of a login that has succeeded, which may be long after the answer.
+fn see_login<H: Handler>(login: &mut Option<Login>, session: &Session, service: &Service, handler: &mut H) {
+    if let Some(tried) = login.take_if(|_| session.user().is_some()) {
+        service.gate.succeeded(session.peer().address, tried.user.as_deref(), now());
+        handler.authenticated(session);
+    }
 }
 
 /// A mechanism's verdict, or what the machine says in its place to who has failed too often.

@@ -13,7 +13,11 @@ use std::{
 use bytes::BytesMut;
 use hikyaku_session::server::{Config, Limit, Peer, Step, start};
 use hikyaku_wire::Reply;
-use tokio::{io::AsyncWriteExt, task::JoinSet, time::timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 pub use self::{converse::converse, handler::Handler};
 use crate::{Gate, Listener, ServerTls, Stop, Stream, id};
@@ -31,6 +35,8 @@ pub struct Service {
 
 /// How long running transactions may go on after a request to stop.
 const GRACE: Duration = Duration::from_secs(60);
+/// How long to wait where the system has no file descriptor left.
+const BACK_OFF: Duration = Duration::from_millis(100);
 /// How long a peer that is turned away may take to accept one line.
 const TURNED_AWAY: Duration = Duration::from_secs(1);
 
@@ -38,20 +44,27 @@ const TURNED_AWAY: Duration = Duration::from_secs(1);
 /// the last of them has ended.
 ///
 /// A connection that the gate does not admit gets 421 and is closed, without a word where the
-/// listener's TLS is implicit. On a request to stop the listener is closed at once, idle
+/// listener's TLS is implicit. Where the system has no file descriptor left, connections wait, and
+/// those that idle are hurried as when the gate is nearly full. On a request to stop the listener is closed at once, idle
 /// connections get 421, and running transactions have a minute to finish.
 pub async fn serve<H: Handler>(listener: Listener, service: Service, handler: impl Fn() -> H + Send, mut stop: Stop) {
     let service = Arc::new(service);
     let mut connections = JoinSet::new();
     loop {
-        let (stream, peer) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = stop.requested() => break,
             accepted = listener.accept() => accepted,
-            // Keeps the set small; a panic has already been reported by the panic hook.
             Some(_) = connections.join_next() => continue,
         };
+        // Keeps the set small; a panic has already been reported by the panic hook.
         while connections.try_join_next().is_some() {}
+        let Ok((stream, peer)) = accepted else {
+            // It is others who hold what is missing: idle connections, for one.
+            service.gate.exhausted();
+            sleep(BACK_OFF).await;
+            continue;
+        };
         let mut handler = handler();
         // A connection that fails ends its own task only, and its handler is dropped with it.
         match service.gate.admit(peer.address) {
@@ -105,3 +118,6 @@ async fn say(mut stream: Box<dyn Stream>, words: BytesMut) {
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
+
+#[cfg(test)]
+mod tests;

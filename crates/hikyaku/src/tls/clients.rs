@@ -19,7 +19,8 @@ use super::{TlsError, names, provider, read_certificates};
 ///
 /// Clients are asked for a certificate only if there are authorities or pins. Then any is taken,
 /// its owner must prove to have the key, and one that is not to be believed is as none: it has
-/// expired, is of another authority, is for another use, or is an authority's own.
+/// expired, is of another authority, is for another use, is an authority's own, or names neither
+/// a host nor a mail address (the subject's common name is no name).
 ///
 /// # Incomplete support
 /// Certificates are not looked up in lists of those that were revoked: remove the pin, or the
@@ -78,10 +79,9 @@ impl Clients {
                 certificate.verify_for_usage(self.algorithms.all, &self.anchors, others, now, *usage, None, None);
             path.is_ok()
         });
-        match is_signed {
-            true => Some(Certificate { spki, names: names::of(&certificate) }),
-            false => self.pins.contains(&spki).then(|| Certificate { spki, names: Vec::new() }),
-        }
+        let names = if is_signed { names::of(&certificate) } else { Vec::new() };
+        let is_known = !names.is_empty() || self.pins.contains(&spki);
+        is_known.then_some(Certificate { spki, names })
     }
 }
 
@@ -156,3 +156,6 @@ impl ClientCertVerifier for AnyClient {
 fn is_readable(certificate: &CertificateDer<'_>) -> bool {
     EndEntityCert::try_from(certificate).is_ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use webpki::EndEntityCert;
 
 /// The DNS names and mail addresses among the subject alternative names (RFC 5280 §4.2.1.6), in
 /// lower case. Names with a wildcard are for servers, and the subject's common name is no name.
-pub(super) fn of(certificate: &EndEntityCert<'_>) -> Vec<Box<str>> {
+pub(crate) fn of(certificate: &EndEntityCert<'_>) -> Vec<Box<str>> {
     let hosts = certificate.valid_dns_names().filter(|name| !name.starts_with('*')).map(str::to_owned);
     let der = certificate.der();
     let mut names: Vec<Box<str>> = Vec::new();
@@ -21,10 +21,9 @@ pub(super) fn of(certificate: &EndEntityCert<'_>) -> Vec<Box<str>> {
 }
 
 /// The `rfc822Name`s of a certificate that are addresses.
-fn mail_addresses(certificate: &[u8]) -> Vec<String> {
-    let names = alternative_names(certificate).unwrap_or_default();
-    let addresses = values(names).filter(|(tag, _)| *tag == RFC822_NAME);
-    let addresses = addresses.filter_map(|(_, name)| Mailbox::from_str(std::str::from_utf8(name).ok()?).ok());
+pub(crate) fn mail_addresses(certificate: &[u8]) -> Vec<String> {
+    let addresses = alternative_names(certificate, RFC822_NAME);
+    let addresses = addresses.filter_map(|name| Mailbox::from_str(std::str::from_utf8(name).ok()?).ok());
     addresses.map(|address| address.to_string()).collect()
 }
 
@@ -38,8 +37,14 @@ const RFC822_NAME: u8 = 0x81;
 /// `id-ce-subjectAltName`, 2.5.29.17.
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
+/// The subject alternative names with this tag.
+pub(crate) fn alternative_names(certificate: &[u8], tag: u8) -> impl Iterator<Item = &[u8]> {
+    let names = general_names(certificate).unwrap_or_default();
+    values(names).filter(move |(found, _)| *found == tag).map(|(_, name)| name)
+}
+
 /// The content of the extension's `GeneralNames`.
-fn alternative_names(certificate: &[u8]) -> Option<&[u8]> {
+fn general_names(certificate: &[u8]) -> Option<&[u8]> {
     let certificate = find(certificate, SEQUENCE)?;
     let to_be_signed = find(certificate, SEQUENCE)?;
     let extensions = find(find(to_be_signed, EXTENSIONS)?, SEQUENCE)?;

@@ -72,11 +72,92 @@ fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     while let [high, low, rest @ ..] = text {
         octets.push(digit(high)? << 4 | digit(low)?);
         text = match rest {
-            [b':', rest @ ..] if has_colons && !rest.is_empty() => rest,
+            [b':', rest @ ..] if has_colons => rest,
             [] => return Some(octets),
             _ if has_colons => return None,
             rest => rest,
         };
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::testing::Folder;
+
+    const OCTETS: [u8; 32] = {
+        let mut octets = [0xff; 32];
+        octets[0] = 0x01;
+        octets[31] = 0xa0;
+        octets
+    };
+
+    fn hex() -> String {
+        format!("01{}a0", "ff".repeat(30))
+    }
+
+    #[test]
+    fn forms_of_a_pin() {
+        let base64 = STANDARD.encode(OCTETS);
+        let colons: Vec<_> = (0..32).map(|i| hex()[2 * i..2 * i + 2].to_uppercase()).collect();
+        for text in
+            [format!("sha256/{base64}"), format!("sha256//{base64}"), hex(), hex().to_uppercase(), colons.join(":")]
+        {
+            assert_eq!(text.parse(), Ok(SpkiPin(OCTETS)), "{text}");
+        }
+        assert_eq!(SpkiPin(OCTETS).to_string(), format!("sha256//{base64}"));
+        // One that begins with a slash.
+        let slash = SpkiPin([0xff; 32]);
+        let base64 = STANDARD.encode(slash.0);
+        assert!(base64.starts_with('/'));
+        for text in [format!("sha256/{base64}"), format!("sha256//{base64}")] {
+            assert_eq!(text.parse(), Ok(slash), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pin() {
+        let base64 = STANDARD.encode(OCTETS);
+        let colons: Vec<_> = (0..32).map(|i| hex()[2 * i..2 * i + 2].to_owned()).collect();
+        let colons = colons.join(":");
+        for text in [
+            String::new(),
+            base64.clone(),
+            "sha256/".to_owned(),
+            format!("sha256///{base64}"),
+            format!("SHA256/{base64}"),
+            format!("sha1//{base64}"),
+            format!("sha256//{}", &base64[..43]),
+            format!("sha256//{base64} "),
+            format!("sha256//{}", STANDARD.encode([1; 31])),
+            format!("sha256//{}", STANDARD.encode([1; 33])),
+            format!("sha256//{}", base64.replace('/', "_")),
+            hex()[..62].to_owned(),
+            hex()[..63].to_owned(),
+            hex() + "0",
+            hex() + "00",
+            hex().replace("01", "0g"),
+            hex().replace("01", "+1"),
+            colons.clone() + ":",
+            format!(":{colons}"),
+            colons.replacen(':', "", 1),
+            colons.replacen(':', "::", 1),
+            format!("{}{}", &colons[..6], colons[6..].replacen(':', "", 1)),
+            format!("{}{}", &hex()[..60], ":ff:a0"),
+        ] {
+            assert_eq!(text.parse::<SpkiPin>(), Err(SpkiPinError), "{text}");
+        }
+    }
+
+    #[test]
+    fn files_without_a_certificate() {
+        let folder = Folder::new();
+        let key = folder.write("key.pem", include_str!("testdata/ec.sec1.pem"));
+        let error = SpkiPin::of_file(&key).unwrap_err();
+        assert_eq!(error.path, key.display().to_string());
+        let garbled = folder.write("garbled.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+        let error = SpkiPin::of_file(&garbled).unwrap_err();
+        assert!(error.what.starts_with("the first certificate cannot be read: "), "{error}");
+    }
 }

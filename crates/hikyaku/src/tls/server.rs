@@ -120,4 +120,13 @@ pub(crate) fn cipher_name(suite: CipherSuite) -> String {
 }
 
 #[cfg(test)]
+impl ServerTls {
+    /// As if all authorities and pins were gone, with the tickets still good.
+    pub(super) fn forget_clients(&mut self) {
+        let nobody = Clients::read(&ClientCertificates::default());
+        self.clients = Arc::new(nobody.expect("nothing is read"));
+    }
+}
+
+#[cfg(test)]
 mod tests;

@@ -174,7 +174,7 @@ pub(super) fn client_with_versions(versions: &[&'static rustls::SupportedProtoco
 
 /// A client that shows this chain, and has the key of its first.
 pub(super) fn client_as(identity: &Identity, others: &[CertificateDer<'static>]) -> ClientConfig {
-    let chain = [&[identity.certificate.clone()], others].concat();
+    let chain = [std::slice::from_ref(&identity.certificate), others].concat();
     builder(rustls::DEFAULT_VERSIONS).with_client_auth_cert(chain, identity.key()).unwrap()
 }
 

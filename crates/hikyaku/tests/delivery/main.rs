@@ -3,4 +3,5 @@
 
 mod routes;
 mod support;
+mod tls;
 mod trouble;

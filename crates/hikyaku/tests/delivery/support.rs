@@ -38,6 +38,8 @@ pub(crate) struct Sink {
     pub(crate) recipient: fn(&ForwardPath) -> Reply,
     pub(crate) message: fn() -> Verdicts,
     pub(crate) connections: Arc<AtomicUsize>,
+    /// Mails that came under TLS.
+    pub(crate) encrypted: Arc<AtomicUsize>,
     pub(crate) mails: Arc<Mutex<Vec<Taken>>>,
 }
 
@@ -50,15 +52,20 @@ impl Sink {
             recipient,
             message,
             connections: Arc::default(),
+            encrypted: Arc::default(),
             mails: Arc::default(),
         }
     }
 
     pub(crate) async fn listen(&self, protocol: Protocol, stop: &Stop) -> u16 {
+        self.listen_with(service(protocol), stop).await
+    }
+
+    pub(crate) async fn listen_with(&self, service: Service, stop: &Stop) -> u16 {
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let Address::Tcp(address) = *listener.address() else { unreachable!() };
         let sink = self.clone();
-        tokio::spawn(serve(listener, service(protocol), move || sink.clone(), stop.clone()));
+        tokio::spawn(serve(listener, service, move || sink.clone(), stop.clone()));
         address.port()
     }
 
@@ -77,7 +84,8 @@ impl Handler for Sink {
     async fn hello(&mut self, _: &Session, _: &Hello) -> Reply {
         Reply::OK_250
     }
-    async fn mail(&mut self, _: &Session, _: &Mail) -> Result<Self::Mail, Reply> {
+    async fn mail(&mut self, session: &Session, _: &Mail) -> Result<Self::Mail, Reply> {
+        self.encrypted.fetch_add(usize::from(session.tls().is_some()), Ordering::SeqCst);
         let tired = Reply::SHUTTING_DOWN_421;
         self.patience = self.patience.checked_sub(1).ok_or(tired)?;
         Ok(Default::default())
@@ -148,7 +156,7 @@ impl Relay {
     }
 
     pub(crate) async fn put(&self, to: &[&str], lifetime: Duration) {
-        let mut intake = Intake::open(&self.delivery.queue, None).await.unwrap();
+        let mut intake = Intake::open(&self.delivery.queue, None, Default::default()).await.unwrap();
         intake.push(Bytes::from_static(b"Subject: x\r\n\r\n.dot\r\n")).await.unwrap();
         let time = now();
         let id = intake.id().to_string();

@@ -13,9 +13,7 @@ use std::{
 use bytes::Bytes;
 use hikyaku::{
     Address, CertificateFiles, Certificates, ClientCertificates, ClientTls, Connection, Gate, GateLimits, Handler,
-    Listener, OpenError, ServerTls, Service, Stopper, Target,
-    queue::{BodyReader, QueueError},
-    serve,
+    Listener, OpenError, ServerTls, Service, Stopper, Target, serve,
     session::{
         Tls,
         client::{self, Envelope, Settled},
@@ -165,26 +163,10 @@ pub(crate) fn password(password: &str) -> Credentials {
     Credentials::Password { user: "user".into(), password: Password::new(password) }
 }
 
-pub(crate) struct Text(pub(crate) Bytes);
-
-impl BodyReader for Text {
-    fn len(&self) -> u64 {
-        self.0.len() as u64
-    }
-    fn prepend(&self) -> &Bytes {
-        static NOTHING: Bytes = Bytes::new();
-        &NOTHING
-    }
-    async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes, QueueError> {
-        let from = usize::try_from(offset).unwrap();
-        Ok(self.0.slice(from..self.0.len().min(from + max)))
-    }
-}
-
 /// Sends a message and quits.
 pub(crate) async fn send(connection: Connection, text: Bytes) -> Settled {
     let envelope = Envelope::new("<from@a.test>".parse().unwrap(), vec!["<to@b.test>".parse().unwrap()]);
-    let (mut settled, connection) = connection.send(&envelope, &Text(text)).await;
+    let (mut settled, connection) = connection.send(&envelope, &text).await;
     connection.expect("the connection can be used again").quit().await;
     settled.remove(0)
 }

@@ -17,6 +17,8 @@ pub(super) struct Incoming {
     decoder: DotDecoder,
     /// Octets of the message so far.
     size: u64,
+    /// Octets of its current line so far.
+    line: usize,
     /// Octets on the wire so far.
     received: u64,
     /// How long the peer was waited for.
@@ -30,6 +32,7 @@ enum Fault {
     /// A CR or LF alone, or a NUL: the next server might see another end.
     Ambiguous,
     TooBig,
+    LongLine,
     Refused(Reply),
 }
 
@@ -38,6 +41,7 @@ impl Incoming {
         Self {
             decoder: DotDecoder::new(BareLineEnds::Refuse),
             size: 0,
+            line: 0,
             received: 0,
             waited: Duration::ZERO,
             fault: None,
@@ -54,6 +58,21 @@ impl Incoming {
         let earned = Duration::from_millis(self.received.saturating_mul(1000) / u64::from(limits.body_rate));
         let allowed = limits.body_grace.saturating_add(earned).saturating_sub(self.waited);
         if allowed < limits.body_timeout { (allowed, Limit::ByteRate) } else { silence }
+    }
+
+    /// Whether a line goes on for longer than `limit` octets with its CRLF; 0 is no limit.
+    fn has_long_line(&mut self, piece: &[u8], limit: usize) -> bool {
+        let mut rest = piece;
+        while limit > 0 && self.line + rest.len() > limit {
+            let room = limit.saturating_sub(self.line);
+            let Some(end) = rest[..room].iter().rposition(|&octet| octet == b'\n') else { return true };
+            (self.line, rest) = (0, &rest[end + 1..]);
+        }
+        match rest.iter().rposition(|&octet| octet == b'\n') {
+            Some(end) => self.line = rest.len() - end - 1,
+            None => self.line += rest.len(),
+        }
+        false
     }
 
     /// Drops the rest. What is ambiguous stays the reason, whatever came before.
@@ -78,7 +97,7 @@ impl Connection {
 
     /// Takes one piece of the message.
     pub(super) fn body(&mut self, now: Instant, input: &mut BytesMut, out: &mut BytesMut) -> Turn {
-        let limit = self.session.config.size;
+        let (limit, line) = (self.session.config.size, self.session.config.limits.text_line);
         let Mode::Body(incoming) = &mut self.mode else { return Turn::Done };
         // Only time spent waiting for the peer counts, not what the
         // application takes to store a piece.
@@ -107,6 +126,9 @@ impl Connection {
                 }
                 if limit > 0 && incoming.size > limit {
                     incoming.fail(Fault::TooBig, limit);
+                }
+                if incoming.fault.is_none() && incoming.has_long_line(&piece, line) {
+                    incoming.fail(Fault::LongLine, limit);
                 }
                 match &incoming.fault {
                     None => Turn::Piece(piece),
@@ -137,6 +159,7 @@ impl Connection {
             None => return Turn::Message,
             Some((Fault::Ambiguous, _)) => (Reply::BARE_LINE_END_550, None, true, false),
             Some((Fault::TooBig, _)) => (Reply::TOO_BIG_552, Some(Limit::MessageSize), false, false),
+            Some((Fault::LongLine, _)) => (Reply::TEXT_LINE_TOO_LONG_554, Some(Limit::TextLine), false, false),
             Some((Fault::Refused(reply), _)) => (reply, None, false, true),
         };
         let replies = Verdicts::One(reply).into_replies(self.session.protocol(), self.session.recipients());
@@ -149,5 +172,36 @@ impl Connection {
             self.close();
         }
         Turn::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a message with this limit is too long in one of its lines, cut after every `step` octets.
+    fn long(text: &str, limit: usize, step: usize) -> bool {
+        let mut incoming = Incoming::new();
+        text.as_bytes().chunks(step).any(|piece| incoming.has_long_line(piece, limit))
+    }
+
+    #[test]
+    fn the_length_of_a_line_is_the_same_for_every_split() {
+        for (text, longest) in [
+            ("", 0),
+            ("\r\n", 2),
+            ("1234\r\n", 6),
+            ("1\r\n1234\r\n12", 6),
+            ("123456", 6),
+            ("\r\n\r\n\r\n123456\r\n\r\n", 8),
+            ("1234567890\r\n12\r\n12", 12),
+        ] {
+            for step in 1..=text.len().max(1) {
+                for limit in 1..16 {
+                    assert_eq!(long(text, limit, step), longest > limit, "{text:?} {limit} {step}");
+                }
+                assert!(!long(text, 0, step));
+            }
+        }
     }
 }

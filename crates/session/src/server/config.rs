@@ -85,6 +85,9 @@ pub struct Limits {
     pub discarded_line: usize,
     /// How long the rest of an over-long line may take.
     pub discard_timeout: Duration,
+    /// Octets of a line of a message with its CRLF, and without a dot that was stuffed: 0 for no
+    /// limit. The standard has 1,000 (RFC 5321 §4.5.3.1.6), which not all senders heed.
+    pub text_line: usize,
     /// RCPT commands of one transaction, accepted or refused, that are put to
     /// the application; the next as many get 452, and then 421 follows.
     pub recipients: usize,
@@ -127,6 +130,7 @@ impl Default for Limits {
             command_line: 2048,
             discarded_line: 16 << 10,
             discard_timeout: Duration::from_secs(10),
+            text_line: 64 << 10,
             recipients: 1000,
             commands: 10_000,
             soft_errors: 10,
@@ -154,6 +158,7 @@ impl Default for Limits {
 pub enum Limit {
     // The machine's.
     CommandLine,
+    TextLine,
     Commands,
     Errors,
     Junk,
@@ -178,6 +183,7 @@ impl Limit {
     pub const fn name(self) -> &'static str {
         match self {
             Self::CommandLine => "command_line",
+            Self::TextLine => "text_line",
             Self::Commands => "commands",
             Self::Errors => "errors",
             Self::Junk => "junk",

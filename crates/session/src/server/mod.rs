@@ -9,13 +9,18 @@
 //!            |   (connect, hello, mail, recipient)     |
 //!  Receive --+-> Data ------- 354 or refused ----------+--> Receive
 //!   ^        |-> Body ------- piece by piece ----------|
-//!   |        '-> Message ---- one reply, or each ------'
+//!   |        |-> Message ---- one reply, or each ------|
+//!   |        |-> Authenticate 334, 235 or refused -----|
+//!   |        '-> Flush -> Upgrade -- TLS handshake ----'
 //!   |
 //!   '-- Flush (output full)   Pause (answer delayed)   Ended (transaction over)
 //!       Refused (by the machine itself: for the log)
 //!
 //!  421, QUIT, an attack: -> Ended, if a transaction ran -> Flush -> Close
 //! ```
+//!
+//! With implicit TLS the first step is Upgrade. What was read before a handshake is never run
+//! after it, and a handshake that fails ends the conversation.
 //!
 //! Commands that need no decision (NOOP, RSET, VRFY, HELP, what is malformed or
 //! out of order) are answered inside [`Receive::process`].

@@ -124,6 +124,7 @@ fn set(config: &mut Config, setting: &str) {
         ("size", size) => config.size = size.parse().expect("a number"),
         ("smtputf8", "no") => config.smtputf8 = false,
         ("recipients", number) => config.limits.recipients = number.parse().expect("a number"),
+        ("text_line", number) => config.limits.text_line = number.parse().expect("a number"),
         ("line", number) => config.limits.command_line = number.parse().expect("a number"),
         ("commands", number) => config.limits.commands = number.parse().expect("a number"),
         ("tls", "starttls") => config.tls = TlsMode::StartTls,

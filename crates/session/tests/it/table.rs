@@ -1,9 +1,13 @@
 //! Every state and every command: which reply comes of it.
 
+use hikyaku_session::{
+    sasl::{self, Mechanism},
+    server::{Auth, Config, TlsMode},
+};
 use hikyaku_wire::Reply;
 use insta::assert_snapshot;
 
-use crate::runner::{Answer, Runner, config, lmtp};
+use crate::runner::{Answer, Events, Runner, config, lmtp, tls};
 
 const COMMANDS: &[&str] = &[
     "HELO a.test",
@@ -18,6 +22,7 @@ const COMMANDS: &[&str] = &[
     "MAIL FROM:<a@b.test> BODY=BINARYMIME",
     "MAIL FROM:<ü@b.test>",
     "MAIL FROM:<ü@b.test> SMTPUTF8",
+    "MAIL FROM:<a@b.test> AUTH=<>",
     "MAIL FROM:<a@b.test> RET=HDRS",
     "MAIL FROM:<a@b.test> SIZE=1 SIZE=2",
     "MAIL FROM:<a>",
@@ -36,7 +41,19 @@ const COMMANDS: &[&str] = &[
     "HELP",
     "HELP DATA",
     "STARTTLS",
+    "STARTTLS x",
+    "AUTH",
     "AUTH PLAIN",
+    "AUTH PLAIN AGFsaWNlAHNlY3JldA==",
+    "AUTH PLAIN =",
+    "AUTH PLAIN !!!",
+    "AUTH PLAIN AA== x",
+    "AUTH LOGIN",
+    "AUTH EXTERNAL =",
+    "AUTH SCRAM-SHA-256-PLUS",
+    "AUTH XYZZY",
+    "AGFsaWNlAHNlY3JldA==",
+    "*",
     "BDAT 3",
     "TURN",
     "ETRN x",
@@ -47,42 +64,34 @@ const COMMANDS: &[&str] = &[
     "QUIT",
 ];
 
-#[test]
-fn the_transition_table() {
-    let refused = |stage, reply: Reply| vec![Answer { stage, replies: vec![reply] }];
-    let hello = "EHLO a.test\r\n";
-    let mail = "EHLO a.test\r\nMAIL FROM:<a@b.test>\r\n";
-    let recipient = "EHLO a.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\n";
-    let utf8 = "EHLO a.test\r\nMAIL FROM:<a@b.test> SMTPUTF8\r\n";
-    let states = [
-        ("connected", config(), "", vec![]),
-        ("HELO", config(), "HELO a.test\r\n", vec![]),
-        ("EHLO", config(), hello, vec![]),
-        ("MAIL", config(), mail, vec![]),
-        ("MAIL utf8", config(), utf8, vec![]),
-        ("RCPT", config(), recipient, vec![]),
-        ("RCPT 550", config(), recipient, refused("rcpt", Reply::UNKNOWN_USER_550)),
-        ("greeting 554", config(), "", refused("connect", Reply::NO_VALID_RECIPIENTS_554)),
-        ("greeting 451", config(), "", refused("connect", Reply::LOCAL_ERROR_451)),
-        ("LMTP", lmtp(), "", vec![]),
-        ("LMTP LHLO", lmtp(), "LHLO a.test\r\n", vec![]),
-        ("LMTP MAIL", lmtp(), &mail.replace("EHLO", "LHLO"), vec![]),
-        ("LMTP RCPT", lmtp(), &recipient.replace("EHLO", "LHLO"), vec![]),
-        ("LMTP RCPT 550", lmtp(), &recipient.replace("EHLO", "LHLO"), refused("rcpt", Reply::UNKNOWN_USER_550)),
-    ]
-    .map(|(name, mut config, before, answers)| {
-        config.size = 1_000_000;
-        let cells = COMMANDS.iter().map(|command| {
-            let mut runner = Runner::new(config.clone(), answers.iter().cloned());
-            runner.feed(before.as_bytes());
-            assert!(!runner.closed && runner.ended.is_empty());
-            runner.take_said();
-            runner.feed(format!("{command}\r\n").as_bytes());
-            cell(&runner)
-        });
-        (name, cells.collect::<Vec<_>>())
-    });
+/// A state: its name, what leads to it, and in which pieces the client says that.
+struct State {
+    name: &'static str,
+    config: Config,
+    before: Vec<String>,
+    events: Events,
+}
 
+impl State {
+    fn new(name: &'static str, config: Config, before: &[&str]) -> Self {
+        let before = before.iter().map(|lines| format!("{lines}\r\n")).collect();
+        Self { name, config, before, events: Events::default() }
+    }
+
+    fn refused(mut self, stage: &'static str, reply: Reply) -> Self {
+        self.events.answers.push_back(Answer { stage, replies: vec![reply] });
+        self
+    }
+
+    fn lmtp(mut self) -> Self {
+        self.config = lmtp();
+        self.before.iter_mut().for_each(|lines| *lines = lines.replace("EHLO", "LHLO"));
+        self
+    }
+}
+
+fn table(states: impl IntoIterator<Item = State>) -> String {
+    let states: Vec<_> = states.into_iter().map(|state| (state.name, column(&state))).collect();
     let mut table = String::new();
     let mut line = |first: &str, cells: Vec<&str>| {
         let cells = cells.iter().map(|cell| format!("| {cell:15} ")).collect::<String>();
@@ -92,7 +101,78 @@ fn the_transition_table() {
     for (row, command) in COMMANDS.iter().enumerate() {
         line(command, states.iter().map(|(_, cells)| cells[row].as_str()).collect());
     }
-    assert_snapshot!("transitions", table);
+    table
+}
+
+fn column(state: &State) -> Vec<String> {
+    let mut config = state.config.clone();
+    config.size = 1_000_000;
+    let cells = COMMANDS.iter().map(|command| {
+        let mut runner = Runner::new(config.clone(), state.events.clone());
+        state.before.iter().for_each(|lines| runner.feed(lines.as_bytes()));
+        assert!(!runner.closed && runner.ended.is_empty(), "{}", state.name);
+        runner.take_said();
+        runner.feed(format!("{command}\r\n").as_bytes());
+        cell(&runner)
+    });
+    cells.collect()
+}
+
+#[test]
+fn the_transition_table() {
+    let (hello, mail, recipient) = ("EHLO a.test", "MAIL FROM:<a@b.test>", "RCPT TO:<c@d.test>");
+    let state = |name, before: &[&str]| State::new(name, config(), before);
+    let states = [
+        state("connected", &[]),
+        state("HELO", &["HELO a.test"]),
+        state("EHLO", &[hello]),
+        state("MAIL", &[hello, mail]),
+        state("MAIL utf8", &[hello, "MAIL FROM:<a@b.test> SMTPUTF8"]),
+        state("RCPT", &[hello, mail, recipient]),
+        state("RCPT 550", &[hello, mail, recipient]).refused("rcpt", Reply::UNKNOWN_USER_550),
+        state("greeting 554", &[]).refused("connect", Reply::NO_VALID_RECIPIENTS_554),
+        state("greeting 451", &[]).refused("connect", Reply::LOCAL_ERROR_451),
+        state("LMTP", &[]).lmtp(),
+        state("LMTP LHLO", &[hello]).lmtp(),
+        state("LMTP MAIL", &[hello, mail]).lmtp(),
+        state("LMTP RCPT", &[hello, mail, recipient]).lmtp(),
+        state("LMTP RCPT 550", &[hello, mail, recipient]).lmtp().refused("rcpt", Reply::UNKNOWN_USER_550),
+    ];
+    assert_snapshot!("transitions", table(states));
+}
+
+#[test]
+fn the_transition_table_of_tls_and_auth() {
+    let (hello, mail, recipient) = ("EHLO a.test", "MAIL FROM:<a@b.test>", "RCPT TO:<c@d.test>");
+    let auth = "AUTH PLAIN AGFsaWNlAHNlY3JldA==";
+    let state = |name, mode, before: &[&str]| {
+        let mechanisms = vec![Mechanism::ScramSha256Plus, Mechanism::External, Mechanism::Plain];
+        let auth = Auth { mechanisms, ..Auth::default() };
+        let mut state = State::new(name, Config { tls: mode, auth, ..config() }, before);
+        state.events.handshakes.push_back(Some(tls("exporter")));
+        state.events.sasl.push_back(sasl::Answer::Accept("alice".into()));
+        state
+    };
+    use TlsMode::{Implicit, Off, Required, StartTls};
+    let states = [
+        state("off EHLO", Off, &[hello]),
+        state("required", Required, &[]),
+        state("required EHLO", Required, &[hello]),
+        state("clear EHLO", StartTls, &[hello]),
+        state("clear RCPT", StartTls, &[hello, mail, recipient]),
+        state("TLS", StartTls, &[hello, "STARTTLS"]),
+        state("required TLS", Required, &[hello, "STARTTLS"]),
+        state("implicit TLS", Implicit, &[]),
+        state("TLS HELO", StartTls, &["STARTTLS", "HELO a.test"]),
+        state("TLS EHLO", StartTls, &["STARTTLS", hello]),
+        state("TLS RCPT", StartTls, &["STARTTLS", hello, mail, recipient]),
+        state("TLS exchange", StartTls, &["STARTTLS", hello, "AUTH PLAIN"]),
+        state("AUTH", StartTls, &["STARTTLS", hello, auth]),
+        state("AUTH RSET EHLO", StartTls, &["STARTTLS", hello, auth, "RSET", hello]),
+        state("AUTH HELO", StartTls, &["STARTTLS", hello, auth, "HELO a.test"]),
+        state("AUTH RCPT", StartTls, &["STARTTLS", hello, auth, mail, recipient]),
+    ];
+    assert_snapshot!("transitions_of_tls_and_auth", table(states));
 }
 
 /// The code and the enhanced code, whether the conversation ended, and what became of a transaction.

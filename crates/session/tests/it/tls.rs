@@ -250,3 +250,41 @@ fn a_token_that_is_wrong_counts_although_the_client_gives_up() {
     );
     assert_eq!((runner.failures, runner.pauses.len()), (4, 4));
 }
+
+#[test]
+fn the_limit_is_named_although_the_application_has_said_the_same() {
+    let no = || sasl::Answer::Refuse(Reply::TOO_MANY_FAILURES_421);
+    let away = || sasl::Answer::Refuse(Reply::TEMPORARY_AUTHENTICATION_FAILURE_454);
+    let mut runner = encrypted(settings(&[Mechanism::Plain]), [away(), away(), away(), no()]);
+    runner.feed(PLAIN.repeat(4).as_bytes());
+    assert_eq!((runner.closed, runner.limits.as_slice()), (true, &["auth_attempts".to_owned()][..]));
+    assert_eq!((runner.refused.as_slice(), runner.failures), (&["421".to_owned()][..], 1));
+}
+
+#[test]
+fn what_others_take_is_not_the_peers_time() {
+    // Its network may be slow to take 220 ...
+    let (start, mut out) = (Instant::now(), BytesMut::new());
+    let Step::Decide(decide) = server::start(Arc::new(settings(&[Mechanism::Plain])), Peer::default(), "c1", start)
+    else {
+        panic!()
+    };
+    let Step::Receive(receive) = decide.reply(start, &Reply::OK_250, &mut out) else { panic!() };
+    let mut input = BytesMut::from("STARTTLS\r\n");
+    let Step::Flush(flush) = receive.process(start, &mut input, &mut out) else { panic!() };
+    let mut now = start + Duration::from_secs(20);
+    let Step::Upgrade(upgrade) = flush.flushed(now) else { panic!() };
+    assert_eq!(upgrade.deadline(), now + Duration::from_secs(30));
+    // ... and a password takes the application long.
+    let Step::Receive(receive) = upgrade.established(now, tls("exporter"), &input) else { panic!() };
+    input.extend_from_slice(b"EHLO a.test\r\n");
+    let Step::Decide(decide) = receive.process(now, &mut input, &mut out) else { panic!() };
+    let Step::Receive(receive) = decide.reply(now, &Reply::OK_250, &mut out) else { panic!() };
+    input.extend_from_slice(PLAIN.as_bytes());
+    let Step::Authenticate(asked) = receive.process(now, &mut input, &mut out) else { panic!() };
+    now += Duration::from_secs(100);
+    let Step::Receive(receive) = asked.answer(now, sasl::Answer::Accept("alice".into()), [0; 18], &mut out) else {
+        panic!()
+    };
+    assert_eq!(receive.deadline(), now + Duration::from_secs(300));
+}

@@ -32,7 +32,7 @@ const OWNED: [&str; 5] = [
 
 fn intake() -> (Memory, Intake<<Memory as Queue>::Draft>) {
     let queue = Memory::new();
-    let intake = now(Intake::open(&queue, None)).unwrap();
+    let intake = now(Intake::open(&queue, None, HeaderLimits::default())).unwrap();
     (queue, intake)
 }
 
@@ -135,7 +135,7 @@ fn d49_c1_31_addresses_of_others() {
         ("From: anna@exa_mple.test", "From: "),
     ] {
         let reply = refusal(&header(from)).expect(from);
-        assert!(reply.starts_with("550 5.7.1 the author must be an address of yours: "), "{from}: {reply}");
+        assert!(reply.starts_with("550 5.7.1 the header From is not an address of this user: "), "{from}: {reply}");
         assert!(reply.contains(why), "{from}: {reply}");
     }
     for from in ["From: \"=?x?q?=40?=\"@example.test", "From: =?x?q?a?=@example.test"] {
@@ -208,6 +208,19 @@ fn the_refusal_comes_as_soon_as_it_is_known() {
         assert!(now(intake.push(Bytes::copy_from_slice(octet.as_bytes()))).is_err(), "{before:?}");
         assert_eq!(intake.limit(), None);
     }
+}
+
+/// What is told first stays, whatever follows.
+#[test]
+fn the_first_refusal_stays() {
+    let (_, mut intake) = intake();
+    intake.submitted(rules(&OWNED));
+    let reply = now(intake.push(Bytes::from_static(b"From: victim@bank.test\r\nSubject: x\r\n"))).unwrap_err();
+    assert_eq!(reply.code().as_u16(), 550);
+    for more in ["no colon\r\n", "From: anna@example.test\r\n\r\n", "body"] {
+        assert_eq!(now(intake.push(Bytes::from(more))), Err(reply.clone()), "{more:?}");
+    }
+    assert_eq!(intake.finish(), Err(reply));
 }
 
 /// A From field cannot grow without end, and no other field is kept.

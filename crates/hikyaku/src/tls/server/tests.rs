@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use rustls::{
     AlertDescription, Error, HandshakeKind, InvalidMessage, PeerIncompatible,
-    client::Resumption,
+    client::{Resumption, Tls12Resumption},
     version::{TLS12, TLS13},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -93,6 +93,18 @@ async fn one_ticket_for_a_connection() {
         kinds.push(end.unwrap().0.get_ref().1.handshake_kind());
     }
     assert_eq!(kinds, [Some(HandshakeKind::Resumed), Some(HandshakeKind::Full)]);
+}
+
+#[tokio::test]
+async fn without_a_ticket_nothing_is_resumed() {
+    let server = server();
+    let mut config = client_with_versions(&[&TLS12]);
+    config.resumption = Resumption::in_memory_sessions(8).tls12_resumption(Tls12Resumption::SessionIdOnly);
+    for _ in 0..2 {
+        let mut connected = connect(&server, config.clone(), NAME).await;
+        take_tickets(&mut connected).await;
+        assert_eq!(connected.server.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
+    }
 }
 
 #[tokio::test]

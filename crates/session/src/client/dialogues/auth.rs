@@ -103,6 +103,20 @@ fn scram_comes_before_plain_and_binds_where_it_can() {
 }
 
 #[test]
+fn scram_does_not_bind_where_there_is_nothing_to_bind_to() {
+    let case = case(password("pencil"));
+    let mut talk = Talk::with(case.config, case.messages, case.credentials);
+    let Some(Step::Upgrade(upgrade)) = talk.step.take() else { panic!("no upgrade") };
+    let tls = Tls { exporter: None, ..tls() };
+    talk.step = Some(upgrade.established(talk.now, tls, &talk.input, &mut talk.out));
+    talk.drive();
+    talk.hear(b"220 mx\r\n");
+    talk.hear(b"250-mx\r\n250 AUTH PLAIN SCRAM-SHA-256-PLUS SCRAM-SHA-256\r\n");
+    // `n,,n=user,r=AAAA...`
+    assert_eq!(talk.log[1], "C: AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB");
+}
+
+#[test]
 fn tokens_and_certificates() {
     let welcome = format!("S: 235 2.7.0 welcome\n{MESSAGE}");
     says(
@@ -218,6 +232,9 @@ fn d37_challenges_that_are_not_the_mechanisms_are_cancelled() {
         let why = format!("the server asks for {iterations} iterations; 4,096 to 10,000,000 are accepted");
         says(password("pencil"), "SCRAM-SHA-256", &format!("{SCRAM}S: 334 {challenge}\n{cancelled} {why}"));
     }
+    // A challenge of two lines is none, even where any would do.
+    let challenge = "S: 334-VXNlcm5hbWU6\nS: 334 VXNlcm5hbWU6";
+    says(password("pencil"), "LOGIN", &format!("C: AUTH LOGIN\n{challenge}\n{cancelled} {foreign}"));
     // Another nonce than ours.
     let other = "cj1BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUIscz1jMkZzZERFeU16UT0saT00MDk2";
     says(password("pencil"), "SCRAM-SHA-256", &format!("{SCRAM}S: 334 {other}\n{cancelled} {foreign}"));

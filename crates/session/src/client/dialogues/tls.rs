@@ -145,7 +145,7 @@ fn c2_stripping_sends_nothing_where_tls_is_demanded() {
         S: 220 mx
         C: EHLO relay.test
         S: 250-mx
-        S: 250 XXXXXXXA
+        S: 250 STARTTLX
         C: QUIT
         S: 221 bye
         X: us 454 4.7.4 TLS is demanded, and the remote does not offer it

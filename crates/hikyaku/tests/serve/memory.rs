@@ -1,24 +1,28 @@
 //! What a conversation that waits for a command costs.
 
-use std::sync::Arc;
+use std::sync::mpsc;
 
 use hikyaku::{
-    Gate, GateLimits, Handler, Service, Stopper, converse,
-    session::server::{Config, Peer, Session},
+    Handler, converse,
+    session::server::{Peer, Session, TlsMode},
     wire::{Hello, Reply},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    runtime::Runtime,
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, Runtime},
     task::JoinSet,
 };
+
+use super::support::{Client, House};
 
 /// As many words as a relay keeps of a connection.
 #[derive(Default)]
 struct Small([usize; 16]);
 
 impl Handler for Small {
-    type Mail = Vec<u8>;
+    /// There is none yet, so it takes no room.
+    type Mail = [u8; 1024];
 
     async fn connect(&mut self, _: &Session) -> Reply {
         Reply::OK_250
@@ -29,22 +33,17 @@ impl Handler for Small {
     }
 }
 
-fn service() -> Arc<Service> {
-    let gate = Arc::new(Gate::new(GateLimits::default()));
-    Arc::new(Service { session: Arc::new(Config::new("mx.test")), tls: None, gate })
-}
-
 /// The size of what a runtime allocates for a task, but for its own header.
 #[test]
 fn a_conversation_is_small() {
-    let (service, (_stopper, stop)) = (service(), Stopper::new());
+    let House { service, stop, .. } = House::plain();
     let (io, _) = tokio::io::duplex(1);
     let io: Box<dyn hikyaku::Stream> = Box::new(io);
     let mut handler = Small::default();
     let conversation = converse(io, Peer::default(), &service, &mut handler, stop);
     let size = size_of_val(&conversation);
     println!("a conversation: {size} octets");
-    assert!(size <= 1280, "{size}");
+    assert!(size <= 1024, "{size}");
 }
 
 #[test]
@@ -69,8 +68,8 @@ fn an_idle_conversation_keeps_little() {
         (measured.bytes_current.unsigned_abs(), kept)
     }
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let (service, (stopper, stop)) = (service(), Stopper::new());
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let House { service, stopper, stop, .. } = House::plain();
     let (pipe, _pipes) = pipes(&runtime);
     let mut clients = Vec::new();
     let mut servers = JoinSet::new();
@@ -106,4 +105,58 @@ fn an_idle_conversation_keeps_little() {
     stopper.stop();
     drop(clients);
     runtime.block_on(async { while servers.join_next().await.is_some() {} });
+}
+
+/// With TLS it is what rustls keeps that counts, and whether we keep more.
+#[test]
+fn an_idle_conversation_under_tls() {
+    const MANY: usize = 50;
+    let house = House::new(TlsMode::Implicit, |_, _| ());
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    let server = runtime();
+    let listener = server.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (done, ended) = mpsc::channel::<()>();
+    let (idle, waits) = tokio::sync::oneshot::channel();
+    std::thread::scope(|scope| {
+        // What this thread allocates is not counted.
+        let house = &house;
+        scope.spawn(move || {
+            let clients = runtime().block_on(async {
+                let mut clients = Vec::new();
+                for _ in 0..MANY {
+                    let client = Client::new(TcpStream::connect(address).await.unwrap());
+                    let mut client = house.tls(client).await.unwrap();
+                    assert!(client.hear().await.starts_with("220 "));
+                    assert!(client.ask("EHLO x.test\r\n").await.contains("AUTH"));
+                    clients.push(client);
+                }
+                clients
+            });
+            idle.send(()).unwrap();
+            // Until the other side has counted.
+            let _ = ended.recv();
+            drop(clients);
+        });
+        let mut servers = JoinSet::new();
+        let measured = allocation_counter::measure(|| {
+            server.block_on(async {
+                for _ in 0..MANY {
+                    let (io, _) = listener.accept().await.unwrap();
+                    let (service, stop) = (house.service.clone(), house.stop.clone());
+                    servers.spawn(async move {
+                        let io: Box<dyn hikyaku::Stream> = Box::new(io);
+                        converse(io, Peer::default(), &service, &mut Small::default(), stop).await
+                    });
+                }
+                waits.await.unwrap();
+            });
+        });
+        let each = measured.bytes_current.unsigned_abs() / MANY as u64;
+        println!("an idle conversation under TLS: {each} octets");
+        assert_eq!(servers.len(), MANY);
+        assert!(each <= 12 << 10, "{each}");
+        drop(done);
+        server.block_on(async { while servers.join_next().await.is_some() {} });
+    });
 }

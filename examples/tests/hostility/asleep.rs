@@ -1,13 +1,15 @@
-//! Clients that only an end of patience helps against: all of them at once, in one minute.
+//! Clients that only an end of patience helps against: all of them at once, in one minute. The
+//! tests beside it take less, if this one is the first by name.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::bystander::{flat, is_served, is_told};
 use crate::support::PATIENCE;
 use crate::support::client::Client;
-use crate::support::relay::{Relay, Site};
+use crate::support::relay::Relay;
+use crate::support::users;
 
 /// Octets of commands that no buffers of two kernels can hold.
 const TOO_MUCH: usize = 64 << 20;
@@ -25,14 +27,6 @@ fn send_until_blocked(stream: &mut TcpStream) -> usize {
         }
     }
     sent
-}
-
-/// The address of the listener that has this mode.
-fn listener(site: &Site, mode: &str) -> SocketAddr {
-    let started = site.audit().into_iter().find(|line| line["event"] == "started").expect("it has started");
-    let listeners = started["listeners"].as_array().expect("an array").iter().filter_map(|text| text.as_str());
-    let mut found = listeners.filter_map(|text| text.strip_suffix(&format!(" ({mode})")));
-    found.next().expect("a listener of this mode").parse().expect("an address")
 }
 
 /// Waits for the end of the connection; what comes before it is dropped.
@@ -66,10 +60,7 @@ fn trickle(relay: &Relay) {
 
 #[test]
 fn d44_who_does_not_move_is_ended() {
-    let site = Site::new(
-        "local_domains = [\"example.test\"]",
-        "[[listener]]\naddress = \"127.0.0.1:0\"\nmode = \"submissions\"\n\n[limits]\njunk = 1_000_000\n[auth]\nusers = \"users\"",
-    );
+    let site = users::site("", "[limits]\njunk = 1_000_000\ncommands = 2_000_000", "");
     let relay = site.start();
     flat(&relay, "clients that do not move", || {
         std::thread::scope(|scope| {
@@ -80,7 +71,7 @@ fn d44_who_does_not_move_is_ended() {
             println!("a client that never reads: {sent} octets of commands were taken");
             assert!(sent < TOO_MUCH);
             // Says nothing where TLS is to begin, or the beginning of a handshake.
-            let tls = listener(&site, "submissions");
+            let tls = relay.listener("submissions");
             let mut mute: Vec<_> = (0..50).map(|_| TcpStream::connect(tls).expect("connect")).collect();
             for stream in mute.iter_mut().skip(25) {
                 stream.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap();

@@ -1,0 +1,99 @@
+//! What the fuzz targets of this crate assert; the corpus is replayed by a test.
+
+use std::str::FromStr;
+
+use hikyaku_wire::Mailbox;
+use rustls::pki_types::CertificateDer;
+use webpki::EndEntityCert;
+
+use crate::{SpkiPin, tls::names};
+
+/// `[2]` of a `GeneralName`.
+const DNS_NAME: u8 = 0x82;
+
+/// The mail addresses in any octets read the same again; in what webpki takes for a certificate,
+/// our reader finds the DNS names that webpki finds.
+pub fn certificate(data: &[u8]) {
+    for address in names::mail_addresses(data) {
+        let again = Mailbox::from_str(&address).map(|again| again.to_string());
+        assert_eq!(again.as_ref(), Ok(&address));
+        assert!(!address.chars().any(char::is_control), "{address:?}");
+    }
+    let der = CertificateDer::from(data);
+    let Ok(certificate) = EndEntityCert::try_from(&der) else { return };
+    let hosts: Vec<&[u8]> = names::alternative_names(data, DNS_NAME).collect();
+    for name in certificate.valid_dns_names() {
+        assert!(hosts.contains(&name.as_bytes()), "{name}");
+    }
+    let names = names::of(&certificate);
+    for (index, name) in names.iter().enumerate() {
+        assert_eq!(**name, name.to_lowercase());
+        assert!(!names[..index].contains(name), "{name} is there twice");
+        assert!(!name.starts_with('*') && !name.chars().any(char::is_control), "{name:?}");
+    }
+}
+
+/// A pin prints in one form, which reads the same.
+pub fn pin(data: &[u8]) {
+    if let Ok(Ok(pin)) = std::str::from_utf8(data).map(SpkiPin::from_str) {
+        let printed = pin.to_string();
+        assert_eq!(printed.len(), "sha256//".len() + 44);
+        assert_eq!(printed.parse(), Ok(pin));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    fn replay(target: &str, run: fn(&[u8])) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+        let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let files = files.map(|file| fs::read(file.unwrap().path()).unwrap());
+        assert!(files.inspect(|data| run(data)).count() > 0, "no seeds in {}", folder.display());
+    }
+
+    #[test]
+    fn the_corpus_is_replayed() {
+        replay("hikyaku_certificate", certificate);
+        replay("hikyaku_pin", pin);
+    }
+
+    #[test]
+    fn a_seed_shows_what_it_is_named_after() {
+        let seed = |name: &str| {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/hikyaku_certificate");
+            fs::read(folder.join(name)).unwrap()
+        };
+        assert_eq!(names::mail_addresses(&seed("two-addresses")), ["Ann.Lee@Example.ORG", "bob@example.net"]);
+        assert_eq!(names::mail_addresses(&seed("address-after-hosts")), ["ann@example.org"]);
+        assert_eq!(names::mail_addresses(&seed("address-with-line-end")), [""; 0]);
+        assert_eq!(names::mail_addresses(&seed("no-address")), [""; 0]);
+        // Whatever is cut off, nothing is read that was not there.
+        let whole = seed("two-addresses");
+        for cut in 0..whole.len() {
+            let addresses = names::mail_addresses(&whole[..cut]);
+            assert!(
+                ["Ann.Lee@Example.ORG", "bob@example.net"]
+                    .starts_with(&addresses[..].iter().map(String::as_str).collect::<Vec<_>>()),
+                "{cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_certificate_with_any_octet_changed() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/hikyaku_certificate");
+        let mut data = fs::read(folder.join("address-after-hosts")).unwrap();
+        for index in 0..data.len() {
+            let octet = data[index];
+            for other in [0, 1, 0x30, 0x7f, 0x80, 0x81, 0x82, 0xff, octet ^ 1, octet.wrapping_add(1)] {
+                data[index] = other;
+                certificate(&data);
+            }
+            data[index] = octet;
+        }
+    }
+}
