@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::bystander::{flat, under};
+use crate::bystander::{flat, limited, under};
 use crate::support::client::{Client, Reply};
 use crate::support::relay::{Relay, Site};
 use crate::support::users;
@@ -95,7 +95,7 @@ fn a_gibibyte_without_line_end_in_a_message() {
 
 #[test]
 fn a_long_line_with_an_end_is_refused_and_the_conversation_goes_on() {
-    let site = Site::closed();
+    let site = limited("text_line = 0");
     let relay = site.start();
     flat(&relay, "60 MiB in one line", || {
         let mut client = Client::hello(relay.address()).unwrap();
