@@ -22,6 +22,8 @@ use tokio::{
     time::{sleep_until, timeout, timeout_at},
 };
 
+#[cfg(test)]
+pub(crate) use self::tls::AnyServer;
 pub use self::tls::ClientTls;
 use crate::{Stream, random};
 

@@ -8,14 +8,14 @@ use rcgen::{
     SanType, date_time_ymd,
 };
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
+    ClientConfig, Error,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
 };
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
 use tokio_rustls::{TlsConnector, client, server};
+
+use crate::outbound::AnyServer;
 
 use super::{CertificateFiles, Certificates, ClientCertificates, ServerTls, provider};
 
@@ -124,45 +124,6 @@ pub(super) fn server(clients: &ClientCertificates) -> ServerTls {
     ServerTls::new(Certificates::load(vec![files]).unwrap(), clients).unwrap()
 }
 
-/// Takes any certificate of a server.
-#[derive(Debug)]
-pub(super) struct AnyServer;
-
-impl ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &provider().signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &provider().signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
 /// A client without a certificate.
 pub(super) fn client() -> ClientConfig {
     client_with_versions(rustls::DEFAULT_VERSIONS)
@@ -185,7 +146,7 @@ pub(super) fn builder(
         .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyServer))
+        .with_custom_certificate_verifier(Arc::new(AnyServer(provider())))
 }
 
 /// Both ends after a handshake.

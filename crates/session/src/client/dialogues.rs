@@ -296,6 +296,23 @@ fn envelope(recipients: &[&str]) -> Envelope {
     Envelope::new("<from@a.test>".parse().expect("a path"), to.collect())
 }
 
+/// A message of 100 octets, after whatever made the client ready.
+const MESSAGE: &str = "
+    C: MAIL FROM:<from@a.test>
+    S: 250 ok
+    C: RCPT TO:<one@b.test>
+    S: 250 ok
+    C: DATA
+    S: 354 go
+    F:
+    C: .
+    S: 250 queued
+    D: said 250 queued
+    C: QUIT
+    S: 221 bye
+    X: remote 221 bye
+    ";
+
 mod auth;
 mod desync;
 mod needs;

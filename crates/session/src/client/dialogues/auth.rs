@@ -4,23 +4,6 @@ use super::*;
 use crate::sasl::Password;
 use hikyaku_wire::{Base64, Reply};
 
-/// A message of 100 octets, after whatever made the client ready.
-const MESSAGE: &str = "
-    C: MAIL FROM:<from@a.test>
-    S: 250 ok
-    C: RCPT TO:<one@b.test>
-    S: 250 ok
-    C: DATA
-    S: 354 go
-    F:
-    C: .
-    S: 250 queued
-    D: said 250 queued
-    C: QUIT
-    S: 221 bye
-    X: remote 221 bye
-    ";
-
 fn password(password: &str) -> Credentials {
     Credentials::Password { user: "user".into(), password: Password::new(password) }
 }

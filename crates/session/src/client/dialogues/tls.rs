@@ -11,23 +11,6 @@ const OFFER: &str = "
     C: STARTTLS
     ";
 
-/// A message of 100 octets, after the last 250.
-const MESSAGE: &str = "
-    C: MAIL FROM:<from@a.test>
-    S: 250 ok
-    C: RCPT TO:<one@b.test>
-    S: 250 ok
-    C: DATA
-    S: 354 go
-    F:
-    C: .
-    S: 250 queued
-    D: said 250 queued
-    C: QUIT
-    S: 221 bye
-    X: remote 221 bye
-    ";
-
 fn with(mode: TlsMode) -> Case {
     Case::to(&["one@b.test"]).tls(mode)
 }
