@@ -33,11 +33,12 @@ impl Arguments {
     pub(crate) fn config(self) -> Result<Option<Config>, Problem> {
         let config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
         match self.command {
-            Some(Command::User(command)) => command.run(&config).map(|()| None),
-            None if self.check => {
+            _ if self.check => {
+                config.doubts().iter().for_each(|doubt| eprintln!("{doubt}"));
                 println!("the configuration is good");
                 Ok(None)
             }
+            Some(Command::User(command)) => command.run(&config).map(|()| None),
             None => Ok(Some(config)),
         }
     }

@@ -128,6 +128,7 @@ impl Parts {
         });
         let gate = Arc::new(Gate::new(config.limits.gate.clone()));
         let parts = Self { policy, delivery, audit, accounts, certificates, gate, secret, config };
+        parts.config.doubts().iter().for_each(|doubt| parts.audit.trouble(doubt));
         parts.tell_strays();
         Ok(parts)
     }

@@ -65,7 +65,7 @@ fn ask(question: &str) -> io::Result<Password> {
 fn line() -> io::Result<Password> {
     let mut line = String::new();
     // The text goes into the password as it is, so that no second copy of it stays.
-    if io::stdin().lock().read_line(&mut line)? == 0 {
+    if io::stdin().lock().read_line(&mut line)? == 0 || line.contains('\x03') {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     while line.ends_with(['\n', '\r']) {
@@ -81,7 +81,8 @@ impl Quiet {
     fn start() -> io::Result<Self> {
         let before = tcgetattr(io::stdin())?;
         let mut quiet = before.clone();
-        quiet.local_modes -= LocalModes::ECHO;
+        // Ctrl-C is read as an octet, so that it does not end the program before the echo is back.
+        quiet.local_modes -= LocalModes::ECHO | LocalModes::ISIG;
         tcsetattr(io::stdin(), OptionalActions::Flush, &quiet)?;
         Ok(Self(before))
     }

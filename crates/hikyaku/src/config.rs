@@ -248,6 +248,28 @@ impl Config {
         })
     }
 
+    /// What is allowed and yet cannot be meant, in words for the operator.
+    pub fn doubts(&self) -> Vec<String> {
+        let users = || self.listeners.iter().filter(|listener| listener.mode.is_submission());
+        let mut doubts = Vec::new();
+        if self.auth.is_some() && users().next().is_none() {
+            doubts.push("nobody can log in: [auth] is for listeners of mode `submission` or `submissions`".to_owned());
+        }
+        for listener in users().filter(|_| self.trusted_networks.iter().next().is_none()) {
+            let address = &listener.address;
+            if self.auth.is_none() {
+                doubts.push(format!("nobody can send mail at {address}: there is neither [auth] nor trusted_networks"));
+            } else if listener.tls == TlsMode::Off {
+                doubts.push(format!("nobody can send mail at {address}: users log in under TLS only, which is off"));
+            }
+        }
+        let certificates = self.auth.as_ref().is_some_and(|auth| !auth.certificates.is_empty());
+        if self.tls.clients.authorities.is_some() && !certificates {
+            doubts.push("client_ca is of no use without [[auth.certificate]]".to_owned());
+        }
+        doubts
+    }
+
     /// What the conversations of a listener are told. AUTH is for listeners that users send
     /// their mail to; `secret` and `iterations` are as of [`Auth`].
     pub fn session(&self, listener: &ListenerConfig, secret: Secret, iterations: u32) -> server::Config {
@@ -327,7 +349,11 @@ mod tests {
                 listener("unix:/run/relay", Mode::Lmtp, TlsMode::Off),
             ],
             tls: TlsConfig {
-                certificates: vec![file(&[], "cert.pem", "key.pem"), file(&["mail.example.net"], "net.pem", "net.key")],
+                certificates: vec![
+                    file(&[], "cert.pem", "key.pem"),
+                    file(&["mail.example.net"], "net.pem", "net.key"),
+                    file(&["*.example.net"], "all.pem", "all.key"),
+                ],
                 clients: ClientCertificates {
                     authorities: Some("clients.pem".into()),
                     pins: vec![[0xab; 32]],
@@ -409,6 +435,10 @@ client_ca = "clients.pem"
 server_name = "Mail.Example.NET"
 cert = "net.pem"
 key = "net.key"
+[[tls.name]]
+server_name = "*.Example.net"
+cert = "all.pem"
+key = "all.key"
 [auth]
 users = "users.toml"
 mechanisms = ["LOGIN", "external"]
@@ -561,6 +591,13 @@ zone = "zone.txt"
             (3, "auth.mechanisms: XOAUTH2", "[auth]\nusers = 'u'\nmechanisms = ['XOAUTH2']".to_owned()),
             (3, "auth.mechanisms: OAUTHBEARER", "[auth]\nusers = 'u'\nmechanisms = ['OAUTHBEARER']".to_owned()),
             (3, "auth.mechanisms: PLAIN: is listed", "[auth]\nusers = 'u'\nmechanisms = ['PLAIN', 'plain']".to_owned()),
+            (
+                2,
+                "auth.mechanisms: EXTERNAL: is listed",
+                format!("[auth]\nmechanisms = ['EXTERNAL', 'external']\n{}'a'", pin("a")),
+            ),
+            (2, "tls.name.server_name", "[[tls.name]]\nserver_name = 'a.*.test'\ncert = 'c'\nkey = 'k'".to_owned()),
+            (2, "tls.name.server_name", "[[tls.name]]\nserver_name = 'bücher.test'\ncert = 'c'\nkey = 'k'".to_owned()),
             (3, "auth.mechanisms: names no", "[auth]\nusers = 'u'\nmechanisms = []".to_owned()),
             (
                 3,
@@ -659,6 +696,25 @@ zone = "zone.txt"
         for session in told {
             assert_eq!((session.hostname.as_str(), session.size, session.limits.junk), ("mx.test", 5, 6));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_told() {
+        let doubts = |text: &str| {
+            let doubts = read(text).unwrap().doubts();
+            doubts.iter().map(|doubt| doubt.split(':').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let users = "listener = [{ address = '127.0.0.1:1', mode = 'submission' }]";
+        let (auth, trusted) = ("[auth]\nusers = 'u'", "trusted_networks = ['10.0.0.0/8']");
+        assert_eq!(doubts(""), [""; 0]);
+        assert_eq!(doubts(&format!("{users}\n{auth}")), [""; 0]);
+        assert_eq!(doubts(&format!("{users}\n{trusted}")), [""; 0]);
+        assert_eq!(doubts(auth), ["nobody can log in"]);
+        assert_eq!(doubts(users), ["nobody can send mail at 127.0.0.1"]);
+        let clear = users.replace("'submission'", "'submission', tls = 'off'");
+        assert_eq!(doubts(&format!("{clear}\n{auth}")), ["nobody can send mail at 127.0.0.1"]);
+        assert_eq!(doubts(&format!("{clear}\n{trusted}\n{auth}")), [""; 0]);
+        assert_eq!(doubts("tls.client_ca = 'c'"), ["client_ca is of no use without [[auth.certificate]]"]);
     }
 
     #[test]

@@ -132,7 +132,8 @@ impl Connection {
         Ok(Self::after(wire, step).await?)
     }
 
-    /// Proves who we are (RFC 4954); the credentials are never sent without TLS.
+    /// Proves who we are (RFC 4954). Passwords and tokens are sent under TLS only, and only to a
+    /// server whose certificate was verified: else whoever sits between would have them.
     ///
     /// # Errors
     /// Ours (4.7.x) if the server offers nothing that fits, or has not proved who it is; its own
@@ -141,6 +142,12 @@ impl Connection {
     pub async fn authenticate(self, credentials: &Credentials) -> Result<Self, Outcome> {
         let Self { mut wire, ready } = self;
         let now = Instant::now();
+        let unknown = ready.tls().is_some_and(|tls| tls.certificate.is_none());
+        if unknown && *credentials != Credentials::Certificate {
+            Self { wire, ready }.quit().await;
+            let text = "credentials are not sent to a server whose certificate is not verified";
+            return Err(Outcome::ours(Reply::new(Code::TEMPORARY_AUTH_FAILURE_454, EnhancedCode::new(4, 7, 5), text)));
+        }
         match ready.authenticate(credentials, random(), now, &mut wire.input, &mut wire.out) {
             Ok(step) => {
                 let step = wire.run(step).await;

@@ -501,6 +501,10 @@ mod tests {
             (3, "user.password", format!("[[user]]\nname = 'a'\npassword = '{}'", hash.rsplit_once('$').unwrap().0)),
             (3, "user.password", "[[user]]\nname = 'a'\npassword = 'hunter2'".to_owned()),
             (3, "user.password", "[[user]]\nname = 'a'\npassword = ['hunter2']".to_owned()),
+            (3, "user.password", "[[user]]\nname = 'a'\npassword = 4711".to_owned()),
+            (3, "user.password", "[[user]]\nname = 'a'\npassword = 47.11".to_owned()),
+            (3, "user.password", "[[user]]\nname = 'a'\npassword = true".to_owned()),
+            (3, "", "[[user]]\nname = 'a'\nhunter2/4711=:x=".to_owned()),
             (3, "user.scram", format!("[[user]]\nname = 'a'\nscram = '{}'", keys.replace("4096", "1"))),
             (3, "user.scram", "[[user]]\nname = 'a'\nscram = 'hunter2'".to_owned()),
             (3, "user.senders", "[[user]]\nname = 'a'\nsenders = 'a@b.test'".to_owned()),
@@ -512,7 +516,7 @@ mod tests {
             let error = document::read(&text).expect_err(&text).to_string();
             assert!(error.starts_with(&format!("line {line}, column ")), "{text}\n{error}");
             assert!(error.contains(&format!(": {key}")), "{text}\n{error}");
-            for secret in ["hunter2", "MDEyMzQ"] {
+            for secret in ["hunter2", "MDEyMzQ", "4711", "47.11"] {
                 assert!(!error.contains(secret), "{text}\n{error}");
             }
         }

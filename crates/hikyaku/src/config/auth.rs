@@ -115,11 +115,12 @@ fn mechanisms(
     for mechanism in listed.into_inner() {
         let name = mechanism.get_ref().0;
         let wrong = match name {
+            _ if mechanisms.contains(&name) => Some("is listed twice"),
             Mechanism::External if !certificates => Some("needs [[auth.certificate]]"),
             Mechanism::External => None,
             Mechanism::OAuthBearer | Mechanism::XOAuth2 => Some("the users file knows no tokens"),
             _ if !passwords => Some("needs `users = \"FILE\"`, which `relay user add` makes"),
-            _ => mechanisms.contains(&name).then_some("is listed twice"),
+            _ => None,
         };
         if let Some(wrong) = wrong {
             return Err(ConfigError::at(text, mechanism.span(), format!("{name}: {wrong}")));

@@ -62,7 +62,10 @@ impl ConfigError {
                 .lines()
                 .next()
                 .and_then(|line| line.split_once('='))
-                .map(|(key, _)| key.trim().into()),
+                .map(|(key, _)| key.trim())
+                // What is no key may be anything, a secret too.
+                .filter(|key| key.len() <= 64 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)))
+                .map(Into::into),
         };
         Self {
             line: Some(before.matches('\n').count() + 1),

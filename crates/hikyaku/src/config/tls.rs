@@ -1,6 +1,6 @@
 //! `[tls]` and the `tls` of a listener.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use hikyaku_session::server::TlsMode;
 use hikyaku_wire::Domain;
@@ -33,9 +33,26 @@ pub(super) struct TlsTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct NameTable {
-    server_name: Spanned<Parsed<Domain>>,
+    server_name: Spanned<Parsed<ServerName>>,
     cert: PathBuf,
     key: PathBuf,
+}
+
+/// A host name, or `*.` and the domain that it is one label below of, in lower case.
+struct ServerName(Box<str>);
+
+impl FromStr for ServerName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let host = text.strip_prefix("*.").unwrap_or(text);
+        let known = host.is_ascii() && host.parse::<Domain>().is_ok();
+        if known {
+            Ok(Self(text.to_lowercase().into()))
+        } else {
+            Err("expected a host name, or `*.` and a domain, in ASCII")
+        }
+    }
 }
 
 /// The word of a listener.
@@ -65,7 +82,7 @@ pub(super) fn read(text: &str, table: TlsTable) -> Result<TlsConfig, ConfigError
     }
     for name in table.name {
         let NameTable { server_name, cert, key } = name.into_inner();
-        let name: Box<str> = server_name.get_ref().0.to_lowercase().into();
+        let name = server_name.get_ref().0.0.clone();
         if certificates.iter().any(|known| known.names.contains(&name)) {
             return Err(ConfigError::at(text, server_name.span(), format!("{name} has a certificate already")));
         }

@@ -3,7 +3,7 @@
 use std::io;
 
 use hikyaku_session::{
-    sasl::Answer,
+    sasl::{Answer, Question},
     server::{Authenticate, Limit, Peer, Session, Stage, Step, Upgrade, Verdicts, start},
 };
 use hikyaku_wire::{Code, EnhancedCode, Reply};
@@ -137,6 +137,8 @@ pub async fn converse<S: Stream, H: Handler>(
 struct Login {
     /// Who it is for, if the client says so.
     user: Option<Box<str>>,
+    /// It is known already that it has failed: the client of a token is told before the reply.
+    counted: bool,
 }
 
 /// Remembers and tells of a login that has succeeded, which may be long after the answer.
@@ -150,8 +152,9 @@ fn see_login<H: Handler>(login: &mut Option<Login>, session: &Session, service: 
 /// A mechanism's verdict, or what the machine says in its place to who has failed too often.
 fn is_failed_login(tried: Option<&Login>, reply: &Reply, limit: Option<Limit>) -> bool {
     match limit {
-        Some(Limit::AuthAttempts) => true,
-        Some(Limit::Errors) => tried.is_some(),
+        _ if tried.is_some_and(|tried| tried.counted) => false,
+        // What nobody was asked about was no guess.
+        Some(Limit::AuthAttempts | Limit::Errors) => tried.is_some(),
         _ => reply.code() == Code::AUTHENTICATION_FAILED_535,
     }
 }
@@ -172,7 +175,8 @@ fn timed_out(text: &str) -> Reply {
 /// the same time for users who exist and for those who do not.
 async fn answer<H: Handler>(asked: &Authenticate, service: &Service, handler: &mut H) -> (Option<Login>, Answer) {
     let (session, question) = (asked.session(), asked.question());
-    let user = question.user();
+    // A certificate cannot be guessed: whoever guesses at the user's password does not block it.
+    let user = if matches!(question, Question::Certificate { .. }) { None } else { question.user() };
     match service.gate.may_try(session.peer().address, user, now()) {
         Ok(()) => {
             let answer = handler.authenticate(session, &question).await;
@@ -184,7 +188,13 @@ async fn answer<H: Handler>(asked: &Authenticate, service: &Service, handler: &m
                     }
                     (None, answer)
                 }
-                _ => (Some(Login { user: user.map(Into::into) }), answer),
+                _ => {
+                    let counted = matches!((&question, &answer), (Question::Token { .. }, Answer::Reject));
+                    if counted {
+                        service.gate.failed(session.peer().address, user, now());
+                    }
+                    (Some(Login { user: user.map(Into::into), counted }), answer)
+                }
             }
         }
         Err(limit) => {

@@ -75,6 +75,19 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Hidden<T> {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Hidden<T>, E> {
                 text.parse().map(Hidden).map_err(E::custom)
             }
+
+            // A password of digits that stands without quotes.
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Hidden<T>, E> {
+                Err(E::custom("expected a string"))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Hidden<T>, E> {
+                Err(E::custom("expected a string"))
+            }
+
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<Hidden<T>, E> {
+                Err(E::custom("expected a string"))
+            }
         }
 
         deserializer.deserialize_str(Text(PhantomData))

@@ -38,10 +38,16 @@ impl SenderPattern {
                 own.host() == address.host()
                     && own.local().content().to_lowercase() == address.local().content().to_lowercase()
             }
-            Self::Domain(domain) => domain.matches(address.host()),
-            Self::Any => true,
+            Self::Domain(domain) => domain.matches(address.host()) && !is_ambiguous(address),
+            Self::Any => !is_ambiguous(address),
         }
     }
+}
+
+/// Whether a program that is careless with quotes could take it for another address. Such a one
+/// must be owned by itself.
+fn is_ambiguous(address: &Mailbox) -> bool {
+    address.local().content().contains(['@', '<', '>', ',', ';', ':'])
 }
 
 impl FromStr for SenderPattern {
@@ -65,5 +71,19 @@ impl fmt::Display for SenderPattern {
             Self::Domain(domain) => write!(f, "*@{domain}"),
             Self::Any => f.write_str("*"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c1_31_a_domain_does_not_hold_what_looks_like_another_address() {
+        let address: Mailbox = "\"ceo@bank.test\"@example.org".parse().unwrap();
+        let owns = |pattern: &str| pattern.parse::<SenderPattern>().unwrap().matches(&address);
+        assert!(owns("\"ceo@bank.test\"@example.org"));
+        assert!(!owns("*@example.org") && !owns("@example.org") && !owns("*"));
+        assert!("*@example.org".parse::<SenderPattern>().unwrap().matches(&"\"a b\"@example.org".parse().unwrap()));
     }
 }

@@ -95,6 +95,15 @@ async fn an_authority_that_is_not_believed_is_refused() {
 }
 
 #[tokio::test]
+async fn d77_no_password_goes_to_who_has_not_shown_who_it_is() {
+    let server = Server::start(server::TlsMode::StartTls, &[Mechanism::Plain, Mechanism::ScramSha256Plus]).await;
+    let any = ClientTls::unverified("mx.test").unwrap();
+    let connection = open(&server.target, TlsMode::Required, Some(&any)).await.unwrap();
+    let outcome = connection.authenticate(&password("pencil")).await.err().unwrap();
+    assert!(outcome.reply.to_string().starts_with("454 4.7.5 "), "{:?}", outcome.reply);
+}
+
+#[tokio::test]
 async fn without_tls_it_is_only_sent_where_that_is_allowed() {
     let server = Server::start(server::TlsMode::Off, &[Mechanism::Plain]).await;
     let tls = server.verified();

@@ -215,6 +215,51 @@ async fn what_is_no_guess_does_not_count() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_shut_out_is_not_shut_out_for_longer() {
+    let house = house(3, 100);
+    let from = [192, 0, 2, 1];
+    for _ in 0..3 {
+        let mut client = connected(&house, from).await;
+        assert!(client.ask(&plain("alice", "wrong")).await.starts_with("535 "));
+    }
+    for n in 0..8 {
+        // Until the machine has had enough of it, too.
+        let mut client = connected(&house, from).await;
+        for _ in 0..3 {
+            assert!(client.ask(&plain("alice", "secret")).await.starts_with(TOO_MANY));
+        }
+        assert!(client.ask(&plain("alice", "secret")).await.starts_with("421 4.7.0 "), "{n}");
+    }
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(16 * 60)).await;
+    tokio::time::resume();
+    let mut client = connected(&house, from).await;
+    assert!(client.ask(&plain("alice", "secret")).await.starts_with("235 "));
+}
+
+#[tokio::test]
+async fn a_token_that_is_wrong_has_failed_when_the_client_knows_it() {
+    let bearer = |token: &str| {
+        format!("AUTH OAUTHBEARER {}\r\n", base64(format!("n,a=alice,\x01auth=Bearer {token}\x01\x01").as_bytes()))
+    };
+    for end in ["AQ==\r\n", "*\r\n", "!\r\n"] {
+        let house = House::new(TlsMode::StartTls, |config, limits| {
+            config.limits.auth_delay = std::time::Duration::ZERO;
+            config.auth.mechanisms.push(Mechanism::OAuthBearer);
+            limits.auth_attempts_per_ip = 2;
+        });
+        for _ in 0..2 {
+            let mut client = connected(&house, [192, 0, 2, 1]).await;
+            assert!(client.ask(&bearer("wrong")).await.starts_with("334 "));
+            client.ask(end).await;
+            assert_eq!(house.clerk.0.limits(), [], "{end}");
+        }
+        let mut client = connected(&house, [192, 0, 2, 1]).await;
+        assert!(client.ask(&bearer("wrong")).await.starts_with(TOO_MANY), "{end}");
+    }
+}
+
+#[tokio::test]
 async fn an_application_that_says_535_itself_has_seen_a_guess() {
     let house = house(2, 100);
     *house.clerk.0.answer.lock().unwrap() = Some(Answer::Refuse(Reply::AUTHENTICATION_FAILED_535));

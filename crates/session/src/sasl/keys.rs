@@ -86,10 +86,10 @@ impl ScramKeys {
         })
     }
 
-    /// Keys that no password has, always the same for a name. Its case does not matter: where two
-    /// spellings are one user with one salt, those of nobody must not have two.
+    /// Keys that no password has, always the same for a name. The case of ASCII letters does not
+    /// matter: where two spellings are one user with one salt, those of nobody must not have two.
     pub(super) fn of_nobody(secret: &Secret, user: &str, iterations: u32) -> Self {
-        let (Secret(secret), user) = (secret, user.to_lowercase());
+        let (Secret(secret), user) = (secret, user.to_ascii_lowercase());
         Self {
             salt: hmac(secret, &[b"salt", user.as_bytes()])[..Self::SALT].to_vec(),
             iterations,
@@ -272,7 +272,9 @@ mod tests {
             assert_ne!(of(1, "a").stored_key, other.stored_key);
         }
         assert_eq!(of(1, "a").salt.len(), ScramKeys::SALT);
-        assert_eq!(of(1, "A\u{dc}"), of(1, "a\u{fc}"));
+        assert_eq!(of(1, "ALICE"), of(1, "alice"));
+        // An application that folds ASCII takes these for two users, one of whom may exist.
+        assert_ne!(of(1, "\u{dc}").salt, of(1, "\u{fc}").salt);
         assert_eq!(of(1, "a").salt, hmac(&[1; 32], &[b"salta"])[..16]);
     }
 

@@ -101,7 +101,7 @@ pub struct Limits {
     pub errors: u32,
     /// How long the answer to a refused command waits past `soft_errors`.
     pub error_delay: Duration,
-    /// Commands that lead nowhere (EHLO, NOOP, RSET, VRFY, EXPN, HELP) before
+    /// Commands that lead nowhere (EHLO, NOOP, RSET, VRFY, HELP) before
     /// 421, since the last accepted message.
     pub junk: u32,
     /// Exchanges of AUTH in one conversation that may fail; the next one that fails gets 421.

@@ -267,10 +267,12 @@ impl Connection {
     /// A command that failed.
     pub(super) fn refuse(&mut self, now: Instant, refusal: impl Into<Refusal>, out: &mut BytesMut) {
         self.errors += 1;
+        let refusal = refusal.into();
         if self.errors > self.session.config.limits.errors {
-            return self.say_at(Limit::Errors, &Reply::TOO_MANY_ERRORS_421, out);
+            let last = Refusal::at(Limit::Errors, Reply::TOO_MANY_ERRORS_421);
+            return self.say_no(Refusal { exchange: refusal.exchange, ..last }, out);
         }
-        self.say_no(refusal.into(), out);
+        self.say_no(refusal, out);
         self.slow_down(now);
     }
 
