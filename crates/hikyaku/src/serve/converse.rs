@@ -149,6 +149,12 @@ fn see_login<H: Handler>(login: &mut Option<Login>, session: &Session, service: 
     }
 }
 
+/// Whose password or token it may be that is guessed. A certificate cannot be guessed: whoever
+/// guesses at the user's password does not block it.
+pub(super) fn guessed<'a>(question: &Question<'a>) -> Option<&'a str> {
+    if matches!(question, Question::Certificate { .. }) { None } else { question.user() }
+}
+
 /// A mechanism's verdict, or what the machine says in its place to who has failed too often.
 fn is_failed_login(tried: Option<&Login>, reply: &Reply, limit: Option<Limit>) -> bool {
     match limit {
@@ -175,8 +181,7 @@ fn timed_out(text: &str) -> Reply {
 /// the same time for users who exist and for those who do not.
 async fn answer<H: Handler>(asked: &Authenticate, service: &Service, handler: &mut H) -> (Option<Login>, Answer) {
     let (session, question) = (asked.session(), asked.question());
-    // A certificate cannot be guessed: whoever guesses at the user's password does not block it.
-    let user = if matches!(question, Question::Certificate { .. }) { None } else { question.user() };
+    let user = guessed(&question);
     match service.gate.may_try(session.peer().address, user, now()) {
         Ok(()) => {
             let answer = handler.authenticate(session, &question).await;

@@ -152,3 +152,16 @@ async fn a_connection_counts_until_its_conversation_is_over() {
     let here: IpAddr = [127, 0, 0, 1].into();
     let _all: Vec<_> = (0..10).map(|_| service.gate.admit(Some(here)).unwrap()).collect();
 }
+
+#[test]
+fn a_certificate_is_nobodys_guess() {
+    use hikyaku_session::{
+        Certificate,
+        sasl::{Password, Question},
+    };
+    let (certificate, secret) = (Certificate::default(), Password::new("x"));
+    let of = |question| super::converse::guessed(&question);
+    assert_eq!(of(Question::Certificate { certificate: &certificate, authzid: Some("alice") }), None);
+    assert_eq!(of(Question::Password { user: "alice", authzid: None, password: &secret }), Some("alice"));
+    assert_eq!(of(Question::Token { user: Some("alice"), token: &secret }), Some("alice"));
+}

@@ -78,7 +78,7 @@ pub enum Answer {
     },
     /// It is wrong, or there is no such user: both get 535 5.7.8.
     ///
-    /// For [`Question::ScramKeys`] the salt is then made of the name in lower case, so that who
+    /// For [`Question::ScramKeys`] the salt is then made of the name, ASCII letters in lower case, so that who
     /// asks for `Bob` and for `bob` learns nothing where both are one user.
     Reject,
     /// It cannot be told now, or must not be: a reply of 4xx or 5xx, such as 454 4.7.0 for a
