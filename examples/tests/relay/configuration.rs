@@ -15,6 +15,10 @@ address = "127.0.0.1:0"
 mode = "mx"
 tls = "starttls"
 
+[[listener]]
+address = "127.0.0.1:0"
+mode = "submissions"
+
 [tls]
 cert = "cert.pem"
 key = "key.pem"
@@ -43,6 +47,15 @@ connections = 1000
 connections_per_ip = 20
 recipients = 500
 message_size = 10000000
+command_line = 1024
+text_line = 4096
+header_size = 100000
+header_fields = 500
+hops = 50
+commands = 5000
+body_seconds = 100
+handshake_seconds = 20
+output_buffer = 32768
 errors = 10
 junk = 60
 auth_attempts = 2
@@ -96,6 +109,8 @@ fn check(text: &str) -> (bool, String) {
 fn a_good_file_passes_the_check() {
     assert_eq!(check(EVERY_KEY), (true, String::new()));
     assert_eq!(check(""), (true, String::new()));
+    let (good, said) = check("[auth]\nusers = \"users.toml\"");
+    assert!(good && said.starts_with("nobody can log in: "), "{said}");
 }
 
 #[test]
