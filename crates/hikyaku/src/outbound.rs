@@ -142,12 +142,6 @@ impl Connection {
     pub async fn authenticate(self, credentials: &Credentials) -> Result<Self, Outcome> {
         let Self { mut wire, ready } = self;
         let now = Instant::now();
-        let unknown = ready.tls().is_some_and(|tls| tls.certificate.is_none());
-        if unknown && *credentials != Credentials::Certificate {
-            Self { wire, ready }.quit().await;
-            let text = "credentials are not sent to a server whose certificate is not verified";
-            return Err(Outcome::ours(Reply::new(Code::TEMPORARY_AUTH_FAILURE_454, EnhancedCode::new(4, 7, 5), text)));
-        }
         match ready.authenticate(credentials, random(), now, &mut wire.input, &mut wire.out) {
             Ok(step) => {
                 let step = wire.run(step).await;

@@ -429,7 +429,8 @@ impl Pair {
             (Some(client::Step::Upgrade(client)), Some(server::Step::Upgrade(server))) if self.scenario.handshake => {
                 assert!(!self.encrypted && self.client.out.is_empty() && self.server.out.is_empty());
                 let exporter = self.scenario.exporter.then_some([9; 32]);
-                let tls = Tls { version: "TLSv1.3".into(), exporter, ..Tls::default() };
+                let certificate = Some(Certificate::default());
+                let tls = Tls { version: "TLSv1.3".into(), exporter, certificate, ..Tls::default() };
                 let name = |name: &str| Certificate { spki: [1; 32], names: vec![name.into()] };
                 let other = if self.between { Some([8; 32]) } else { exporter };
                 let seen = Tls { exporter: other, certificate: self.scenario.certificate.map(name), ..tls.clone() };

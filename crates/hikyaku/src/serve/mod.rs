@@ -45,8 +45,8 @@ const TURNED_AWAY: Duration = Duration::from_secs(1);
 ///
 /// A connection that the gate does not admit gets 421 and is closed, without a word where the
 /// listener's TLS is implicit. Where the system has no file descriptor left, connections wait, and
-/// those that idle are hurried as when the gate is nearly full. On a request to stop the listener is closed at once, idle
-/// connections get 421, and running transactions have a minute to finish.
+/// those that idle are hurried as when the gate is nearly full. On a request to stop the listener is
+/// closed at once, idle connections get 421, and running transactions have a minute to finish.
 pub async fn serve<H: Handler>(listener: Listener, service: Service, handler: impl Fn() -> H + Send, mut stop: Stop) {
     let service = Arc::new(service);
     let mut connections = JoinSet::new();

@@ -17,7 +17,8 @@ impl Ready {
     /// Proves to the remote who this side is, with the strongest mechanism that fits.
     ///
     /// The nonce is 18 octets that nobody can guess, new for each call. Nothing is sent without
-    /// TLS, whatever the mechanism. If the remote has spoken unasked, the step is
+    /// TLS, whatever the mechanism, and no password or token to a remote whose certificate is not
+    /// believed ([`Tls::certificate`]): else whoever sits between would have it. If the remote has spoken unasked, the step is
     /// [`Step::Close`].
     ///
     /// The conversation ends if the remote does not believe it: with the remote's own reply, which
@@ -27,7 +28,7 @@ impl Ready {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`] with 454 4.7.11 without TLS, 454 4.7.4 if no mechanism fits, 454 4.7.0
+    /// [`Unsupported`] with 454 4.7.11 without TLS, 454 4.7.5 without a certificate, 454 4.7.4 if no mechanism fits, 454 4.7.0
     /// if the credentials cannot be sent, and 503 5.5.1 after an earlier success or in
     /// a transaction (RFC 4954 §4). Nothing was sent.
     pub fn authenticate(
@@ -54,6 +55,9 @@ impl Ready {
         let Some(tls) = &self.link.tls else {
             return Err(refusal(11, "credentials are not sent without TLS"));
         };
+        if tls.certificate.is_none() && *credentials != Credentials::Certificate {
+            return Err(refusal(5, "credentials are not sent to a remote whose certificate is not verified"));
+        }
         let offers = |mechanism: Mechanism| self.link.capabilities.has_mechanism(mechanism.name());
         let Some(mechanism) = credentials.mechanism(offers, tls.exporter.is_some()) else {
             return Err(refusal(4, "the remote offers no mechanism that fits the credentials"));

@@ -13,7 +13,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::*;
-use crate::{Protocol, Tls, sasl::client::Credentials};
+use crate::{Certificate, Protocol, Tls, sasl::client::Credentials};
 
 /// Cuts what the remote says in one go into the pieces that arrive.
 type Chunking = fn(&[u8], usize) -> Vec<Vec<u8>>;
@@ -288,7 +288,8 @@ impl Case {
 }
 
 fn tls() -> Tls {
-    Tls { version: "TLSv1.3".into(), exporter: Some([7; 32]), ..Tls::default() }
+    let certificate = Some(Certificate::default());
+    Tls { version: "TLSv1.3".into(), exporter: Some([7; 32]), certificate, ..Tls::default() }
 }
 
 fn envelope(recipients: &[&str]) -> Envelope {

@@ -7,7 +7,7 @@ use hikyaku_wire::{Decoded, DotDecoder, EhloKeyword, Reply};
 
 use super::{Body, By, Close, Config, Envelope, Ready, Receive, Settled, Step, TlsMode, Unsupported, start};
 use crate::{
-    Protocol, Tls,
+    Certificate, Protocol, Tls,
     sasl::{Password, client::Credentials},
 };
 
@@ -151,7 +151,7 @@ impl Play {
         match self.step.take() {
             Some(Step::Upgrade(upgrade)) => {
                 self.encrypted = true;
-                let tls = Tls { exporter: Some([7; 32]), ..Tls::default() };
+                let tls = Tls { exporter: Some([7; 32]), certificate: Some(Certificate::default()), ..Tls::default() };
                 let step = upgrade.established(self.now, tls, &self.input, &mut self.out);
                 assert!(self.input.is_empty() || matches!(step, Step::Close(_)), "plain text is not read");
                 self.drive(step);

@@ -113,9 +113,9 @@ impl Connection {
         self.failures += 1;
         if self.failures > attempts {
             let last = Refusal::at(Limit::AuthAttempts, Reply::TOO_MANY_FAILURES_421);
-            self.say_no(last.of_exchange(), out);
+            self.say_no(last, out);
         } else {
-            self.refuse(now, refusal.into().of_exchange(), out);
+            self.refuse(now, refusal, out);
         }
         if delay > Duration::ZERO {
             self.pause = self.pause.max(Some(now + delay));

@@ -78,23 +78,17 @@ pub(super) enum Question {
 pub(super) struct Refusal {
     pub(super) reply: Reply,
     pub(super) limit: Option<Limit>,
-    /// Whether it ends an exchange of AUTH.
-    pub(super) exchange: bool,
 }
 
 impl Refusal {
     pub(super) fn at(limit: Limit, reply: Reply) -> Self {
         Self { limit: Some(limit), ..reply.into() }
     }
-
-    pub(super) fn of_exchange(self) -> Self {
-        Self { exchange: true, ..self }
-    }
 }
 
 impl From<Reply> for Refusal {
     fn from(reply: Reply) -> Self {
-        Self { reply, limit: None, exchange: false }
+        Self { reply, limit: None }
     }
 }
 
@@ -267,12 +261,10 @@ impl Connection {
     /// A command that failed.
     pub(super) fn refuse(&mut self, now: Instant, refusal: impl Into<Refusal>, out: &mut BytesMut) {
         self.errors += 1;
-        let refusal = refusal.into();
         if self.errors > self.session.config.limits.errors {
-            let last = Refusal::at(Limit::Errors, Reply::TOO_MANY_ERRORS_421);
-            return self.say_no(Refusal { exchange: refusal.exchange, ..last }, out);
+            return self.say_at(Limit::Errors, &Reply::TOO_MANY_ERRORS_421, out);
         }
-        self.say_no(refusal, out);
+        self.say_no(refusal.into(), out);
         self.slow_down(now);
     }
 

@@ -114,7 +114,7 @@ struct Play {
     accepts: bool,
     /// Whether 235 was said since the last handshake.
     known: bool,
-    /// What the machine has refused since the last accepted message, and exchanges that failed.
+    /// What the machine has refused since the last accepted message, and logins that failed.
     refused: u32,
     failed: u32,
     /// 221 or 421 was said.
@@ -286,8 +286,6 @@ impl Play {
                 let reply = refused.reply();
                 assert!(reply.is_transient() || reply.is_permanent());
                 assert!(refused.limit().is_none_or(|limit| !limit.name().is_empty()));
-                self.failed += u32::from(refused.is_failed_auth());
-                assert!(self.failed <= self.config.limits.auth_attempts + 1, "few guesses");
                 // LMTP refuses a message once for each recipient, and recipients have their own limit,
                 // also where a reply of the application was none.
                 let recipient = reply.code() == Code::INSUFFICIENT_STORAGE_452 || *reply == Reply::LOCAL_ERROR_451;
@@ -416,6 +414,8 @@ impl Play {
             // leave the others without theirs.
             assert!(!self.over || (self.lmtp() && !before), "221 and 421 are the last words");
             self.over |= line[3] == b' ' && matches!(&line[..3], b"221" | b"421");
+            self.failed += u32::from(line.starts_with(b"535"));
+            assert!(self.failed <= self.config.limits.auth_attempts, "few guesses");
             if line.starts_with(b"235") {
                 assert!(self.tls && self.accepts && !self.known);
                 self.known = true;
@@ -464,7 +464,7 @@ mod tests {
         for name in ["auth_in_clear", "auth_scram_other_keys", "auth_scram_no_such_user", "auth_cancelled"] {
             assert!(!played(name).known, "{name}");
         }
-        assert_eq!(played("auth_guesses").failed, 4);
+        assert_eq!(played("auth_guesses").failed, 3);
         let injected = played("starttls_injection");
         assert!(!injected.tls && injected.receive.is_none());
         for name in ["starttls_handshake_fails", "implicit_tls_fails", "starttls_clear_text_read"] {

@@ -392,12 +392,6 @@ impl Refused {
         self.refusal.limit
     }
 
-    /// Whether an exchange of AUTH has failed: for whoever counts guesses. It is also true for a
-    /// client that has cancelled it, but not for an [`Answer::Refuse`].
-    pub fn is_failed_auth(&self) -> bool {
-        self.refusal.exchange
-    }
-
     /// What the peer was told, without the connection's id.
     pub fn reply(&self) -> &Reply {
         &self.refusal.reply

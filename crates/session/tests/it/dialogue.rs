@@ -18,7 +18,6 @@
 //! W: ESMTPSA alice    how and by whom a message came that came with TLS
 //! P: 1                a pause, in seconds
 //! L: junk             the client has reached a limit
-//! F: 1                how many exchanges of AUTH have failed
 //! B: text             a line of the message as the application got it
 //! E: reset            a transaction ended
 //! ... 300             the client waits for all replies, and then some seconds
@@ -49,7 +48,6 @@ struct Script {
     with: Vec<String>,
     pauses: Vec<Duration>,
     limits: Vec<String>,
-    failures: usize,
     closed: bool,
 }
 
@@ -65,7 +63,6 @@ fn parse(text: &str) -> Script {
         with: Vec::new(),
         pauses: Vec::new(),
         limits: Vec::new(),
-        failures: 0,
         closed: false,
     };
     let mut in_body = false;
@@ -99,7 +96,6 @@ fn parse(text: &str) -> Script {
             "W:" => script.with.push(rest.to_owned()),
             "P:" => script.pauses.extend(vec![Duration::from_secs(rest.parse().expect("seconds")); count]),
             "L:" => script.limits.extend(vec![rest.to_owned(); count]),
-            "F:" => script.failures = rest.parse().expect("a number"),
             "B:" => {
                 if !was_body {
                     script.bodies.push(Vec::new());
@@ -251,7 +247,6 @@ fn check(name: &str, how: &str, script: &Script, runner: &Runner) {
     assert_eq!(runner.with, script.with, "{name}, {how}: with");
     assert_eq!(runner.pauses, script.pauses, "{name}, {how}: pauses");
     assert_eq!(runner.limits, script.limits, "{name}, {how}: limits");
-    assert_eq!(runner.failures, script.failures, "{name}, {how}: failed exchanges");
     assert_eq!(runner.left(), 0, "{name}, {how}: answers that nobody asked for");
 }
 

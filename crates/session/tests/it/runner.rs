@@ -55,8 +55,6 @@ pub(crate) struct Runner {
     pub(crate) limits: Vec<String>,
     /// The questions of AUTH.
     pub(crate) questions: Vec<String>,
-    /// How many exchanges of AUTH have failed without the application's word.
-    pub(crate) failures: usize,
     /// How and by whom each message came that came with TLS.
     pub(crate) with: Vec<String>,
     pub(crate) pauses: Vec<Duration>,
@@ -84,7 +82,6 @@ impl Runner {
             refused: Vec::new(),
             limits: Vec::new(),
             questions: Vec::new(),
-            failures: 0,
             with: Vec::new(),
             pauses: Vec::new(),
             storing: Duration::ZERO,
@@ -232,7 +229,6 @@ impl Runner {
             Step::Refused(refused) => {
                 self.refused.push(refused.reply().code().to_string());
                 self.limits.extend(refused.limit().map(|limit| limit.to_string()));
-                self.failures += usize::from(refused.is_failed_auth());
                 refused.next()
             }
             Step::Close => return None,

@@ -229,7 +229,7 @@ fn c1_23_bad_base64_has_no_memory() {
     runner.feed("AUTH PLAIN !!!\r\n".repeat(1000).as_bytes());
     assert_eq!(runner.take_said().matches("501 5.5.2 not base64 at octet 0 (c1)\r\n").count(), 1000);
     runner.feed(PLAIN.as_bytes());
-    assert_eq!((runner.take_said().as_str(), runner.failures), ("235 2.7.0 authenticated\r\n", 0));
+    assert_eq!(runner.take_said(), "235 2.7.0 authenticated\r\n");
     assert_eq!(runner.receive().session().user(), Some("alice"));
 }
 
@@ -248,7 +248,7 @@ fn a_token_that_is_wrong_counts_although_the_client_gives_up() {
     assert!(
         runner.closed && runner.said.ends_with("421 4.7.0 too many failed authentications, try again later (c1)\r\n")
     );
-    assert_eq!((runner.failures, runner.pauses.len()), (4, 4));
+    assert_eq!(runner.pauses.len(), 4);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn the_limit_is_named_although_the_application_has_said_the_same() {
     let mut runner = encrypted(settings(&[Mechanism::Plain]), [away(), away(), away(), no()]);
     runner.feed(PLAIN.repeat(4).as_bytes());
     assert_eq!((runner.closed, runner.limits.as_slice()), (true, &["auth_attempts".to_owned()][..]));
-    assert_eq!((runner.refused.as_slice(), runner.failures), (&["421".to_owned()][..], 1));
+    assert_eq!(runner.refused, ["421"]);
 }
 
 #[test]

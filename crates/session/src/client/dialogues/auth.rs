@@ -179,6 +179,25 @@ fn d77_nothing_is_sent_without_tls() {
 }
 
 #[test]
+fn d77_nothing_secret_is_sent_to_a_remote_that_is_not_known() {
+    for (credentials, first) in [
+        (password("pencil"), "D: no AUTH, 454 4.7.5 "),
+        (token("tok"), "D: no AUTH, 454 4.7.5 "),
+        (Credentials::Certificate, "C: AUTH EXTERNAL "),
+    ] {
+        let case = case(credentials);
+        let mut talk = Talk::with(case.config, case.messages, case.credentials);
+        let Some(Step::Upgrade(upgrade)) = talk.step.take() else { panic!("no upgrade") };
+        let tls = Tls { certificate: None, ..tls() };
+        talk.step = Some(upgrade.established(talk.now, tls, &talk.input, &mut talk.out));
+        talk.drive();
+        talk.hear(b"220 mx\r\n");
+        talk.hear(b"250-mx\r\n250 AUTH PLAIN SCRAM-SHA-256-PLUS XOAUTH2 EXTERNAL\r\n");
+        assert!(talk.log[1].starts_with(first), "{:?}", talk.log);
+    }
+}
+
+#[test]
 fn nothing_that_fits_is_offered() {
     let refused = "D: no AUTH, 454 4.7.4 the remote offers no mechanism that fits the credentials\n";
     for (credentials, mechanisms) in [
