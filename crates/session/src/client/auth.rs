@@ -18,8 +18,8 @@ impl Ready {
     ///
     /// The nonce is 18 octets that nobody can guess, new for each call. Nothing is sent without
     /// TLS, whatever the mechanism, and no password or token to a remote whose certificate is not
-    /// believed ([`Tls::certificate`]): else whoever sits between would have it. If the remote has spoken unasked, the step is
-    /// [`Step::Close`].
+    /// believed ([`Tls::certificate`](crate::Tls::certificate)): else whoever sits between would
+    /// have it. If the remote has spoken unasked, the step is [`Step::Close`].
     ///
     /// The conversation ends if the remote does not believe it: with the remote's own reply, which
     /// is 535 5.7.8 for a wrong password. It says something of the credentials and nothing of a
