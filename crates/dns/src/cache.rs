@@ -1,11 +1,10 @@
-use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::flight::{Flights, lock};
 use crate::record::{Data, Typed};
-use crate::{Answer, Error, Mx, Name, Presence, RecordType, Resolver, Tlsa, Txt};
+use crate::{Answer, Error, Kept, Mx, Name, Presence, RecordType, Resolver, Tlsa, Txt};
 
 /// Answers with more data than this, in octets, are passed on and not kept, so
 /// that the bound on entries is one on memory too.
@@ -43,35 +42,21 @@ pub struct Cache<R, C = fn() -> Instant> {
     resolver: R,
     clock: C,
     limits: Limits,
-    kept: Mutex<Kept>,
+    kept: Mutex<Kept<Key, Answer<Data>>>,
     flights: Flights<Key, Result<Answer<Data>, Error>>,
 }
 
 type Key = (Name, RecordType);
 
-/// Two generations: when the young one holds half of what is allowed, it
-/// becomes the old one, and what nobody asked for since is forgotten.
-#[derive(Default)]
-struct Kept {
-    young: HashMap<Key, Entry>,
-    old: HashMap<Key, Entry>,
-}
-
-struct Entry {
-    answer: Answer<Data>,
-    until: Instant,
-}
-
 impl<R: Resolver, C: Fn() -> Instant + Send + Sync> Cache<R, C> {
     /// Puts a cache in front of a resolver.
     pub fn new(resolver: R, limits: Limits, clock: C) -> Self {
-        Self { resolver, clock, limits, kept: Mutex::new(Kept::default()), flights: Flights::new() }
+        Self { resolver, clock, limits, kept: Mutex::new(Kept::new(limits.entries)), flights: Flights::new() }
     }
 
     /// How many answers are kept, those included whose time is over.
     pub fn len(&self) -> usize {
-        let kept = lock(&self.kept);
-        kept.young.len() + kept.old.len()
+        lock(&self.kept).len()
     }
 
     /// Whether no answer is kept.
@@ -99,21 +84,8 @@ impl<R: Resolver, C: Fn() -> Instant + Send + Sync> Cache<R, C> {
     fn recall(&self, key: &Key) -> Option<Answer<Data>> {
         let now = (self.clock)();
         let mut kept = lock(&self.kept);
-        let answer = match kept.young.get(key) {
-            Some(entry) => entry.at(now),
-            None => {
-                let entry = kept.old.remove(key)?;
-                let answer = entry.at(now);
-                if answer.is_some() {
-                    kept.insert(key.clone(), entry, self.limits.entries);
-                }
-                return answer;
-            }
-        };
-        if answer.is_none() {
-            kept.young.remove(key);
-        }
-        answer
+        let (answer, left) = kept.get(key, now)?;
+        Some(Answer { ttl: left, ..answer.clone() })
     }
 
     fn keep(&self, key: &Key, answer: &Answer<Data>) {
@@ -127,33 +99,9 @@ impl<R: Resolver, C: Fn() -> Instant + Send + Sync> Cache<R, C> {
         let Some(until) = (self.clock)().checked_add(ttl) else {
             return;
         };
-        if ttl.is_zero() || size > MAX_KEPT {
-            return;
+        if !ttl.is_zero() && size <= MAX_KEPT {
+            lock(&self.kept).insert(key.clone(), answer.clone(), until);
         }
-        let entry = Entry { answer: answer.clone(), until };
-        lock(&self.kept).insert(key.clone(), entry, self.limits.entries);
-    }
-}
-
-impl Kept {
-    fn insert(&mut self, key: Key, entry: Entry, entries: usize) {
-        if entries == 0 {
-            return;
-        }
-        self.old.remove(&key);
-        self.young.insert(key, entry);
-        // The old half is gone before the young one can grow past the bound.
-        if self.young.len() >= entries.div_ceil(2) {
-            self.old = std::mem::take(&mut self.young);
-        }
-    }
-}
-
-impl Entry {
-    /// The answer with what is left of its TTL, if something is.
-    fn at(&self, now: Instant) -> Option<Answer<Data>> {
-        let ttl = self.until.checked_duration_since(now)?;
-        (!ttl.is_zero()).then(|| Answer { ttl, ..self.answer.clone() })
     }
 }
 

@@ -26,6 +26,7 @@ mod cache;
 mod flight;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
+mod kept;
 mod master;
 mod mx;
 mod name;
@@ -38,6 +39,7 @@ mod system;
 mod zone;
 
 pub use cache::{Cache, Limits};
+pub use kept::Kept;
 pub use master::{ZoneError, ZoneErrorKind};
 pub use mx::{MailHostsError, addresses, mail_hosts};
 pub use name::{Name, NameError};

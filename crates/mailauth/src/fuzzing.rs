@@ -1,0 +1,2 @@
+//! What the fuzz targets call: each function takes any octets and panics if something does not
+//! hold.

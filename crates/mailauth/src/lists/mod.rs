@@ -1,0 +1,1 @@
+//! DNS lists: of addresses and domains to refuse or to welcome (RFC 5782).
