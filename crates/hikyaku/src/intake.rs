@@ -1,6 +1,7 @@
 //! What happens to a message while it streams in: limits, what is asked of a submission, and the
 //! road into the queue.
 
+mod forged;
 mod submission;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use hikyaku_wire::Reply;
 
 use crate::{now, random};
 
+use forged::{Forged, TooLong};
 use submission::Authors;
 pub use submission::Submission;
 
@@ -20,6 +22,7 @@ pub struct Intake<D> {
     id: MsgId,
     draft: D,
     scan: HeaderScan,
+    forged: Forged,
     size: u64,
     submission: Option<Submission>,
     authors: Option<Authors>,
@@ -41,7 +44,9 @@ impl From<Reply> for Refusal {
 }
 
 impl<D: Draft> Intake<D> {
-    /// Asks the queue for room, before the client is asked for the message.
+    /// Asks the queue for room, before the client is asked for the message. `authserv_id` is the
+    /// name under which this host tells what it found: nobody else may (RFC 8601 §5), so fields of
+    /// that name are taken out of the message.
     ///
     /// # Errors
     /// The reply that tells the client why there is no room, 4xx.
@@ -49,11 +54,12 @@ impl<D: Draft> Intake<D> {
         queue: &Q,
         declared_size: Option<u64>,
         limits: HeaderLimits,
+        authserv_id: &str,
     ) -> Result<Self, Reply> {
         let id = MsgId::new(now(), random());
         let draft = queue.draft(id, SizeHint(declared_size)).await.map_err(|error| error.reply())?;
-        let scan = HeaderScan::new(limits);
-        Ok(Self { id, draft, scan, size: 0, submission: None, authors: None, refused: None })
+        let (scan, forged) = (HeaderScan::new(limits), Forged::new(authserv_id, limits.octets));
+        Ok(Self { id, draft, scan, forged, size: 0, submission: None, authors: None, refused: None })
     }
 
     /// The message comes from a user: it must have one From field whose addresses are all the
@@ -102,6 +108,21 @@ impl<D: Draft> Intake<D> {
         }
         self.is_good()?;
         self.size += piece.len() as u64;
+        if self.forged.is_done() {
+            return self.write(piece).await;
+        }
+        let mut kept = Vec::new();
+        if let Err(TooLong) = self.forged.push(&piece, |part| kept.push(part)) {
+            self.refused = Some(limit(HeaderLimit::Octets));
+        }
+        self.is_good()?;
+        for part in kept {
+            self.write(part).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, piece: Bytes) -> Result<(), Reply> {
         self.draft.write(piece).await.map_err(|error| error.reply())
     }
 
@@ -132,6 +153,11 @@ impl<D: Draft> Intake<D> {
     /// The reply that tells the client to come again, 4xx, or as of [`finish`](Self::finish).
     pub async fn commit(mut self, envelope: Envelope, trace: Received<'_>, units: Vec<NewUnit>) -> Result<(), Reply> {
         self.finish()?;
+        let mut last = Vec::new();
+        self.forged.finish(|part| last.push(part));
+        for part in last {
+            self.write(part).await?;
+        }
         let mut prepend = trace.to_string();
         if let Some(submission) = &self.submission {
             prepend += &submission.missing(&self.scan, self.id, trace.time);
@@ -147,19 +173,23 @@ impl<D: Draft> Intake<D> {
 
 /// What no message may be, wherever it comes from.
 fn limits(scan: &HeaderScan) -> Result<(), Refusal> {
-    if let Some(limit) = scan.over() {
-        let name = match limit {
-            HeaderLimit::Octets => "header_size",
-            HeaderLimit::Fields => "header_fields",
-            HeaderLimit::Hops => "hops",
-        };
-        return Err(Refusal { reply: limit.reply(), limit: Some(name) });
+    if let Some(over) = scan.over() {
+        return Err(limit(over));
     }
     // It would continue the field that we put in front of it.
     if scan.malformed() == Some(Malformed::LeadingSpace) {
         return Err(Reply::BAD_CONTENT_554.append(": it begins with a space").into());
     }
     Ok(())
+}
+
+fn limit(over: HeaderLimit) -> Refusal {
+    let name = match over {
+        HeaderLimit::Octets => "header_size",
+        HeaderLimit::Fields => "header_fields",
+        HeaderLimit::Hops => "hops",
+    };
+    Refusal { reply: over.reply(), limit: Some(name) }
 }
 
 #[cfg(test)]
@@ -169,7 +199,7 @@ mod tests {
     use super::*;
 
     async fn push(pieces: &[&str]) -> Result<(), String> {
-        let mut intake = Intake::open(&Memory::new(), None, HeaderLimits::default()).await.unwrap();
+        let mut intake = Intake::open(&Memory::new(), None, HeaderLimits::default(), "mx.test").await.unwrap();
         for piece in pieces {
             intake.push(Bytes::from(piece.to_string())).await.map_err(|reply| reply.to_string())?;
         }
@@ -195,8 +225,10 @@ mod tests {
     #[tokio::test]
     async fn d68_a_full_queue_says_so_before_the_message_is_sent() {
         let full = Memory::with_capacity(10);
-        let refused =
-            Intake::open(&full, Some(1_000), HeaderLimits::default()).await.err().map(|reply| reply.to_string());
+        let refused = Intake::open(&full, Some(1_000), HeaderLimits::default(), "mx.test")
+            .await
+            .err()
+            .map(|reply| reply.to_string());
         assert!(refused.is_some_and(|reply| reply.starts_with("452 4.3.1")));
     }
 
@@ -208,7 +240,7 @@ mod tests {
             ("Received: by x\r\n".repeat(101), Some("hops")),
             (" x".to_owned(), None),
         ] {
-            let mut intake = Intake::open(&Memory::new(), None, HeaderLimits::default()).await.unwrap();
+            let mut intake = Intake::open(&Memory::new(), None, HeaderLimits::default(), "mx.test").await.unwrap();
             assert_eq!(intake.limit(), None);
             let reply = intake.push(Bytes::from(text)).await.unwrap_err();
             assert_eq!(intake.limit(), name);

@@ -29,6 +29,7 @@ mod config;
 mod deliver;
 mod directory;
 mod environment;
+mod facts;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod gate;
@@ -40,6 +41,7 @@ mod outbound;
 mod resolver;
 mod route;
 mod serve;
+mod signing;
 mod stop;
 mod tls;
 #[cfg(feature = "users")]
@@ -61,6 +63,7 @@ pub use config::{
 pub use deliver::{Delivery, DeliveryLimits};
 pub use directory::{Directory, Users};
 pub use environment::{id, now, raise_open_files, random};
+pub use facts::{Check, VerifyConfig};
 pub use gate::{Gate, GateLimits};
 pub use intake::{Intake, Submission};
 pub use io::{Address, AddressError, Listener, Stream};
@@ -70,6 +73,7 @@ pub use outbound::{ClientTls, Connection, OpenError, Target};
 pub use resolver::Dns;
 pub use route::{HostPort, Route, RouteError, Routes};
 pub use serve::{Handler, Service, converse, serve};
+pub use signing::DkimKey;
 pub use stop::{Stop, Stopper};
 pub use tls::{CertificateFiles, Certificates, ClientCertificates, ServerTls, SpkiPin, SpkiPinError, TlsError};
 #[cfg(feature = "users")]
