@@ -2,6 +2,7 @@
 //! road into the queue.
 
 mod forged;
+mod signature;
 mod submission;
 
 use bytes::Bytes;
@@ -9,9 +10,10 @@ use hikyaku_message::{HeaderLimit, HeaderLimits, HeaderScan, Malformed, Received
 use hikyaku_queue::{Draft, Envelope, MsgId, NewUnit, Queue, SizeHint};
 use hikyaku_wire::Reply;
 
-use crate::{now, random};
+use crate::{Arrived, SigningKeys, now, random};
 
 use forged::{Forged, TooLong};
+use signature::Signature;
 use submission::Authors;
 pub use submission::Submission;
 
@@ -26,6 +28,12 @@ pub struct Intake<D> {
     size: u64,
     submission: Option<Submission>,
     authors: Option<Authors>,
+    /// What is verified while it streams by, as it came.
+    pub(crate) arrived: Option<Arrived>,
+    /// The fields that tell what was found, on top of all.
+    pub(crate) results: String,
+    /// What is signed while it streams by, as it goes into the queue.
+    signature: Option<Signature>,
     /// Why the message cannot be taken, whatever follows.
     refused: Option<Refusal>,
 }
@@ -59,7 +67,19 @@ impl<D: Draft> Intake<D> {
         let id = MsgId::new(now(), random());
         let draft = queue.draft(id, SizeHint(declared_size)).await.map_err(|error| error.reply())?;
         let (scan, forged) = (HeaderScan::new(limits), Forged::new(authserv_id, limits.octets));
-        Ok(Self { id, draft, scan, forged, size: 0, submission: None, authors: None, refused: None })
+        Ok(Self {
+            id,
+            draft,
+            scan,
+            forged,
+            size: 0,
+            submission: None,
+            authors: None,
+            arrived: None,
+            results: String::new(),
+            signature: None,
+            refused: None,
+        })
     }
 
     /// The message comes from a user: it must have one From field whose addresses are all the
@@ -71,6 +91,20 @@ impl<D: Draft> Intake<D> {
     pub fn submitted(&mut self, rules: Submission) {
         self.authors = rules.owns.clone().map(Authors::new);
         self.submission = Some(rules);
+    }
+
+    /// The message is verified as it streams by: see [`Verification`](crate::Verification).
+    ///
+    /// To be said before the first piece.
+    pub fn verified(&mut self, arrived: Option<Arrived>) {
+        self.arrived = arrived;
+    }
+
+    /// The message is signed with the keys of its author's domain, if there are some.
+    ///
+    /// To be said before the first piece.
+    pub fn signed(&mut self, keys: &SigningKeys) {
+        self.signature = keys.any().map(Signature::new);
     }
 
     /// The id that follows the message from here on.
@@ -108,6 +142,9 @@ impl<D: Draft> Intake<D> {
         }
         self.is_good()?;
         self.size += piece.len() as u64;
+        if let Some(arrived) = &mut self.arrived {
+            arrived.push(&piece);
+        }
         if self.forged.is_done() {
             return self.write(piece).await;
         }
@@ -123,6 +160,9 @@ impl<D: Draft> Intake<D> {
     }
 
     async fn write(&mut self, piece: Bytes) -> Result<(), Reply> {
+        if let Some(signature) = &mut self.signature {
+            signature.push(&piece, self.scan.is_done());
+        }
         self.draft.write(piece).await.map_err(|error| error.reply())
     }
 
@@ -146,7 +186,8 @@ impl<D: Draft> Intake<D> {
         self.is_good()
     }
 
-    /// Puts the trace field, and what a submission lacks, in front and makes the message durable.
+    /// Puts the results, the trace field, signatures, and what a submission lacks, in front and
+    /// makes the message durable.
     /// Only after this may the client be told 250.
     ///
     /// # Errors
@@ -158,10 +199,13 @@ impl<D: Draft> Intake<D> {
         for part in last {
             self.write(part).await?;
         }
-        let mut prepend = trace.to_string();
-        if let Some(submission) = &self.submission {
-            prepend += &submission.missing(&self.scan, self.id, trace.time);
-        }
+        let missing = self.submission.as_ref().map(|rules| rules.missing(&self.scan, self.id, trace.time));
+        let missing = missing.unwrap_or_default();
+        let signatures = match self.signature {
+            Some(signature) => signature.finish(&missing, trace.time)?,
+            None => String::new(),
+        };
+        let prepend = self.results + &trace.to_string() + &signatures + &missing;
         self.draft.commit(envelope, prepend.into(), units, None).await.map_err(|error| error.reply())?;
         Ok(())
     }
