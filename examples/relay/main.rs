@@ -143,8 +143,13 @@ impl Handler for Relay {
     }
 
     async fn data(&mut self, session: &Session, mail: &mut Transaction) -> Result<(), Reply> {
-        let intake =
-            Intake::open(&self.parts.delivery.queue, mail.mail.params.size, self.parts.config.limits.header).await;
+        let intake = Intake::open(
+            &self.parts.delivery.queue,
+            mail.mail.params.size,
+            self.parts.config.limits.header,
+            &self.parts.config.authserv_id,
+        )
+        .await;
         let mut intake = intake.map_err(|reply| self.refuse("data", &mail.mail, "queue", reply))?;
         if self.mode.is_submission() {
             intake.submitted(Parts::submission(&self.parts, session.user()));
