@@ -27,6 +27,6 @@ pub mod fuzzing;
 pub use authenticate::{Authentication, Client, ClientResults, Rules, Verifier};
 pub use body::{BodyHashes, Digests, HashId};
 pub use canonical::Canonicalization;
-pub use crypto::{Hash, SigningKey, SigningKeyError};
+pub use crypto::{Hash, PublicKeyError, SigningKey, SigningKeyError};
 pub use iprev::ReverseName;
 pub use lookups::{Budget, Lookup, LookupError, Lookups, Records};

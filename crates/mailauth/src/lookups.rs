@@ -50,6 +50,8 @@ pub struct Lookups<'a, R> {
     now: Instant,
     budget: Budget,
     asked: AtomicU32,
+    /// Questions that may not be asked now, because something later needs them.
+    held: AtomicU32,
     log: Option<Mutex<Vec<Lookup>>>,
 }
 
@@ -100,7 +102,7 @@ impl<R: Resolver> Records<R> {
     /// The lookups of one message, which begins now. What is kept at that time is taken until its
     /// end.
     pub fn lookups(&self, now: Instant, budget: Budget) -> Lookups<'_, R> {
-        Lookups { records: self, now, budget, asked: AtomicU32::new(0), log: None }
+        Lookups { records: self, now, budget, asked: AtomicU32::new(0), held: AtomicU32::new(0), log: None }
     }
 
     /// How many records are kept, those included whose time is over.
@@ -218,8 +220,14 @@ impl<R: Resolver> Lookups<'_, R> {
         Ok(value)
     }
 
+    /// Leaves so many questions of the budget, at most half of it, for what comes later; 0 ends that.
+    pub(crate) fn hold(&self, questions: u32) {
+        self.held.store(questions.min(self.budget.queries / 2), Ordering::Relaxed);
+    }
+
     fn count(&self, name: &Name, record_type: RecordType) -> Result<(), LookupError> {
-        let within = |asked| (asked < self.budget.queries).then_some(asked + 1);
+        let most = self.budget.queries.saturating_sub(self.held.load(Ordering::Relaxed));
+        let within = |asked| (asked < most).then_some(asked + 1);
         if self.asked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_err() {
             return Err(LookupError::Budget);
         }

@@ -1,5 +1,7 @@
 //! Lists of tags (RFC 6376 §3.2), which signatures, keys and seals are written in.
 
+use std::ops::Range;
+
 /// A list of tags, in the order in which they stand; names are case-sensitive.
 #[derive(Clone, Debug)]
 pub(crate) struct Tags<'a> {
@@ -7,11 +9,14 @@ pub(crate) struct Tags<'a> {
 }
 
 /// One tag.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tag<'a> {
     pub(crate) name: &'a [u8],
     /// The value without the white space around it; what is within stays.
     pub(crate) value: &'a [u8],
+    /// Where the value lies in the text, with the white space around it: this is what is taken
+    /// out of the field that holds the signature (RFC 6376 §3.7).
+    pub(crate) span: Range<usize>,
 }
 
 /// Why a text is no list of tags.
@@ -24,11 +29,194 @@ pub(crate) enum TagsError {
 }
 
 impl<'a> Tags<'a> {
-    pub(crate) fn parse(_text: &'a [u8]) -> Result<Self, TagsError> {
-        unimplemented!("c: tags.rs")
+    /// Reads a list.
+    ///
+    /// `tag-list = tag-spec *( ";" tag-spec ) [ ";" ]`,
+    /// `tag-spec = [FWS] tag-name [FWS] "=" [FWS] tag-value [FWS]` (RFC 6376 §3.2); white space
+    /// may follow the last semicolon. Values may hold UTF-8 (RFC 8616 §5).
+    pub(crate) fn parse(text: &'a [u8]) -> Result<Self, TagsError> {
+        let mut tags = Vec::with_capacity(12);
+        let mut at = 0;
+        loop {
+            let end = memchr::memchr(b';', &text[at..]).map_or(text.len(), |semicolon| at + semicolon);
+            let spec = &text[at..end];
+            match memchr::memchr(b'=', spec) {
+                Some(equals) => tags.push(Tag {
+                    name: trim(&spec[..equals]).filter(|name| is_tag_name(name)).ok_or(TagsError::Syntax)?,
+                    value: trim(&spec[equals + 1..]).filter(|value| is_tag_value(value)).ok_or(TagsError::Syntax)?,
+                    span: at + equals + 1..end,
+                }),
+                // Only white space may stand behind the last semicolon.
+                None if end == text.len() && !tags.is_empty() && trim(spec) == Some(b"") => break,
+                None => return Err(TagsError::Syntax),
+            }
+            if end == text.len() {
+                break;
+            }
+            at = end + 1;
+        }
+        if has_twins(&tags) { Err(TagsError::Twice) } else { Ok(Self { tags }) }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&'a [u8]> {
-        self.tags.iter().find(|tag| tag.name == name.as_bytes()).map(|tag| tag.value)
+        self.tag(name).map(|tag| tag.value)
+    }
+
+    pub(crate) fn tag(&self, name: &str) -> Option<&Tag<'a>> {
+        self.tags.iter().find(|tag| tag.name == name.as_bytes())
+    }
+}
+
+/// Whether two tags have one name, in less than quadratic time.
+fn has_twins(tags: &[Tag<'_>]) -> bool {
+    if tags.len() <= 16 {
+        return tags.iter().enumerate().any(|(at, tag)| tags[..at].iter().any(|other| other.name == tag.name));
+    }
+    let mut names: Vec<&[u8]> = tags.iter().map(|tag| tag.name).collect();
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// `tag-name = ALPHA *ALNUMPUNC`
+fn is_tag_name(name: &[u8]) -> bool {
+    name.first().is_some_and(u8::is_ascii_alphabetic)
+        && name.iter().all(|&octet| octet.is_ascii_alphanumeric() || octet == b'_')
+}
+
+/// `tag-value = [ tval *( 1*(WSP / FWS) tval ) ]`: visible characters, and white space between.
+fn is_tag_value(value: &[u8]) -> bool {
+    let mut rest = value;
+    while let [octet, after @ ..] = rest {
+        rest = match (octet, after) {
+            (0x21..=0x7e | 0x80.., _) | (b' ' | b'\t', _) => after,
+            (b'\r', [b'\n', b' ' | b'\t', after @ ..]) => after,
+            _ => return false,
+        };
+    }
+    true
+}
+
+/// The text without folding white space around it; `None` where a line end is no folding.
+///
+/// `FWS = [*WSP CRLF] 1*WSP` (RFC 6376 §2.8); several of them in a row are taken too, as old
+/// folding has them (RFC 5322 §4.2).
+fn trim(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [b' ' | b'\t', after @ ..] | [b'\r', b'\n', b' ' | b'\t', after @ ..] => after,
+            [b'\r' | b'\n', ..] => return None,
+            [before @ .., b' ' | b'\t'] => before.strip_suffix(b"\r\n").unwrap_or(before),
+            [.., b'\r' | b'\n'] => return None,
+            _ => return Some(rest),
+        };
+    }
+}
+
+/// The parts of a value that colons separate, each without the white space around it.
+///
+/// `x *( [FWS] ":" [FWS] x )` (RFC 6376 §3.5, §3.6.1)
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    // The value as a whole was checked: a line end within it is folding.
+    value.split(|&octet| octet == b':').map(|part| trim(part).unwrap_or(part))
+}
+
+/// A value without any of its white space, as those in base64 are read.
+pub(crate) fn without_space(value: &[u8]) -> Vec<u8> {
+    value.iter().copied().filter(|octet| !matches!(octet, b' ' | b'\t' | b'\r' | b'\n')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<(String, String)>, TagsError> {
+        let text_of = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        let tags = Tags::parse(text.as_bytes())?;
+        Ok(tags.tags.iter().map(|tag| (text_of(tag.name), text_of(tag.value))).collect())
+    }
+
+    #[test]
+    fn lists() {
+        for (text, expected) in [
+            ("a=b", vec![("a", "b")]),
+            ("a=b;", vec![("a", "b")]),
+            ("a=b; ", vec![("a", "b")]),
+            ("a=b;\r\n\t", vec![("a", "b")]),
+            (" a \r\n = \r\n\tb \t;\r\n c = d:\r\n e ; ", vec![("a", "b"), ("c", "d:\r\n e")]),
+            ("a=", vec![("a", "")]),
+            ("a= ;b=\t", vec![("a", ""), ("b", "")]),
+            ("a=b=c==", vec![("a", "b=c==")]),
+            ("a_1=x;A_1=y", vec![("a_1", "x"), ("A_1", "y")]),
+            ("a=b\r\n \r\n c", vec![("a", "b\r\n \r\n c")]),
+            ("a=b \r\n \r\n ", vec![("a", "b")]),
+            ("a=b\u{fc}cher", vec![("a", "b\u{fc}cher")]),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+            assert_eq!(read(text), Ok(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_lists() {
+        for text in [
+            "",
+            " ",
+            ";",
+            "a",
+            "a=b;;",
+            ";a=b",
+            "a=b;;c=d",
+            "a=b; ;",
+            "=b",
+            "1a=b",
+            "_a=b",
+            "a-b=c",
+            "a b=c",
+            "a=b\0",
+            "a=\x7f",
+            "a=b\rc",
+            "a=b\nc",
+            "a=b\r\nc",
+            "a=b\r\n",
+            "a=b\n ",
+            "\na=b",
+            "a\r\n=b",
+            "a=\rb",
+            "\u{fc}=a",
+            "a=b;c",
+            "a=b; \r\n",
+        ] {
+            assert_eq!(read(text), Err(TagsError::Syntax), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn twins_are_found_in_short_and_long_lists() {
+        for count in [1, 15, 16, 17, 40] {
+            let mut text: String = (0..count).map(|at| format!("t{at}=x;")).collect();
+            assert!(read(&text).is_ok(), "{count}");
+            text.push_str("t0=x");
+            assert_eq!(read(&text), Err(TagsError::Twice), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_all_that_stands_for_the_value() {
+        let text = b"a=1; b =\r\n x y\t;c=d";
+        let tags = Tags::parse(text).unwrap();
+        let tag = tags.tag("b").unwrap();
+        assert_eq!((&text[tag.span.clone()], tag.value), (&b"\r\n x y\t"[..], &b"x y"[..]));
+        assert_eq!((tags.get("c"), tags.get("C")), (Some(&b"d"[..]), None));
+        assert_eq!(tags.tag("c").unwrap().span, text.len() - 1..text.len());
+    }
+
+    #[test]
+    fn lists_in_values() {
+        let parts: Vec<&[u8]> = list(b"from : to:\r\n subject").collect();
+        assert_eq!(parts, [&b"from"[..], b"to", b"subject"]);
+        assert_eq!(list(b"").collect::<Vec<_>>(), [b""]);
+        assert_eq!(list(b"a:").collect::<Vec<_>>(), [&b"a"[..], b""]);
+        assert_eq!(without_space(b"a b\r\n\tc"), b"abc");
     }
 }

@@ -40,11 +40,12 @@ pub struct ClientResults {
 }
 
 impl ClientResults {
-    /// Checks what can be checked at MAIL: the name of the address, SPF of HELO (RFC 7208 §2.3)
-    /// and of MAIL FROM (§2.4).
+    /// Checks what can be checked at MAIL: SPF of MAIL FROM (RFC 7208 §2.4) and of HELO (§2.3), and
+    /// the name of the address.
     ///
-    /// Of the lookups of the message some are left for DMARC: a sender whose own records are a
-    /// maze would else decide that there is no answer about the author.
+    /// Of the lookups of the message some are left for its signatures and its author, and MAIL FROM
+    /// comes first: a client whose own records are a maze cannot use up what is needed to find out
+    /// that the author is somebody else.
     pub async fn check<R: Resolver>(
         rules: &Rules,
         lookups: &Lookups<'_, R>,
@@ -55,20 +56,20 @@ impl ClientResults {
         let from = if sender.is_empty() { Value::lossy(&format!("postmaster@{hello}")) } else { Value::lossy(sender) };
         let mut results =
             Self { address: Some(address), hello: Some(Value::lossy(hello)), sender: Some(from), ..Self::default() };
-        lookups.hold(rules.held());
-        if rules.iprev {
-            results.iprev = Some((address, ReverseName::look_up(lookups, address).await));
-        }
+        lookups.hold(rules.held_for_message());
         if rules.spf {
             let question = spf::Question { client: address, hello, sender, receiver, now };
-            let helo = spf::check(lookups, &question, spf::Identity::Helo).await;
-            // The null path asks the same question once more.
-            results.mail_from = Some(if sender.is_empty() {
-                spf::Outcome { identity: spf::Identity::MailFrom, ..helo.clone() }
+            let mail_from = spf::check(lookups, &question, spf::Identity::MailFrom).await;
+            // The null path has asked the same question already.
+            results.helo = Some(if sender.is_empty() {
+                spf::Outcome { identity: spf::Identity::Helo, ..mail_from.clone() }
             } else {
-                spf::check(lookups, &question, spf::Identity::MailFrom).await
+                spf::check(lookups, &question, spf::Identity::Helo).await
             });
-            results.helo = Some(helo);
+            results.mail_from = Some(mail_from);
+        }
+        if rules.iprev {
+            results.iprev = Some((address, ReverseName::look_up(lookups, address).await));
         }
         lookups.hold(0);
         results

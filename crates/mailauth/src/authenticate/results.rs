@@ -5,7 +5,6 @@ use crate::{arc, dkim, dmarc, spf};
 
 /// How many signatures the field tells of.
 const SIGNATURES: usize = 16;
-/// What is not known to be anything can never end the field, nor pass for a word of it.
 const KEYWORD: &str = "the words of RFC 8601 are keywords";
 
 impl Authentication {
@@ -33,7 +32,7 @@ impl Authentication {
         infos.extend(client.helo.as_ref().map(|helo| of_spf(helo, "helo", client.hello.as_ref())));
         infos.extend(client.mail_from.as_ref().map(|from| of_spf(from, "mailfrom", client.sender.as_ref())));
         if let Some(limit) = self.over {
-            let reason = || Value::lossy(limit.as_ref());
+            let reason = || Value::lossy(&limit.to_string());
             infos.push(ResultInfo::from(results::Dkim::Neutral).because(reason()));
             infos.push(ResultInfo::from(results::Arc::Fail).because(reason()));
         }
@@ -92,14 +91,22 @@ fn of_dkim(one: &dkim::Verified) -> ResultInfo {
     info
 }
 
-/// RFC 9989 §11.1.
+/// The policy is the one that applies, whatever is done in the end; where that differs, the reason
+/// says so.
 fn of_dmarc(outcome: &dmarc::Outcome) -> ResultInfo {
-    let mut info = because(outcome.result.into(), outcome.reason.as_ref());
+    let excuse = outcome.overrides.first().map(|excuse| match &excuse.comment {
+        Some(comment) => format!("{}: {comment}", excuse.reason),
+        None => excuse.reason.to_string(),
+    });
+    let mut info = because(outcome.result.into(), outcome.reason.as_ref().or(excuse.as_ref()));
     if let Some(author) = &outcome.author {
         info = add(info, "header", "from", author);
     }
     if let Some(policy) = outcome.policy {
         info = add(info, "policy", "dmarc", &policy);
+    }
+    if let Some(found_at) = outcome.found_at.as_ref().filter(|at| Some(*at) != outcome.author.as_ref()) {
+        info = add(info, "polrec", "domain", found_at);
     }
     info
 }

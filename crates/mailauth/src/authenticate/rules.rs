@@ -3,6 +3,10 @@ use hikyaku_message::HeaderLimits;
 
 use crate::dkim;
 
+/// Lookups that DMARC needs for the policy of the author's domain, and for one that aligns with it
+/// (RFC 9989 §4.10): eight to find the record, one for the name itself, some for a subdomain.
+const DMARC: u32 = 12;
+
 /// Which checks are made, and how.
 ///
 /// [`Rules::default`] makes all of them and trusts no sealer; [`Rules::none`] makes none.
@@ -32,6 +36,17 @@ impl Rules {
     pub fn none() -> Self {
         let header = HeaderLimits::default();
         Self { iprev: false, spf: false, dkim: None, arc: false, dmarc: false, trusted_sealers: Vec::new(), header }
+    }
+
+    /// Lookups that are left for DMARC while signatures are verified.
+    pub(super) fn held_for_dmarc(&self) -> u32 {
+        if self.dmarc { DMARC } else { 0 }
+    }
+
+    /// Lookups that are left for the message while the client is checked.
+    pub(super) fn held_for_message(&self) -> u32 {
+        let keys = self.dkim.as_ref().map_or(0, |rules| u32::try_from(rules.signatures).unwrap_or(u32::MAX));
+        keys.min(10) + self.held_for_dmarc()
     }
 
     /// Whether anything of the message itself is looked at.

@@ -4,7 +4,7 @@ use hikyaku_dns::Name;
 use hikyaku_message::Header;
 use hikyaku_message::results::{self, ArcAuthenticationResults, AuthenticationResults};
 
-use crate::arc;
+use crate::{arc, dmarc};
 
 /// The lowest instance whose sealer has seen DMARC pass for this author, if it is trusted and all
 /// that sealed after it are: each of them could have changed the message.
@@ -20,6 +20,18 @@ pub(super) fn vouched(header: &Header<'_>, chain: &arc::Outcome, author: &Name, 
         (usize::from(instance) > first && passed(set.results(), author)).then_some(instance)
     });
     fields.min()
+}
+
+/// What a trusted sealer vouches for is not treated as its author's domain asks for; the result
+/// stays fail.
+pub(super) fn excuse(outcome: &mut dmarc::Outcome, instance: u8, chain: &arc::Outcome) {
+    let sealer = usize::from(instance).checked_sub(1).and_then(|at| chain.sealers.get(at));
+    let by = sealer.map(|sealer| format!(" as[{instance}].d={sealer}")).unwrap_or_default();
+    let reason = dmarc::Override {
+        reason: dmarc::OverrideReason::TrustedForwarder,
+        comment: Some(format!("arc=pass{by}")),
+    };
+    outcome.override_with(dmarc::Policy::None, reason);
 }
 
 /// Whether the results say that DMARC passed for the author's domain, and that one alone.

@@ -74,13 +74,13 @@ impl Verifier {
         }
         let mut done = Authentication { client, dkim: None, arc: None, dmarc: None, over: self.over };
         if let Some(limit) = self.over {
-            done.dmarc = self.rules.dmarc.then(|| dmarc::Outcome::unknown_author(limit.to_string()));
+            done.dmarc = self.rules.dmarc.then(|| dmarc::Outcome::without_author(limit.to_string()));
             return done;
         }
         let Some(Found { signatures, chain, author }) = self.found else { return done };
         let Ok(header) = Header::parse(&self.header, self.rules.header) else { return done };
         let digests = self.bodies.finish();
-        lookups.hold(self.rules.held());
+        lookups.hold(self.rules.held_for_dmarc());
         if let Some(signatures) = signatures {
             done.dkim = Some(signatures.verify(&header, &digests, lookups, now).await);
         }
@@ -88,7 +88,7 @@ impl Verifier {
         if self.rules.dmarc {
             done.dmarc = Some(match &author {
                 Ok(author) => evaluate(lookups, author, &done).await,
-                Err(reason) => dmarc::Outcome::unknown_author(reason.clone()),
+                Err(reason) => dmarc::Outcome::without_author(reason.clone()),
             });
         }
         // Last, because it can only excuse, and may take all the lookups that are left.
@@ -98,7 +98,7 @@ impl Verifier {
                 && dmarc.result == results::Dmarc::Fail
                 && let Some(instance) = trust::vouched(&header, &chain, author, &self.rules.trusted_sealers)
             {
-                dmarc.excuse(instance, &chain);
+                trust::excuse(dmarc, instance, &chain);
             }
             done.arc = Some(chain);
         }

@@ -1,0 +1,114 @@
+//! The search for what a relaxed form changes.
+
+/// Octets that are looked at together, without a branch, so that the compiler makes vectors of
+/// them.
+const BLOCK: usize = 128;
+/// Octets that are looked at in words before the blocks begin.
+const NEAR: usize = 16;
+
+/// How many octets at the start of `text` are without a tab, and without a space that a space or
+/// a CR follows: the relaxed form leaves them as they are, but perhaps for one space at their end.
+pub(super) fn clean(text: &[u8]) -> usize {
+    // Where there is one exception, the next is often near.
+    let mut at = 0;
+    while at < NEAR {
+        match clean_word(text, at) {
+            Some(8) => at += 8,
+            Some(found) => return at + found,
+            None => return at + clean_octets(&text[at..]),
+        }
+    }
+    // Each octet is looked at beside the one behind it.
+    let (here, next) = (&text[at..], &text[at + 1..]);
+    for (block, next) in here.chunks_exact(BLOCK).zip(next.chunks_exact(BLOCK)) {
+        if !is_clean(block, next) {
+            break;
+        }
+        at += BLOCK;
+    }
+    loop {
+        match clean_word(text, at) {
+            Some(8) => at += 8,
+            Some(found) => return at + found,
+            None => return at + clean_octets(&text[at..]),
+        }
+    }
+}
+
+/// Whether a block is clean. The fold has no branch: one would keep the compiler from vectors.
+fn is_clean(block: &[u8], next: &[u8]) -> bool {
+    let found = block.iter().zip(next).fold(0, |found, (&octet, &next)| {
+        let space = u8::from(octet == b' ') & (u8::from(next == b' ') | u8::from(next == b'\r'));
+        found | u8::from(octet == b'\t') | space
+    });
+    found == 0
+}
+
+/// How many of the eight octets at `at` are clean; `None` near the end, where they cannot be
+/// looked at together.
+fn clean_word(text: &[u8], at: usize) -> Option<usize> {
+    let nine = text.get(at..at + 9)?;
+    let (octets, next) = (u64::from_le_bytes(*nine.first_chunk()?), u64::from_le_bytes(*nine.last_chunk()?));
+    let found = equal(octets, b'\t') | equal(octets, b' ') & (equal(next, b' ') | equal(next, b'\r'));
+    Some(found.trailing_zeros() as usize / 8)
+}
+
+/// The same as [`clean`], octet by octet.
+fn clean_octets(text: &[u8]) -> usize {
+    let dirty = |(at, &octet): (usize, &u8)| match octet {
+        b'\t' => true,
+        b' ' => matches!(text.get(at + 1), Some(b' ' | b'\r')),
+        _ => false,
+    };
+    text.iter().enumerate().position(dirty).unwrap_or(text.len())
+}
+
+/// The top bit of each octet of the word that is `octet`, and no other.
+fn equal(word: u64, octet: u8) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const LOW: u64 = ONES * 0x7f;
+    let difference = word ^ (ONES * u64::from(octet));
+    !(((difference & LOW) + LOW) | difference | LOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Octet by octet, as the text above says it.
+    fn slow(text: &[u8]) -> usize {
+        (0..text.len())
+            .find(|&at| match text[at] {
+                b'\t' => true,
+                b' ' => text[at + 1..].first().is_some_and(|next| b" \r".contains(next)),
+                _ => false,
+            })
+            .unwrap_or(text.len())
+    }
+
+    #[test]
+    fn every_exception_is_found_where_it_is() {
+        for len in [0, 1, 7, 8, 9, 127, 128, 129, 130, 256, 257, 300] {
+            let plain = vec![b'x'; len];
+            assert_eq!(clean(&plain), len);
+            for at in 0..len {
+                for what in [&b"\t"[..], b" ", b"  ", b" \r", b" \t", b"\r ", b"!", b" !", b" !\r", b"\x89", b"\xa0 "] {
+                    let mut text = plain.clone();
+                    let what = &what[..what.len().min(len - at)];
+                    text[at..at + what.len()].copy_from_slice(what);
+                    assert_eq!(clean(&text), slow(&text), "{} at {at} of {len}", what.escape_ascii());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_compared_octet_by_octet() {
+        for octet in 0..=255_u8 {
+            let word = u64::from_le_bytes([octet, b' ', b'!', 0xa0, 0x1f, 0, octet, b' ']);
+            let expected = [octet == b' ', true, false, false, false, false, octet == b' ', true];
+            let found = equal(word, b' ').to_le_bytes();
+            assert_eq!(found, expected.map(|is| if is { 0x80 } else { 0 }), "{octet}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The fields that a signature covers, as they are hashed (RFC 6376 §3.7, §5.4.2).
+
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use hikyaku_message::{Field, Header};
+
+use crate::Canonicalization;
+use crate::canonical;
+use crate::tags::list;
+
+/// The fields of a header section by their names, so that each name of each signature is found
+/// without a walk through all of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields<'a> {
+    /// From the top to the bottom.
+    all: Vec<Field<'a>>,
+    /// The first octets of the names, and the places of the fields: by name, and those of one
+    /// name from the bottom to the top.
+    sorted: Vec<(u64, usize)>,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn new(header: &Header<'a>) -> Self {
+        let all: Vec<Field<'a>> = header.fields().collect();
+        let mut sorted: Vec<(u64, usize)> =
+            all.iter().enumerate().map(|(at, field)| (start(field.name()), at)).collect();
+        sorted.sort_unstable_by(|&(one, one_at), &(other, other_at)| {
+            let names = one.cmp(&other).then_with(|| compare(all[one_at].name(), all[other_at].name()));
+            names.then(other_at.cmp(&one_at))
+        });
+        Self { all, sorted }
+    }
+
+    /// A field by its place from the top.
+    pub(crate) fn get(&self, at: usize) -> Option<&Field<'a>> {
+        self.all.get(at)
+    }
+
+    /// Appends what a signature signs: of each name in turn the lowest field that was not taken
+    /// yet, and as the last the field of the signature at the place `own`, without the value of
+    /// `b=`, which lies at `emptied` in its value, and without a line end.
+    ///
+    /// A name of which no field is left adds nothing. The signature's own field is none of those
+    /// that are named: it was not there yet when they were signed.
+    pub(crate) fn signed(
+        &self,
+        names: &[u8],
+        own: usize,
+        emptied: Range<usize>,
+        form: Canonicalization,
+        out: &mut Vec<u8>,
+    ) {
+        // Of each name, at the place of its lowest field, how many fields were taken.
+        let mut taken = vec![0; self.sorted.len()];
+        for name in list(names) {
+            let wanted = start(name);
+            let is = |&(start, at): &(u64, usize)| start.cmp(&wanted).then_with(|| compare(self.all[at].name(), name));
+            let first = self.sorted.partition_point(|entry| is(entry).is_lt());
+            let Some(count) = taken.get_mut(first) else { continue };
+            while let Some(entry) = self.sorted.get(first + *count).filter(|entry| is(entry).is_eq()) {
+                *count += 1;
+                if entry.1 != own {
+                    canonical::field(&self.all[entry.1], form, out);
+                    break;
+                }
+            }
+        }
+        if let Some(own) = self.all.get(own) {
+            last(own, emptied, form, out);
+        }
+    }
+}
+
+/// Appends a field that holds a signature as it is hashed: without the value of `b=`, and without
+/// the line end (RFC 6376 §3.7).
+pub(crate) fn last(own: &Field<'_>, emptied: Range<usize>, form: Canonicalization, out: &mut Vec<u8>) {
+    canonical::field_name(own, form, out);
+    let value = own.raw_value();
+    let (before, after) = (&value[..emptied.start], &value[emptied.end..]);
+    match form {
+        Canonicalization::Simple => {
+            out.extend_from_slice(before);
+            out.extend_from_slice(after);
+        }
+        Canonicalization::Relaxed => canonical::relaxed_value(&[before, after].concat(), out),
+    }
+}
+
+/// The first eight octets of a name in lower case, as a number that is in the order of names:
+/// most names differ in them.
+fn start(name: &[u8]) -> u64 {
+    let mut octets = [0; 8];
+    let length = name.len().min(8);
+    octets[..length].copy_from_slice(&name[..length]);
+    octets.make_ascii_lowercase();
+    u64::from_be_bytes(octets)
+}
+
+/// The order of names whose first eight octets are the same.
+fn compare(one: &[u8], other: &[u8]) -> Ordering {
+    #[cfg(test)]
+    tests::COMPARED.set(tests::COMPARED.get() + 1);
+    one.iter().map(u8::to_ascii_lowercase).cmp(other.iter().map(u8::to_ascii_lowercase))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use hikyaku_message::HeaderLimits;
+
+    use super::*;
+    use Canonicalization::{Relaxed, Simple};
+
+    thread_local! {
+        pub(super) static COMPARED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    const LIMITS: HeaderLimits = HeaderLimits { octets: 1 << 20, fields: 100_000, hops: 100_000 };
+
+    fn signed(message: &str, names: &str, own: usize, form: Canonicalization) -> String {
+        let header = Header::parse(message.as_bytes(), LIMITS).unwrap();
+        let fields = Fields::new(&header);
+        let value = fields.get(own).unwrap().raw_value();
+        let tags = crate::tags::Tags::parse(value).unwrap();
+        let mut out = Vec::new();
+        fields.signed(names.as_bytes(), own, tags.tag("b").unwrap().span.clone(), form, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    /// RFC 6376 §5.4.2: from the bottom to the top, each once, and what is not there is nothing.
+    #[test]
+    fn fields_are_taken_from_the_bottom() {
+        let message = "S: b=x;a=1\r\nA: 1\r\nB: 1\r\na : 2\r\nC: 1\r\nA: 3\r\n\r\n";
+        for (names, expected) in [
+            ("a", "A: 3\r\n"),
+            ("A:a", "A: 3\r\na : 2\r\n"),
+            ("a:b:A : a:a:a", "A: 3\r\nB: 1\r\na : 2\r\nA: 1\r\n"),
+            ("z:b:0", "B: 1\r\n"),
+            ("b:b:c", "B: 1\r\nC: 1\r\n"),
+        ] {
+            assert_eq!(signed(message, names, 0, Simple), format!("{expected}S: b=;a=1"), "{names}");
+        }
+        assert_eq!(signed(message, "a:a", 0, Relaxed), "a:3\r\na:2\r\ns:b=;a=1");
+    }
+
+    /// RFC 6376 §3.7: only the value of `b=` goes, with the white space around it, and the field
+    /// is the last, whatever is named.
+    #[test]
+    fn the_own_field_is_the_last() {
+        let message = "A: 1\r\nSig:  b =\r\n x y \t;  bh=x y; a=b=x y \r\nSig: 2\r\n\r\n";
+        assert_eq!(signed(message, "sig:sig:sig", 1, Simple), "Sig: 2\r\nSig:  b =;  bh=x y; a=b=x y ");
+        assert_eq!(signed(message, "a", 1, Relaxed), "a:1\r\nsig:b =; bh=x y; a=b=x y");
+        // At the end of the field, with the fold before it.
+        assert_eq!(signed("Sig: a=1;\r\n b=\r\n x\r\n\r\n", "x", 0, Simple), "Sig: a=1;\r\n b=");
+        assert_eq!(signed("Sig: a=1;\r\n b=\r\n x\r\n\r\n", "x", 0, Relaxed), "sig:a=1; b=");
+        assert_eq!(signed("Sig: b=x; a=1", "x", 0, Relaxed), "sig:b=; a=1");
+    }
+
+    /// Names that begin alike, or are as long as what is compared at once, are other names.
+    #[test]
+    fn names_that_are_alike() {
+        let names = ["Received", "Received-SPF", "Receive", "X-Received", "received\0", "received\0\0", "R", "re"];
+        let mut message = String::from("S: b=\r\n");
+        names.iter().for_each(|name| message.push_str(&format!("{name}: {name}\r\n")));
+        message.push_str("\r\n");
+        for name in names {
+            assert_eq!(signed(&message, &name.to_ascii_uppercase(), 0, Simple), format!("{name}: {name}\r\nS: b="));
+        }
+        assert_eq!(signed(&message, "received-spg:r\0:receiv:x-received-:", 0, Simple), "S: b=");
+    }
+
+    /// 16,000 fields and as many names: comparisons are counted, not time.
+    #[test]
+    fn many_fields_and_many_names() {
+        let count = 16_000_usize;
+        let most = count * 2 * 20;
+        for kind in 0..4 {
+            let name = |at: usize| match kind {
+                0 => "From".to_owned(),
+                1 => format!("X-Header-{at}"),
+                2 => format!("{at}"),
+                _ => format!("X-Header-{}", at % 7),
+            };
+            let mut message = String::from("Sig: b=;a=1\r\n");
+            (0..count).for_each(|at| message.push_str(&format!("{}:\r\n", name(at))));
+            message.push_str("\r\n");
+            let names: Vec<String> = (0..count).map(name).collect();
+            COMPARED.set(0);
+            let out = signed(&message, &names.join(":"), 0, Relaxed);
+            assert_eq!(out.lines().count(), count + 1, "each field once, and the own");
+            assert!(COMPARED.get() < most, "{kind}: {}", COMPARED.get());
+            COMPARED.set(0);
+            let absent: Vec<String> = (0..count).map(|at| format!("X-Header-{at}x")).collect();
+            assert_eq!(signed(&message, &absent.join(":"), 0, Relaxed), "sig:b=;a=1");
+            assert!(COMPARED.get() < most, "{kind}: {}", COMPARED.get());
+        }
+    }
+}
