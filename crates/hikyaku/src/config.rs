@@ -30,7 +30,7 @@ pub use self::{
     limits::LimitsConfig,
     tls::TlsConfig,
 };
-use crate::{Address, Directory, DkimKey, HostPort, Route, Routes, VerifyConfig};
+use crate::{Address, Check, Directory, DkimKey, HostPort, Route, Routes, VerifyConfig};
 
 const HOSTNAME: &str = "relay.example.test";
 const LOCAL_DOMAIN: &str = "example.test";
@@ -274,6 +274,13 @@ impl Config {
                 doubts.push(format!("nobody can send mail at {address}: users log in under TLS only, which is off"));
             }
         }
+        if !self.dkim.is_empty() && users().next().is_none() {
+            doubts.push("[[dkim]] signs nothing: it is for listeners of mode `submission` or `submissions`".to_owned());
+        }
+        doubts.extend(self.dkim.iter().filter_map(DkimKey::doubt));
+        if !self.verify.trusted_sealers.is_empty() && self.verify.arc == Check::Off {
+            doubts.push("trusted_sealers are of no use with `arc = \"off\"`".to_owned());
+        }
         let certificates = self.auth.as_ref().is_some_and(|auth| !auth.certificates.is_empty());
         if self.tls.clients.authorities.is_some() && !certificates {
             doubts.push("client_ca is of no use without [[auth.certificate]]".to_owned());
@@ -316,7 +323,7 @@ mod tests {
     use hikyaku_session::{sasl::Mechanism, server::Limits};
 
     use super::*;
-    use crate::{CertificateFiles, Check, ClientCertificates, GateLimits, SpkiPin, Users};
+    use crate::{CertificateFiles, ClientCertificates, GateLimits, SpkiPin, Users};
 
     fn read(text: &str) -> Result<Config, ConfigError> {
         Config::read(text, Path::new("relay.toml"))
@@ -785,6 +792,12 @@ zone = "zone.txt"
         let clear = users.replace("'submission'", "'submission', tls = 'off'");
         assert_eq!(doubts(&format!("{clear}\n{auth}")), ["nobody can send mail at 127.0.0.1"]);
         assert_eq!(doubts(&format!("{clear}\n{trusted}\n{auth}")), [""; 0]);
+        assert_eq!(doubts("verify.trusted_sealers = ['a.test']"), [""; 0]);
+        let sealers = "[verify]\narc = 'off'\ntrusted_sealers = ['a.test']";
+        assert_eq!(doubts(sealers), ["trusted_sealers are of no use with `arc = \"off\"`"]);
+        let key = "[[dkim]]\ndomain = 'a.test'\nselector = 's'\nkey = '/nonexistent/key.pem'";
+        assert_eq!(doubts(key), ["[[dkim]] signs nothing"]);
+        assert_eq!(doubts(&format!("{users}\n{trusted}\n{key}")), [""; 0]);
         assert_eq!(doubts("tls.client_ca = 'c'"), ["client_ca is of no use without [[auth.certificate]]"]);
     }
 

@@ -76,12 +76,12 @@ impl Default for VerifyConfig {
 
 impl VerifyConfig {
     /// What is asked for, and nothing else.
-    fn rules(&self, header: HeaderLimits) -> Rules {
+    fn rules(&self, needs: policy::Needs, header: HeaderLimits) -> Rules {
         let is_made = |check: Check| check != Check::Off;
         let dmarc = is_made(self.dmarc);
-        let mut rules = Rules::default();
-        rules.iprev = is_made(self.iprev);
-        rules.spf = is_made(self.spf) || dmarc;
+        let mut rules = Rules::none();
+        rules.iprev = is_made(self.iprev) || needs.iprev;
+        rules.spf = is_made(self.spf) || needs.spf || dmarc;
         rules.dkim = (is_made(self.dkim) || dmarc).then(dkim::Rules::default);
         rules.arc = is_made(self.arc);
         rules.dmarc = dmarc;
@@ -98,8 +98,16 @@ pub struct Verification<R> {
     config: VerifyConfig,
     rules: Rules,
     records: Records<Deadline<R>>,
-    hostname: String,
-    authserv_id: Value,
+    names: Names,
+}
+
+/// What this host is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Its name, for the macro `r` of SPF (RFC 7208 §7.2).
+    pub hostname: String,
+    /// Under which name it tells what it has found (RFC 8601 §2.5); not empty.
+    pub authserv_id: String,
 }
 
 /// What is known of a client when its message begins.
@@ -125,11 +133,11 @@ pub struct Found {
 }
 
 impl<R: Resolver> Verification<R> {
-    /// Finds out what `config` says with the answers of `resolver`, and tells it as `authserv_id`,
-    /// which is not empty. A header section over the limits is not verified.
-    pub fn new(resolver: R, config: VerifyConfig, header: HeaderLimits, hostname: &str, authserv_id: Value) -> Self {
-        let rules = config.rules(header);
-        Self { config, rules, records: Records::new(Deadline(resolver)), hostname: hostname.to_owned(), authserv_id }
+    /// Finds out what `config` says and what a policy needs, with the answers of `resolver`. A
+    /// header section over the limits is not verified.
+    pub fn new(resolver: R, config: VerifyConfig, needs: policy::Needs, header: HeaderLimits, names: Names) -> Self {
+        let rules = config.rules(needs, header);
+        Self { config, rules, records: Records::new(Deadline(resolver)), names }
     }
 
     /// Whether anything is asked for.
@@ -145,7 +153,7 @@ impl<R: Resolver> Verification<R> {
         let sender = sender.mailbox().map(ToString::to_string).unwrap_or_default();
         let hello = hello.map_or("", Hello::as_str);
         let lookups = self.lookups(0);
-        let client = Client { address, hello, sender: &sender, receiver: &self.hostname };
+        let client = Client { address, hello, sender: &sender, receiver: &self.names.hostname };
         let checked = ClientResults::check(&self.rules, &lookups, &client, now());
         let results = within(self.config.timeout, checked).await;
         let refusal = self.refuses_client(&results);
@@ -160,7 +168,7 @@ impl<R: Resolver> Verification<R> {
         let authentication = within(self.config.timeout, verifier.finish(&lookups, results, now())).await;
         let refusal = self.refuses(&authentication);
         let quarantine = self.quarantines(&authentication);
-        let mut fields = authentication.results(self.authserv_id.clone()).field();
+        let mut fields = authentication.results(Value::lossy(&self.names.authserv_id)).field();
         if quarantine {
             fields += MARK;
         }

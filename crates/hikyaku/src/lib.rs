@@ -64,7 +64,7 @@ pub use config::{
 pub use deliver::{Delivery, DeliveryLimits};
 pub use directory::{Directory, Users};
 pub use environment::{id, now, raise_open_files, random};
-pub use facts::{Arrived, Check, Found, Verification, VerifyConfig};
+pub use facts::{Arrived, Check, Found, Names, Verification, VerifyConfig};
 pub use gate::{Gate, GateLimits};
 pub use intake::{Intake, Submission};
 pub use io::{Address, AddressError, Listener, Stream};
