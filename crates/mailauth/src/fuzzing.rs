@@ -3,4 +3,5 @@
 
 mod lists;
 
+pub use crate::spf::fuzzing::{spf_check, spf_macro, spf_record};
 pub use lists::list_filter;

@@ -214,11 +214,7 @@ impl<'a, 'l, R: Resolver, W: Watch> Evaluation<'a, 'l, R, W> {
 
     /// Asks a mechanism that needs lookups.
     async fn ask(&mut self, directive: &Directive, domain: &Arc<Name>) -> Result<(Verdict, Option<Name>), Reason> {
-        let spec = match &directive.mechanism {
-            Mechanism::A { domain, .. } | Mechanism::Mx { domain, .. } | Mechanism::Ptr(domain) => domain.as_ref(),
-            Mechanism::Exists(domain) => Some(domain),
-            Mechanism::All | Mechanism::Include(_) | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => None,
-        };
+        let spec = directive.mechanism.domain();
         let name = match spec {
             Some(spec) => self.target(spec, domain).await?,
             None => Some(Arc::clone(domain)),
