@@ -9,8 +9,10 @@ mod authenticate;
 mod body;
 mod canonical;
 mod crypto;
+mod gathered;
 mod iprev;
 mod lookups;
+mod tag_field;
 mod tags;
 
 pub mod arc;
