@@ -4,6 +4,10 @@ mod hashed;
 mod key;
 mod problem;
 mod signature;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod slow;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::sync::Arc;
