@@ -11,6 +11,8 @@ mod canonical;
 mod crypto;
 mod iprev;
 mod lookups;
+#[cfg(test)]
+mod now;
 mod tags;
 
 pub mod arc;
