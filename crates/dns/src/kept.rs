@@ -43,22 +43,16 @@ impl<K: Eq + Hash, V> Kept<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        if let Some((key, entry)) = self.old.remove_entry(key)
+        // Each look at a table hashes the key, which is most of the work here.
+        if !self.old.is_empty()
+            && let Some((key, entry)) = self.old.remove_entry(key)
             && entry.left(now).is_some()
         {
             self.insert_entry(key, entry);
         }
-        match self.young.get(key).or_else(|| self.old.get(key)).map(|entry| entry.left(now)) {
-            Some(Some(left)) => {
-                let entry = self.young.get(key).or_else(|| self.old.get(key))?;
-                Some((&entry.value, left))
-            }
-            Some(None) => {
-                self.young.remove(key);
-                None
-            }
-            None => None,
-        }
+        let entry = self.young.get(key).or_else(|| self.old.get(key))?;
+        let left = entry.left(now)?;
+        Some((&entry.value, left))
     }
 
     /// Keeps a value until then, in the place of what the key had.

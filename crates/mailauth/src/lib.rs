@@ -12,6 +12,8 @@ mod crypto;
 mod gathered;
 mod iprev;
 mod lookups;
+#[cfg(test)]
+mod now;
 mod tag_field;
 mod tags;
 

@@ -20,7 +20,6 @@ pub(crate) struct KeyRecord(Result<Key, Problem>);
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     key: PublicKey,
-    bits: usize,
     /// The hashes that it is for; all, if it names none.
     sha1: bool,
     sha256: bool,
@@ -77,10 +76,8 @@ impl Key {
             b"ed25519" => PublicKey::ed25519(&octets),
             _ => return Err(Problem::KeyType),
         };
-        let key = key.map_err(Problem::Key)?;
         Ok(Self {
-            bits: key.bits(),
-            key,
+            key: key.map_err(Problem::Key)?,
             sha1: allows(b"sha1"),
             sha256: allows(b"sha256"),
             testing: flag(b"y"),
@@ -110,6 +107,6 @@ impl Key {
 
     /// How many bits the key has.
     pub(crate) fn bits(&self) -> usize {
-        self.bits
+        self.key.bits()
     }
 }

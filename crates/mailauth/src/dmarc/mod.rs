@@ -1,10 +1,24 @@
 //! DMARC (RFC 9989): does an authenticated name align with that of the author, and what does the
 //! author's domain ask for if none does.
+//!
+//! It needs nothing but lookups of `_dmarc`: [`evaluate`] climbs the tree of names, at most eight
+//! for each domain, and no list of public suffixes is read.
 
-use hikyaku_dns::{Name, Resolver};
+use std::fmt;
+use std::sync::Arc;
+
+use hikyaku_dns::Name;
 use hikyaku_message::results;
 
-use crate::Lookups;
+mod destination;
+mod evaluate;
+mod record;
+mod walk;
+
+pub use destination::Destination;
+pub use evaluate::evaluate;
+pub use record::{Alignment, FailureOptions, Record};
+pub use walk::organizational_domain;
 
 /// What a domain asks receivers to do with mail that fails (RFC 9989 §4.7, `p`, `sp`, `np`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +52,9 @@ pub struct Outcome {
     pub author: Option<Name>,
     /// The policy that applies, `t` and non-existence taken into account; `None` without a record.
     pub policy: Option<Policy>,
-    /// What is to be done: the policy if the result is fail, else none.
+    /// The policy that applies without regard to `t`.
+    pub published: Option<Policy>,
+    /// What is to be done: the policy if the result is fail, else none, unless it was overridden.
     pub disposition: Policy,
     /// Whether the domain that SPF passed for aligns.
     pub spf_aligned: bool,
@@ -46,11 +62,79 @@ pub struct Outcome {
     pub dkim_aligned: bool,
     /// Where the record that applies was found, without `_dmarc`.
     pub found_at: Option<Name>,
+    /// The organizational domain of the author, where it was needed to compare another with it.
+    pub organization: Option<Name>,
+    /// The record that applies.
+    pub record: Option<Arc<Record>>,
+    /// Why the disposition is not what the domain asks for.
+    pub overrides: Vec<Override>,
     /// Why the result is neither pass nor fail, in words for people.
     pub reason: Option<String>,
 }
 
-/// Evaluates the policy of the author's domain (RFC 9989 §4.10, §5.3).
-pub async fn evaluate<R: Resolver>(_lookups: &Lookups<'_, R>, _identifiers: &Identifiers<'_>) -> Outcome {
-    unimplemented!("f: dmarc")
+/// One reason why the disposition of a message is not what the domain asks for (RFC 9990
+/// §3.1.6).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Override {
+    /// Which kind of reason.
+    pub reason: OverrideReason,
+    /// More of it, in words for people.
+    pub comment: Option<String>,
 }
+
+/// A kind of reason for another disposition (RFC 9990 §3.1.6); the first two are of RFC 7489
+/// and are read but not written by reporters of today.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OverrideReason {
+    /// The message was forwarded, and known to be.
+    Forwarded,
+    /// It was spared by the percentage of `pct`.
+    SampledOut,
+    /// A rule of the receiver.
+    LocalPolicy,
+    /// It came by a mailing list.
+    MailingList,
+    /// Something else, which the comment says.
+    Other,
+    /// The domain is testing its policy: `t=y`.
+    PolicyTestMode,
+    /// A forwarder whose results are believed, such as the sealer of an ARC chain.
+    TrustedForwarder,
+}
+
+impl OverrideReason {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Forwarded,
+        Self::SampledOut,
+        Self::LocalPolicy,
+        Self::MailingList,
+        Self::Other,
+        Self::PolicyTestMode,
+        Self::TrustedForwarder,
+    ];
+
+    /// The word of reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::SampledOut => "sampled_out",
+            Self::LocalPolicy => "local_policy",
+            Self::MailingList => "mailing_list",
+            Self::Other => "other",
+            Self::PolicyTestMode => "policy_test_mode",
+            Self::TrustedForwarder => "trusted_forwarder",
+        }
+    }
+}
+
+impl fmt::Display for OverrideReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;

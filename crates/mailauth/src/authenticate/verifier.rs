@@ -1,0 +1,149 @@
+use hikyaku_dns::{Name, Resolver};
+use hikyaku_message::{AddressList, Header, HeaderLimit, HeaderScan, results};
+use hikyaku_wire::Timestamp;
+
+use super::{Authentication, ClientResults, Rules, trust};
+use crate::{BodyHashes, Lookups, arc, dkim, dmarc};
+
+/// A message that streams by.
+///
+/// Kept is the header section, as far as the limits of the rules allow; the body is hashed as it
+/// comes, whatever the pieces are.
+#[derive(Debug)]
+pub struct Verifier {
+    rules: Rules,
+    scan: HeaderScan,
+    header: Vec<u8>,
+    found: Option<Found>,
+    bodies: BodyHashes,
+    over: Option<HeaderLimit>,
+}
+
+/// What the header section holds.
+#[derive(Debug)]
+struct Found {
+    signatures: Option<dkim::Signatures>,
+    chain: Option<arc::Chain>,
+    author: Result<Name, String>,
+}
+
+impl Verifier {
+    /// Before the first octet.
+    #[must_use]
+    pub fn new(rules: &Rules) -> Self {
+        Self {
+            rules: rules.clone(),
+            scan: HeaderScan::new(rules.header),
+            header: Vec::new(),
+            found: None,
+            bodies: BodyHashes::default(),
+            over: None,
+        }
+    }
+
+    /// Takes the next piece, from the first octet of the header section on.
+    pub fn push(&mut self, piece: &[u8]) {
+        if self.found.is_some() {
+            return self.bodies.push(piece);
+        }
+        if self.over.is_some() || !self.rules.read_message() {
+            return;
+        }
+        let used = self.scan.push(piece);
+        self.over = self.scan.over();
+        if self.over.is_some() {
+            self.header = Vec::new();
+            return;
+        }
+        self.header.extend_from_slice(&piece[..used]);
+        if self.scan.is_done() {
+            self.read();
+            self.bodies.push(&piece[used..]);
+        }
+    }
+
+    /// The message is over: looks up what is needed and judges.
+    pub async fn finish<R: Resolver>(
+        mut self,
+        lookups: &Lookups<'_, R>,
+        client: ClientResults,
+        now: Timestamp,
+    ) -> Authentication {
+        if self.found.is_none() && self.over.is_none() && self.rules.read_message() {
+            self.read();
+        }
+        let mut done = Authentication { client, dkim: None, arc: None, dmarc: None, over: self.over };
+        if let Some(limit) = self.over {
+            done.dmarc = self.rules.dmarc.then(|| dmarc::Outcome::without_author(limit.to_string()));
+            return done;
+        }
+        let Some(Found { signatures, chain, author }) = self.found else { return done };
+        let Ok(header) = Header::parse(&self.header, self.rules.header) else { return done };
+        let digests = self.bodies.finish();
+        lookups.hold(self.rules.held_for_dmarc());
+        if let Some(signatures) = signatures {
+            done.dkim = Some(signatures.verify(&header, &digests, lookups, now).await);
+        }
+        lookups.hold(0);
+        if self.rules.dmarc {
+            done.dmarc = Some(match &author {
+                Ok(author) => evaluate(lookups, author, &done).await,
+                Err(reason) => dmarc::Outcome::without_author(reason.clone()),
+            });
+        }
+        // Last, because it can only excuse, and may take all the lookups that are left.
+        if let Some(chain) = chain {
+            let chain = chain.verify(&header, &digests, lookups, now).await;
+            if let (Some(dmarc), Ok(author)) = (&mut done.dmarc, &author)
+                && dmarc.result == results::Dmarc::Fail
+                && let Some(instance) = trust::vouched(&header, &chain, author, &self.rules.trusted_sealers)
+            {
+                trust::excuse(dmarc, instance, &chain);
+            }
+            done.arc = Some(chain);
+        }
+        done
+    }
+
+    /// The header section is complete.
+    fn read(&mut self) {
+        let header = match Header::parse(&self.header, self.rules.header) {
+            Ok(header) => header,
+            Err(limit) => {
+                self.over = Some(limit);
+                return;
+            }
+        };
+        let legacy = dkim::Rules::default();
+        let rules = self.rules.dkim.as_ref();
+        let bodies = &mut self.bodies;
+        let signatures = rules.map(|rules| dkim::Signatures::find(&header, rules, bodies));
+        let chain = self.rules.arc.then(|| arc::Chain::find(&header, rules.unwrap_or(&legacy), bodies));
+        self.found = Some(Found { signatures, chain, author: author(&header) });
+        // A line without a colon ends the section and is the first of the body: dropped, it would
+        // leave a signature good over a message that others read differently.
+        let rest = &header.octets()[header.span().end..];
+        if rest != b"\r\n" {
+            self.bodies.push(rest);
+        }
+    }
+}
+
+/// The one domain of the author (RFC 9989 §5.3.1), or why there is none, in words for people.
+fn author(header: &Header<'_>) -> Result<Name, String> {
+    let mut fields = header.all("from");
+    let Some(field) = fields.next() else { return Err("the message has no From field".to_owned()) };
+    if fields.next().is_some() {
+        return Err("the message has more than one From field".to_owned());
+    }
+    let list = AddressList::parse(field.raw_value()).map_err(|error| format!("the From field: {error}"))?;
+    let domain = list.author_domain().map_err(|error| error.to_string())?;
+    Name::from_domain(domain.as_str()).map_err(|error| format!("the author's domain: {error}"))
+}
+
+async fn evaluate<R: Resolver>(lookups: &Lookups<'_, R>, author: &Name, done: &Authentication) -> dmarc::Outcome {
+    let spf = done.client.mail_from.as_ref().and_then(|spf| Some((spf.result, spf.domain.as_ref()?)));
+    let signed = done.dkim.iter().flatten();
+    let dkim: Vec<_> = signed.filter_map(|one| Some((one.result, one.domain.clone()?))).collect();
+    dmarc::evaluate(lookups, &dmarc::Identifiers { author, spf, dkim: &dkim }).await
+}
