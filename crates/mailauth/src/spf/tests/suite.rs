@@ -22,7 +22,7 @@ fn zone(json: &Value) -> Zone {
                 if kind == "*" {
                     all = Some(error)
                 } else {
-                    zone.failures.insert((name.clone(), kind.parse().unwrap()), error);
+                    zone.failures.insert((name.clone(), kind.parse().unwrap()), error.into());
                 }
                 continue;
             }
@@ -49,7 +49,7 @@ fn zone(json: &Value) -> Zone {
         if let Some(error) = all {
             for record_type in [RecordType::A, RecordType::AAAA, RecordType::MX, RecordType::PTR, RecordType::TXT] {
                 if !listed.contains(&record_type) {
-                    zone.failures.insert((name.clone(), record_type), error);
+                    zone.failures.insert((name.clone(), record_type), error.into());
                 }
             }
         }
