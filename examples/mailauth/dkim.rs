@@ -2,6 +2,7 @@ mod keygen;
 mod sign;
 
 use clap::{Args, Subcommand};
+use hikyaku::wire::Timestamp;
 use hikyaku_mailauth::dkim::{Rules, Verified};
 use hikyaku_mailauth::{Authentication, ClientResults, Verifier};
 use serde_json::{Value, json};
@@ -85,16 +86,33 @@ pub(crate) fn told(done: &Authentication, lines: &mut Lines) {
         lines.line("dkim", one.result);
         lines.more("domain", one.domain.as_ref());
         lines.more("selector", one.selector.as_ref());
+        lines.more("for", one.identity.as_ref());
+        let bits = one.key_bits.map(|bits| format!(", {bits} bit")).unwrap_or_default();
+        lines.more("algorithm", one.algorithm.map(|algorithm| format!("{}{bits}", algorithm.as_str())));
         lines.more("reason", one.reason.as_ref());
+        if let (Some(covered), Some(body)) = (one.covered, one.body)
+            && one.is_partial()
+        {
+            lines.more("covers", Some(format!("{covered} of {body} octets of the body")));
+        }
+        lines.more("the domain tests", one.testing.then_some("a failure is not to count (t=y)"));
     }
 }
 
 pub(crate) fn as_json(one: &Verified) -> Value {
+    let seconds = |time: Option<Timestamp>| time.map(|time| time.as_millis().div_euclid(1000));
     json!({
         "result": one.result.as_str(),
         "domain": one.domain.as_ref().map(ToString::to_string),
-        "selector": one.selector.as_ref().map(ToString::to_string),
+        "selector": one.selector,
         "reason": one.reason.as_ref().map(ToString::to_string),
+        "identity": one.identity,
+        "algorithm": one.algorithm.map(|algorithm| algorithm.as_str()),
+        "key_bits": one.key_bits,
         "b": one.signature,
+        "signed_at": seconds(one.timestamp),
+        "expires_at": seconds(one.expiration),
+        "covers_all": !one.is_partial(),
+        "testing": one.testing,
     })
 }

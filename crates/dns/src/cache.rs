@@ -192,7 +192,7 @@ long 604800 TXT x
 "
         .parse()
         .unwrap();
-        zone.failures.insert((name("fails.test"), RecordType::MX), Error::ServerFailure);
+        zone.failures.insert((name("fails.test"), RecordType::MX), Error::ServerFailure.into());
         let big = Txt::from(&*"x".repeat(MAX_KEPT));
         zone.add(name("big.example.test"), 300, Data::Txt(big));
         zone.add(name("nosoa"), 300, Data::A([192, 0, 2, 1].into()));

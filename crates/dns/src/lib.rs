@@ -26,6 +26,8 @@ mod cache;
 mod flight;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
+#[cfg(feature = "json")]
+mod json;
 mod kept;
 mod master;
 mod mx;
@@ -39,6 +41,8 @@ mod system;
 mod zone;
 
 pub use cache::{Cache, Limits};
+#[cfg(feature = "json")]
+pub use json::ZoneJsonError;
 pub use kept::Kept;
 pub use master::{ZoneError, ZoneErrorKind};
 pub use mx::{MailHostsError, addresses, mail_hosts};
@@ -47,4 +51,4 @@ pub use record::{Data, Mx, RecordType, RecordTypeError, Soa, Tlsa, Txt};
 pub use resolver::{Answer, Error, Presence, Resolver, Security};
 #[cfg(feature = "system")]
 pub use system::{System, SystemError, Timing};
-pub use zone::{Record, Zone};
+pub use zone::{Failure, Record, Zone};

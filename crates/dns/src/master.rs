@@ -361,15 +361,18 @@ impl<'e, 'a> Fields<'e, 'a> {
                 matching: self.number("a matching type")?,
                 data: self.hex()?,
             }),
-            RecordType::TXT => {
-                let mut strings = vec![self.string()?];
-                while !self.tokens.is_empty() {
-                    strings.push(self.string()?);
-                }
-                Data::Txt(Txt { strings })
-            }
+            RecordType::TXT => Data::Txt(self.text()?),
+            RecordType::SPF => Data::Spf(self.text()?),
             _ => Data::Unknown { record_type, octets: self.unknown()? },
         })
+    }
+
+    fn text(&mut self) -> Result<Txt, ZoneError> {
+        let mut strings = vec![self.string()?];
+        while !self.tokens.is_empty() {
+            strings.push(self.string()?);
+        }
+        Ok(Txt { strings })
     }
 
     fn string(&mut self) -> Result<Vec<u8>, ZoneError> {

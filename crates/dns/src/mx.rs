@@ -196,7 +196,7 @@ half     A 192.0.2.4
             ("v6.test", RecordType::A, Error::ServerFailure),
             ("mx1.test", RecordType::AAAA, Error::Timeout),
         ] {
-            zone.failures.insert((name(text), record_type), error);
+            zone.failures.insert((name(text), record_type), error.into());
         }
         zone
     }

@@ -27,8 +27,12 @@ impl RecordType {
     pub const AAAA: Self = Self(28);
     /// Association of a TLS certificate (RFC 6698 §2).
     pub const TLSA: Self = Self(52);
+    /// Text of a sender policy, given up for TXT (RFC 7208 §3.1).
+    pub const SPF: Self = Self(99);
+    /// No type of records but a question for all of them (`*`, RFC 1035 §3.2.3).
+    pub const ANY: Self = Self(255);
 
-    const NAMED: [(&'static str, Self); 9] = [
+    const NAMED: [(&'static str, Self); 10] = [
         ("A", Self::A),
         ("NS", Self::NS),
         ("CNAME", Self::CNAME),
@@ -38,6 +42,7 @@ impl RecordType {
         ("TXT", Self::TXT),
         ("AAAA", Self::AAAA),
         ("TLSA", Self::TLSA),
+        ("SPF", Self::SPF),
     ];
 }
 
@@ -99,9 +104,13 @@ impl Txt {
 impl From<&str> for Txt {
     /// Cuts a text into strings of at most 255 octets.
     fn from(text: &str) -> Self {
-        let strings = text.as_bytes().chunks(MAX_STRING).map(<[u8]>::to_vec);
-        Self { strings: strings.collect() }
+        Self { strings: cut(text.as_bytes()).collect() }
     }
+}
+
+/// The strings that a text needs.
+pub(crate) fn cut(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    text.chunks(MAX_STRING).map(<[u8]>::to_vec)
 }
 
 /// Longest string of a TXT record, in octets (RFC 1035 §3.3).
@@ -158,6 +167,9 @@ pub enum Data {
     Ptr(Name),
     /// The start of a zone.
     Soa(Soa),
+    /// The text of a sender policy in the type of its own, which nobody asks for any more
+    /// (RFC 7208 §3.1).
+    Spf(Txt),
     /// The association of a certificate.
     Tlsa(Tlsa),
     /// A text.
@@ -182,6 +194,7 @@ impl Data {
             Self::Ns(_) => RecordType::NS,
             Self::Ptr(_) => RecordType::PTR,
             Self::Soa(_) => RecordType::SOA,
+            Self::Spf(_) => RecordType::SPF,
             Self::Tlsa(_) => RecordType::TLSA,
             Self::Txt(_) => RecordType::TXT,
             Self::Unknown { record_type, .. } => *record_type,
@@ -197,7 +210,7 @@ impl Data {
             Self::Mx(mx) => 2 + mx.exchange.wire_len(),
             Self::Soa(soa) => soa.primary.wire_len() + soa.mailbox.wire_len() + 20,
             Self::Tlsa(tlsa) => 3 + tlsa.data.len(),
-            Self::Txt(txt) => txt.strings.iter().map(|string| 1 + string.len()).sum(),
+            Self::Spf(txt) | Self::Txt(txt) => txt.strings.iter().map(|string| 1 + string.len()).sum(),
             Self::Unknown { octets, .. } => octets.len(),
         }
     }
@@ -220,7 +233,7 @@ impl fmt::Display for Data {
                 write!(out, "{} {} {} ", tlsa.usage, tlsa.selector, tlsa.matching)?;
                 write_hex(out, &tlsa.data)
             }
-            Self::Txt(txt) => {
+            Self::Spf(txt) | Self::Txt(txt) => {
                 for (at, string) in txt.strings.iter().enumerate() {
                     if at > 0 {
                         out.write_str(" ")?;
@@ -306,6 +319,7 @@ mod tests {
             ("MX", RecordType::MX),
             ("aaaa", RecordType::AAAA),
             ("TYPE65280", RecordType(65280)),
+            ("spf", RecordType(99)),
             ("type15", RecordType::MX),
         ] {
             assert_eq!(text.parse(), Ok(record_type), "{text}");

@@ -17,7 +17,8 @@ const MAX_ALIASES: usize = 8;
 ///
 /// It is the whole DNS, not one zone of it: what does not stand here does not
 /// exist. Aliases are followed, up to eight; wildcards work as in RFC 4592;
-/// a name exists if one below it does. A negative answer may be kept as long as
+/// a name exists if it stands here, were it with an empty list, and if one below
+/// it does (RFC 8020). A negative answer may be kept as long as
 /// the SOA record at or above the name says (RFC 2308 §5), and without one not
 /// at all.
 ///
@@ -39,7 +40,7 @@ const MAX_ALIASES: usize = 8;
 /// *.dyn 300 IN A  192.0.2.26
 /// ".parse()?;
 /// let slow: Name = "slow.test".parse()?;
-/// zone.failures.insert((slow.clone(), RecordType::MX), Error::Timeout);
+/// zone.failures.insert((slow.clone(), RecordType::MX), Error::Timeout.into());
 /// assert_eq!(zone.lookup(&slow, RecordType::MX), Err(Error::Timeout));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -47,8 +48,10 @@ const MAX_ALIASES: usize = 8;
 pub struct Zone {
     /// The records of each name.
     pub records: BTreeMap<Name, Vec<Record>>,
-    /// Lookups that fail instead of being answered.
-    pub failures: BTreeMap<(Name, RecordType), Error>,
+    /// Lookups that end otherwise than the records say. [`RecordType::ANY`] stands for each type
+    /// of which the name has neither records nor a failure of its own. A failure alone does not
+    /// make a name exist.
+    pub failures: BTreeMap<(Name, RecordType), Failure>,
     /// What every answer claims to be proved.
     pub security: Security,
 }
@@ -60,6 +63,21 @@ pub struct Record {
     pub ttl: u32,
     /// What it says.
     pub data: Data,
+}
+
+/// How a lookup in a [`Zone`] ends, whatever its records say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// Nothing is known.
+    Error(Error),
+    /// As if the name did not exist, for this type.
+    NoName,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
 }
 
 impl Zone {
@@ -79,6 +97,46 @@ impl Zone {
         master::read(text, origin)
     }
 
+    /// Reads the zone form of the public test suites of mail authentication, one JSON object:
+    ///
+    /// ```
+    /// use hikyaku_dns::{Error, RecordType, Zone};
+    ///
+    /// let zone = Zone::from_json(r#"{
+    ///     "example.test": [
+    ///         {"type": "MX", "data": [10, "mx.example.test"]},
+    ///         {"type": "TXT", "data": ["v=spf1 mx ", "-all"]},
+    ///         {"type": "*", "error": "TIMEOUT"}
+    ///     ],
+    ///     "mx.example.test": [{"type": "A", "data": "192.0.2.25"}]
+    /// }"#)?;
+    /// let domain = "example.test".parse()?;
+    /// assert_eq!(zone.lookup(&domain, RecordType::TXT)?.records.len(), 1);
+    /// assert_eq!(zone.lookup(&domain, RecordType::AAAA), Err(Error::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A record has a `type` (`A`, `AAAA`, `CNAME`, `MX`, `NS`, `PTR`, `SPF`, `TXT`) and its
+    /// `data`: a text, for MX preference and host, for TXT and SPF the list of its strings, in
+    /// which each character up to U+00FF is an octet and what is longer than 255 octets is cut
+    /// into strings; or, in the place of data, an `error`: `TIMEOUT`, `SERVFAIL` or `NXDOMAIN`,
+    /// also for the type `*`, which is each that is not listed ([`RecordType::ANY`]). Names stand
+    /// as they are, without escapes, with or without the final dot; those with U-labels are turned
+    /// into A-labels. Each name that stands here exists. Every TTL is an hour.
+    ///
+    /// What the DNS cannot hold is left out: a name with an empty label, one of more than 63
+    /// octets or more than 253 in all, since no resolver can be asked for it, and a record that
+    /// leads to such a name.
+    ///
+    /// # Errors
+    ///
+    /// [`ZoneJsonError`](crate::ZoneJsonError) with line and column, and with the name and the
+    /// number of the record.
+    #[cfg(feature = "json")]
+    pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, crate::ZoneJsonError> {
+        crate::json::read(text.as_ref())
+    }
+
     /// Adds a record.
     pub fn add(&mut self, name: Name, ttl: u32, data: Data) {
         self.records.entry(name).or_default().push(Record { ttl, data });
@@ -94,8 +152,10 @@ impl Zone {
         let mut name = name.clone();
         let mut ttl = u32::MAX;
         for _ in 0..=MAX_ALIASES {
-            if let Some(error) = self.failures.get(&(name.clone(), record_type)) {
-                return Err(*error);
+            match self.failure(&name, record_type) {
+                Some(Failure::Error(error)) => return Err(error),
+                Some(Failure::NoName) => return Ok(self.nothing(&name, Presence::NoName, ttl)),
+                None => {}
             }
             let Some(here) = self.node(&name) else {
                 return Ok(self.nothing(&name, Presence::NoName, ttl));
@@ -122,6 +182,15 @@ impl Zone {
             name = target.clone();
         }
         Err(Error::AliasLoop)
+    }
+
+    fn failure(&self, name: &Name, record_type: RecordType) -> Option<Failure> {
+        let of = |record_type| self.failures.get(&(name.clone(), record_type)).copied();
+        of(record_type).or_else(|| {
+            let mut here = self.records.get(name).into_iter().flatten();
+            let any = of(RecordType::ANY)?;
+            (!here.any(|record| record.data.record_type() == record_type)).then_some(any)
+        })
     }
 
     /// The records of a name, also of one that a wildcard makes (RFC 4592

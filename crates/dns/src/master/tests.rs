@@ -99,6 +99,13 @@ fn records_are_read() {
         (r#"k TXT "\065\200\"\\" \"x\ y\;z \010"#, "k.o.test", 3600, &txt(&[b"A\xc8\"\\", b"\"x y;z", b"\n"])),
         (r#"k TXT """#, "k.o.test", 3600, &txt(&[b""])),
         (r#"k TXT a"b"c"#, "k.o.test", 3600, &txt(&[b"a", b"b", b"c"])),
+        (
+            "k SPF \"v=spf1 \" -all",
+            "k.o.test",
+            3600,
+            &Data::Spf(Txt { strings: vec![b"v=spf1 ".to_vec(), b"-all".to_vec()] }),
+        ),
+        ("k TYPE99 x", "k.o.test", 3600, &Data::Spf("x".into())),
         ("k TXT \u{fc}", "k.o.test", 3600, &txt(&[b"\xc3\xbc"])),
         (
             r"h TYPE65280 \# 3 a b c d 0 1",

@@ -119,8 +119,8 @@ fn answers_are_typed() {
 fn failures_are_those_of_one_name_and_type() {
     let mut zone = zone();
     let mx1 = name("mx1.example.test");
-    zone.failures.insert((mx1.clone(), RecordType::A), Error::ServerFailure);
-    zone.failures.insert((name("gone.test"), RecordType::MX), Error::Timeout);
+    zone.failures.insert((mx1.clone(), RecordType::A), Error::ServerFailure.into());
+    zone.failures.insert((name("gone.test"), RecordType::MX), Error::Timeout.into());
     assert_eq!(now(zone.a(&mx1)), Err(Error::ServerFailure));
     assert_eq!(now(zone.aaaa(&mx1)).unwrap().presence, Presence::NoData);
     // Also where an alias leads there.

@@ -46,7 +46,7 @@ async fn d71_d72_domains_that_take_no_mail_are_bounced_and_failed_lookups_are_no
                 link.test. 60 A 169.254.169.254\nfails.test. 60 A 192.0.2.1\n"
         .parse()
         .unwrap();
-    zone.failures.insert(("fails.test".parse::<Name>().unwrap(), RecordType::MX), Error::ServerFailure);
+    zone.failures.insert(("fails.test".parse::<Name>().unwrap(), RecordType::MX), Error::ServerFailure.into());
     let relay = Relay::new(zone, &[], |d| d.allow_private = false);
     for to in [
         "<a@null.test>",

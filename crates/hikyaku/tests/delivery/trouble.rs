@@ -153,7 +153,7 @@ async fn d69_it_is_no_for_good_only_if_every_host_says_so() {
         .parse()
         .unwrap();
     for kind in [RecordType::A, RecordType::AAAA] {
-        zone.failures.insert(("fails.test".parse::<Name>().unwrap(), kind), Error::ServerFailure);
+        zone.failures.insert(("fails.test".parse::<Name>().unwrap(), kind), Error::ServerFailure.into());
     }
     let relay = Relay::new(zone.clone(), &[], |d| d.mx_port = port);
     relay.put(&["<a@down.test>"], DAY).await;

@@ -81,7 +81,9 @@ fn of_dkim(one: &dkim::Verified) -> ResultInfo {
     let mut info = because(one.result.into(), one.reason.as_ref());
     for (property, value) in [
         ("d", one.domain.as_ref().map(ToString::to_string)),
+        ("i", one.identity.clone()),
         ("s", one.selector.clone()),
+        ("a", one.algorithm.map(|algorithm| algorithm.as_str().to_owned())),
         ("b", one.signature.clone()),
     ] {
         if let Some(value) = value {
