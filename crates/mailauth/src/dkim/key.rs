@@ -77,12 +77,7 @@ impl Key {
             _ => return Err(Problem::KeyType),
         };
         Ok(Self {
-<<<<<<< HEAD
             key: key.map_err(Problem::Key)?,
-=======
-            bits: key.bits(),
-            key,
->>>>>>> w-d
             sha1: allows(b"sha1"),
             sha256: allows(b"sha256"),
             testing: flag(b"y"),
