@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_signature_that_fills_its_line_is_not_folded() {
         let mut field = TagField::new("X");
-        field.tag("a", &"1".repeat(62));
-        assert_eq!(field.unsigned().sign(&[0; 6]), format!("X: a={}; b=AAAAAAAA\r\n", "1".repeat(62)));
+        field.tag("a", &"1".repeat(61));
+        assert_eq!(field.unsigned().sign(&[0; 6]), format!("X: a={}; b=AAAAAAAA\r\n", "1".repeat(61)));
     }
 }
