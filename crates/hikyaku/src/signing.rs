@@ -8,7 +8,7 @@ use std::{
 };
 
 use hikyaku_dns::Name;
-use hikyaku_mailauth::{Canonicalization, SigningKey, SigningKeyError, dkim::Signer};
+use hikyaku_mailauth::{SigningKey, SigningKeyError, dkim::Signer};
 use zeroize::Zeroizing;
 
 /// A key that signs the mail of a domain.
@@ -42,13 +42,7 @@ impl DkimKey {
         let failed = |why| SigningKeysError { file: self.file.clone(), why };
         let pem = fs::read_to_string(&self.file).map(Zeroizing::new).map_err(|error| failed(error.into()))?;
         let key = SigningKey::from_pem(&pem).map_err(|error| failed(error.into()))?;
-        Ok(Signer {
-            domain: self.domain.clone(),
-            selector: self.selector.clone(),
-            key: Arc::new(key),
-            header: Canonicalization::Relaxed,
-            body: Canonicalization::Relaxed,
-        })
+        Ok(Signer::new(self.domain.clone(), self.selector.clone(), Arc::new(key)))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::signing::Keys;
 #[derive(Debug)]
 pub(super) enum Signature {
     /// Who the author is, and so which keys sign, is not known before the header section is over.
-    Author { keys: Arc<Keys>, section: Vec<u8> },
+    Author { keys: Arc<Keys>, limits: HeaderLimits, section: Vec<u8> },
     /// It is being signed.
     Signing(Box<Signing>),
     /// There is no key for its author.
@@ -21,8 +21,8 @@ pub(super) enum Signature {
 }
 
 impl Signature {
-    pub(super) fn new(keys: Arc<Keys>) -> Self {
-        Self::Author { keys, section: Vec::new() }
+    pub(super) fn new(keys: Arc<Keys>, limits: HeaderLimits) -> Self {
+        Self::Author { keys, limits, section: Vec::new() }
     }
 
     /// Takes the next piece; `over`: the header section ends in it, or before. The header section
@@ -56,12 +56,12 @@ impl Signature {
 
     /// The header section is over.
     fn begin(&mut self) {
-        let Self::Author { keys, section } = self else { return };
-        let signers = author(section).map(|author| keys.signers(&author)).unwrap_or_default();
+        let Self::Author { keys, limits, section } = self else { return };
+        let signers = author(section, *limits).map(|author| keys.signers(&author)).unwrap_or_default();
         *self = if signers.is_empty() {
             Self::Nobody
         } else {
-            let mut signing = Signing::new(signers);
+            let mut signing = Signing::with_limits(signers, *limits);
             signing.push(section);
             Self::Signing(Box::new(signing))
         };
@@ -69,8 +69,7 @@ impl Signature {
 }
 
 /// The domain of the author; of the first, if there are several.
-fn author(section: &[u8]) -> Option<Name> {
-    let limits = HeaderLimits { octets: u64::MAX, fields: u64::MAX, hops: u64::MAX };
+fn author(section: &[u8], limits: HeaderLimits) -> Option<Name> {
     let from = Header::parse(section, limits).ok()?.only("From")?;
     let authors = AddressList::parse(from.raw_value()).ok()?;
     let mailbox = authors.mailboxes().next()?.address().mailbox().ok()?;

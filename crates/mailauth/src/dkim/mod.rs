@@ -5,6 +5,10 @@ pub(crate) mod key;
 mod problem;
 pub(crate) mod sign;
 pub(crate) mod signature;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod slow;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::time::Duration;
