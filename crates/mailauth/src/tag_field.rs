@@ -132,7 +132,14 @@ mod tests {
         assert_eq!(lines[..3], [78, 73, 36]);
         let signed = unsigned.sign(&[0xff; 120]);
         let last: Vec<&str> = signed.trim_end().rsplit("\r\n").take(3).collect();
-        assert_eq!(last, [&format!("\t{}", "/".repeat(14)), &format!("\t{}", "/".repeat(77)), &format!("\te=; b={}", "/".repeat(69))][..]);
+        assert_eq!(
+            last,
+            [
+                &format!("\t{}", "/".repeat(14)),
+                &format!("\t{}", "/".repeat(77)),
+                &format!("\te=; b={}", "/".repeat(69))
+            ][..]
+        );
         assert!(signed.ends_with("/\r\n"));
     }
 

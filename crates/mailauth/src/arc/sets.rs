@@ -39,11 +39,7 @@ impl Sets {
         for (instance, set) in (1..=INSTANCES).zip(found) {
             let [results, message, seal] = set;
             let place = |place: Option<usize>, kind| place.ok_or(Problem::Missing(instance, kind));
-            sets.push([
-                place(results, Field::Results)?,
-                place(message, Field::Message)?,
-                place(seal, Field::Seal)?,
-            ]);
+            sets.push([place(results, Field::Results)?, place(message, Field::Message)?, place(seal, Field::Seal)?]);
         }
         Ok(Self(sets))
     }

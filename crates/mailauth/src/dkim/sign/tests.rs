@@ -55,7 +55,8 @@ fn verify(zone: &Zone, message: &[u8]) -> Vec<Verified> {
 }
 
 fn verify_at(zone: &Zone, message: &[u8], at: Timestamp) -> Vec<Verified> {
-    let header = Header::parse(message, HeaderLimits { octets: u64::MAX, fields: u64::MAX, hops: 100 }).expect("a header");
+    let header =
+        Header::parse(message, HeaderLimits { octets: u64::MAX, fields: u64::MAX, hops: 100 }).expect("a header");
     let mut bodies = BodyHashes::default();
     let signatures = Signatures::find(&header, &Rules::default(), &mut bodies);
     bodies.push(&message[header.octets().len()..]);
