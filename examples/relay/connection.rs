@@ -3,17 +3,19 @@
 use std::{net::IpAddr, sync::Arc};
 
 use hikyaku::{
-    Mode, SpkiPin,
+    Arrived, Mode, SpkiPin,
     audit::{self, Event},
-    queue::Origin,
+    message::Received,
+    policy::Facts,
+    queue::{Envelope, Origin},
     session::{
         sasl::{Answer, Question},
         server::{Limit, Session},
     },
-    wire::{Code, ForwardPath, Hello, Mail, Reply},
+    wire::{Body, Code, ForwardPath, Hello, Mail, Recipient, Reply, Timestamp},
 };
 
-use crate::parts::Parts;
+use crate::{Transaction, parts::Parts};
 
 /// One connection.
 pub(crate) struct Relay {
@@ -106,15 +108,61 @@ impl Relay {
         }
     }
 
-    /// Where a message comes from.
-    pub(crate) fn origin(&self) -> Origin {
+    /// What is known of a client that is another server: one that may send like a user is not
+    /// judged.
+    pub(crate) async fn arrived(&self, session: &Session, mail: &Mail) -> Option<Arrived> {
+        if self.mode != Mode::Mx || self.parts.is_trusted(self.peer) {
+            return None;
+        }
+        self.parts.verification.client(self.peer, session.hello(), &mail.from).await
+    }
+
+    /// What the policy is told of a recipient.
+    pub(crate) fn facts(&self, session: &Session, mail: &Transaction, recipient: &Recipient) -> Facts {
+        let mut facts = Facts::new(self.peer, self.mode.listener());
+        facts.tls = session.tls().is_some();
+        facts.hello = session.hello().cloned();
+        facts.user = session.user().map(str::to_owned);
+        facts.sender = Some(mail.mail.from.clone());
+        facts.recipient = Some(recipient.to.clone());
+        if let Some(arrived) = &mail.arrived {
+            arrived.tell(&mut facts);
+        }
+        facts
+    }
+
+    /// What travels with a message, and where it comes from.
+    pub(crate) fn envelope(&self, mail: &Mail, time: Timestamp) -> Envelope {
+        let mut envelope = Envelope::new(mail.from.clone(), time);
+        envelope.body = mail.params.body.unwrap_or(Body::SevenBit);
+        envelope.smtputf8 = mail.params.smtputf8;
         let mut origin = Origin::default();
         origin.address = self.peer;
         origin.hello = self.hello.clone();
         origin.user = self.user.clone();
         origin.session = self.session.clone();
         origin.listener = Some(self.listener.clone());
-        origin
+        envelope.origin = origin;
+        envelope
+    }
+
+    /// The field that says which way a message came.
+    pub(crate) fn trace<'a>(
+        &'a self,
+        session: &'a Session,
+        id: &'a str,
+        recipients: &'a [ForwardPath],
+        time: Timestamp,
+    ) -> Received<'a> {
+        Received {
+            helo: session.hello().map_or("", Hello::as_str),
+            peer: self.peer,
+            by: &self.parts.delivery.hostname,
+            with: session.with_protocol(),
+            id,
+            recipient: if let [one] = recipients { one.mailbox() } else { None },
+            time,
+        }
     }
 
     /// Writes down a fact of this connection.

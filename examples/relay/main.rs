@@ -13,17 +13,14 @@ use bytes::Bytes;
 use clap::Parser;
 use connection::Relay;
 use hikyaku::{
-    Config, Handler, Intake, Listener, Stopper, audit,
-    message::Received,
-    now,
-    policy::Facts,
-    queue::{DynDraft, Envelope, Schedule},
+    Arrived, Config, Handler, Intake, Listener, Stopper, audit, now,
+    queue::{DynDraft, Schedule},
     serve,
     session::{
         sasl::{Answer, Question},
         server::{Limit, Session, Verdicts},
     },
-    wire::{Body, Code, EnhancedCode, ForwardPath, Hello, Mail, Recipient, Reply},
+    wire::{Code, EnhancedCode, ForwardPath, Hello, Mail, Recipient, Reply},
 };
 use parts::{Parts, Problem};
 use tokio::signal::unix::{SignalKind, signal};
@@ -78,6 +75,8 @@ async fn run(config: Config) -> Result<(), Problem> {
 /// One transaction.
 struct Transaction {
     mail: Mail,
+    /// What is known of a client that is another server.
+    arrived: Option<Arrived>,
     recipients: Vec<ForwardPath>,
     intake: Option<Intake<DynDraft>>,
 }
@@ -118,24 +117,21 @@ impl Handler for Relay {
             }
             _ => None,
         };
-        match refused {
-            Some((rule, reply)) => Err(self.refuse("mail", mail, rule, reply)),
-            None => Ok(Transaction { mail: mail.clone(), recipients: Vec::new(), intake: None }),
+        if let Some((rule, reply)) = refused {
+            return Err(self.refuse("mail", mail, rule, reply));
         }
+        let arrived = self.arrived(session, mail).await;
+        Ok(Transaction { mail: mail.clone(), arrived, recipients: Vec::new(), intake: None })
     }
 
     async fn recipient(&mut self, session: &Session, mail: &mut Transaction, recipient: &Recipient) -> Reply {
-        let mut facts = Facts::new(self.peer, self.mode.listener());
-        facts.tls = session.tls().is_some();
-        facts.hello = session.hello().cloned();
-        facts.user = session.user().map(str::to_owned);
-        facts.sender = Some(mail.mail.from.clone());
-        facts.recipient = Some(recipient.to.clone());
-        let decision = self.parts.policy.decide(&facts);
-        let (reply, rule) = match (decision.is_permitted(), self.parts.exists(&recipient.to)) {
-            (true, false) => (Reply::UNKNOWN_USER_550, "local users"),
-            (true, true) => (Reply::RECIPIENT_OK_250, decision.rule),
-            (false, _) => (decision.reply, decision.rule),
+        let decision = self.parts.policy.decide(&self.facts(session, mail, recipient));
+        let refusal = mail.arrived.as_ref().and_then(Arrived::refusal);
+        let (reply, rule) = match (decision.is_permitted(), self.parts.exists(&recipient.to), refusal) {
+            (false, ..) => (decision.reply, decision.rule),
+            (true, false, _) => (Reply::UNKNOWN_USER_550, "local users"),
+            (true, true, Some((check, reply))) => (reply.clone(), *check),
+            (true, true, None) => (Reply::RECIPIENT_OK_250, decision.rule),
         };
         self.decided("recipient", &mail.mail, Some(&recipient.to), rule, &reply);
         mail.recipients.extend(reply.is_positive().then(|| recipient.to.clone()));
@@ -143,12 +139,13 @@ impl Handler for Relay {
     }
 
     async fn data(&mut self, session: &Session, mail: &mut Transaction) -> Result<(), Reply> {
-        let intake =
-            Intake::open(&self.parts.delivery.queue, mail.mail.params.size, self.parts.config.limits.header).await;
+        let intake = self.parts.intake(mail.mail.params.size).await;
         let mut intake = intake.map_err(|reply| self.refuse("data", &mail.mail, "queue", reply))?;
         if self.mode.is_submission() {
             intake.submitted(Parts::submission(&self.parts, session.user()));
+            intake.signed(&self.parts.keys);
         }
+        intake.verified(mail.arrived.take());
         mail.intake = Some(intake);
         Ok(())
     }
@@ -166,30 +163,26 @@ impl Handler for Relay {
     }
 
     async fn message(&mut self, session: &Session, mail: Transaction) -> Verdicts {
-        let Transaction { mail, recipients, intake } = mail;
+        let Transaction { mail, recipients, intake, .. } = mail;
         let Some(mut intake) = intake else { return Verdicts::One(Reply::BAD_SEQUENCE_503) };
         if let Err(reply) = intake.finish() {
             return Verdicts::One(self.refuse("message", &mail, "intake", reply));
         }
-        let (id, size, time) = (intake.id().to_string(), intake.size(), now());
-        let mut envelope = Envelope::new(mail.from.clone(), time);
-        envelope.body = mail.params.body.unwrap_or(Body::SevenBit);
-        envelope.smtputf8 = mail.params.smtputf8;
-        envelope.origin = self.origin();
-        let trace = Received {
-            helo: session.hello().map_or("", Hello::as_str),
-            peer: self.peer,
-            by: &self.parts.delivery.hostname,
-            with: session.with_protocol(),
-            id: &id,
-            recipient: if let [one] = &recipients[..] { one.mailbox() } else { None },
-            time,
-        };
+        let (id, size) = (intake.id().to_string(), intake.size());
+        if let Some(found) = self.parts.verification.message(&mut intake).await {
+            self.parts.audit.record(Some(session.id()), Some(&id), found.event());
+            if let Some((check, reply)) = found.refusal {
+                return Verdicts::One(self.refuse("message", &mail, check, reply));
+            }
+        }
+        let time = now();
         let units = self.parts.delivery.routes.units(&recipients, time, Schedule::default().expires(time));
         // Before the queue may begin to deliver it, so that the log tells its story in order.
         let event = audit::Queued { sender: mail.from.clone(), recipients: recipients.clone(), size };
         self.parts.audit.record(Some(session.id()), Some(&id), event);
-        if let Err(reply) = intake.commit(envelope, trace, units).await {
+        if let Err(reply) =
+            intake.commit(self.envelope(&mail, time), self.trace(session, &id, &recipients, time), units).await
+        {
             return Verdicts::One(self.refuse("message", &mail, "queue", reply));
         }
         self.messages += 1;

@@ -11,14 +11,15 @@ use std::{
 };
 
 use hikyaku::{
-    Accounts, Address, AuditLog, Certificates, Config, Delivery, DeliveryLimits, Dns, Gate, Listener, ListenerConfig,
-    Maildirs, Mode, Route, ServerTls, Service, Store, Submission, TlsError, Users, audit,
+    Accounts, Address, AuditLog, Certificates, Config, Delivery, DeliveryLimits, Dns, Gate, Intake, Listener,
+    ListenerConfig, Maildirs, Mode, Names, Route, ServerTls, Service, SigningKeys, SigningKeysError, Store, Submission,
+    TlsError, Users, Verification, audit,
     dns::{Name, System, SystemError, Timing, Zone, ZoneError},
     policy::Policy,
-    queue::{DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
+    queue::{DynDraft, DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
     random,
     session::{sasl::Secret, server::TlsMode},
-    wire::{ForwardPath, Mailbox},
+    wire::{ForwardPath, Mailbox, Reply},
 };
 
 use crate::certificate;
@@ -26,7 +27,11 @@ use crate::certificate;
 /// Everything that connections share.
 pub(crate) struct Parts {
     pub(crate) policy: Policy,
-    pub(crate) delivery: Arc<Delivery<DynQueue, Dns>>,
+    pub(crate) delivery: Arc<Delivery<DynQueue, Arc<Dns>>>,
+    /// What is found out about the mail of other servers.
+    pub(crate) verification: Verification<Arc<Dns>>,
+    /// What signs the mail of users.
+    pub(crate) keys: SigningKeys,
     pub(crate) audit: Arc<AuditLog>,
     /// Who can log in, if anybody can.
     pub(crate) accounts: Option<Accounts>,
@@ -52,6 +57,8 @@ pub(crate) enum Problem {
     Resolver(#[from] SystemError),
     #[error(transparent)]
     Config(#[from] hikyaku::ConfigError),
+    #[error(transparent)]
+    Signing(#[from] SigningKeysError),
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
     #[error("the configuration names no file of users: add `users = \"FILE\"` to [auth], and give `--config`")]
@@ -82,6 +89,7 @@ impl Parts {
     pub(crate) async fn open(config: Config) -> Result<Self, Problem> {
         fs::create_dir_all(&config.data_dir).map_err(file(&config.data_dir))?;
         let certificates = certificates(&config)?;
+        let keys = SigningKeys::load(config.dkim.clone())?;
         let accounts = match &config.auth {
             Some(auth) => Some(Accounts::load(auth, &config.local_domains)?),
             None => None,
@@ -110,7 +118,10 @@ impl Parts {
             None if config.dns_servers.is_empty() => Dns::from(System::from_configuration(Timing::default())?),
             None => Dns::from(System::from_servers(&config.dns_servers, Timing::default())?),
         };
-        let policy = config.policy()?;
+        let (policy, resolver) = (config.policy()?, Arc::new(resolver));
+        let names = Names { hostname: config.hostname.clone(), authserv_id: config.authserv_id.clone() };
+        let (needs, header) = (policy.needs(), config.limits.header);
+        let verification = Verification::new(resolver.clone(), config.verify.clone(), needs, header, names);
         let delivery = Arc::new(Delivery {
             queue,
             resolver,
@@ -127,16 +138,19 @@ impl Parts {
             audit: audit.clone(),
         });
         let gate = Arc::new(Gate::new(config.limits.gate.clone()));
-        let parts = Self { policy, delivery, audit, accounts, certificates, gate, secret, config };
+        let parts = Self { policy, delivery, verification, keys, audit, accounts, certificates, gate, secret, config };
         parts.config.doubts().iter().for_each(|doubt| parts.audit.trouble(doubt));
         parts.tell_strays();
         Ok(parts)
     }
 
-    /// Reads certificates and users again. Where something is wrong, what was there before stays.
+    /// Reads certificates, keys and users again. Where something is wrong, what was there before stays.
     pub(crate) fn reload(&self) {
         if let Some(certificates) = &self.certificates {
             self.reloaded("certificates", certificates.reload().err().map(|error| error.to_string()));
+        }
+        if !self.keys.is_empty() {
+            self.reloaded("DKIM keys", self.keys.reload().err().map(|error| error.to_string()));
         }
         if let Some(accounts) = &self.accounts {
             self.reloaded("users", accounts.reload().err().map(|error| error.to_string()));
@@ -176,8 +190,9 @@ impl Parts {
             let domain = domain.to_string().replace("*.", "mail.");
             println!("send a first mail:");
             println!(
-                "  printf 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n' | curl --silent --show-error --url smtp://{} \
-                 --mail-from you@example.org --mail-rcpt {user}@{domain} --upload-file -",
+                "  printf 'From: you@sender.test\\r\\nSubject: hello\\r\\n\\r\\nIt works.\\r\\n' | \
+                 curl --silent --show-error --url smtp://{} --mail-from you@sender.test --mail-rcpt \
+                 {user}@{domain} --upload-file -",
                 listener.address()
             );
         }
@@ -196,6 +211,12 @@ impl Parts {
             _ => None,
         };
         Ok(Service { session, tls, gate: self.gate.clone() })
+    }
+
+    /// Room for a message.
+    pub(crate) async fn intake(&self, size: Option<u64>) -> Result<Intake<DynDraft>, Reply> {
+        let Config { limits, authserv_id, .. } = &self.config;
+        Intake::open(&self.delivery.queue, size, limits.header, authserv_id).await
     }
 
     pub(crate) fn is_trusted(&self, peer: Option<IpAddr>) -> bool {

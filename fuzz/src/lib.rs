@@ -28,6 +28,8 @@ targets! {
     hikyaku_certificate = hikyaku::fuzzing::certificate;
     /// The digest of a public key: read, printed and read again it is the same.
     hikyaku_pin = hikyaku::fuzzing::pin;
+    /// Which answers of a DNS list count: read, printed and read again it is the same.
+    mailauth_list_filter = hikyaku_mailauth::fuzzing::list_filter;
     /// An address list: read, printed, folded and read again it is the same.
     message_addresses = hikyaku_message::fuzzing::addresses;
     /// Addresses put together, printed, and read again: they are the same.

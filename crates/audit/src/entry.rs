@@ -190,6 +190,24 @@ mod tests {
                 r#""tls","version":"TLSv1.2","cipher":"x","names":[]"#,
             ),
             (
+                Verified {
+                    iprev: Some("pass client.test".into()),
+                    helo: Some("none client.test".into()),
+                    spf: Some("softfail sender.test".into()),
+                    dkim: vec!["pass sender.test s1".into(), "temperror other.test s".into()],
+                    arc: Some("none".into()),
+                    dmarc: Some("fail author.test".into()),
+                    quarantine: Some("dmarc".into()),
+                }
+                .into(),
+                r#""verified","iprev":"pass client.test","helo":"none client.test","spf":"softfail sender.test","dkim":["pass sender.test s1","temperror other.test s"],"arc":"none","dmarc":"fail author.test","quarantine":"dmarc""#,
+            ),
+            (
+                Verified { iprev: None, helo: None, spf: None, dkim: vec![], arc: None, dmarc: None, quarantine: None }
+                    .into(),
+                r#""verified","dkim":[]"#,
+            ),
+            (
                 Authentication {
                     user: Some("alice".into()),
                     proof: "password".into(),

@@ -156,6 +156,26 @@ events! {
         reply: Reply,
     }
 
+    /// What was found out about a message of another server, before it is decided on: each is the
+    /// word of RFC 8601 and the name that it is about, such as `fail example.org`. What was not
+    /// asked for is not there.
+    Verified = "verified" {
+        /// Of the client's address, and its name if it has one.
+        iprev: Option<String>,
+        /// Of SPF, and the name that the client gave itself.
+        helo: Option<String>,
+        /// Of SPF, and the sender's domain.
+        spf: Option<String>,
+        /// Of each signature, its domain and its selector.
+        dkim: Vec<String>,
+        /// Of the chain of ARC sets, and the last that has sealed it.
+        arc: Option<String>,
+        /// Of DMARC, and the author's domain.
+        dmarc: Option<String>,
+        /// The check by which the message is marked as one for quarantine.
+        quarantine: Option<String>,
+    }
+
     /// A message goes into the queue: it is there when the client has been told so. A refusal of
     /// the stage `message` behind this line says that it did not get there.
     Queued = "queued" {

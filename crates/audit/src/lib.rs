@@ -35,5 +35,5 @@ pub mod fuzzing;
 pub use entry::{Entry, Extra, LineError};
 pub use event::{
     Attempt, Authentication, Bounced, Closed, Connection, Decision, Deferred, Delivered, Event, Failed, Limit, Queued,
-    Reloaded, Started, Stopped, Tls,
+    Reloaded, Started, Stopped, Tls, Verified,
 };

@@ -5,6 +5,7 @@ pub(crate) mod document;
 mod error;
 mod limits;
 mod tls;
+mod verify;
 
 use std::{
     fmt,
@@ -29,7 +30,7 @@ pub use self::{
     limits::LimitsConfig,
     tls::TlsConfig,
 };
-use crate::{Address, Directory, HostPort, Route, Routes};
+use crate::{Address, Check, Directory, DkimKey, HostPort, Route, Routes, VerifyConfig};
 
 const HOSTNAME: &str = "relay.example.test";
 const LOCAL_DOMAIN: &str = "example.test";
@@ -59,6 +60,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Config {
     /// The relay's own name, in its greeting, its trace fields and its bounces.
     pub hostname: String,
+    /// The name under which the relay tells what its checks have found (RFC 8601 §2.5); nobody
+    /// else may use it in a message.
+    pub authserv_id: String,
     /// The directory of everything that the relay writes, unless another is named for it.
     pub data_dir: PathBuf,
     /// Domains whose mail ends here.
@@ -73,6 +77,10 @@ pub struct Config {
     pub tls: TlsConfig,
     /// How users prove who they are; `None` if nobody can.
     pub auth: Option<AuthConfig>,
+    /// What is checked of the mail of other servers.
+    pub verify: VerifyConfig,
+    /// What signs the mail of users.
+    pub dkim: Vec<DkimKey>,
     /// The bounds on what clients may cost.
     pub limits: LimitsConfig,
     /// Where messages wait.
@@ -181,12 +189,15 @@ impl Default for Config {
         let address = Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)));
         Self {
             hostname: HOSTNAME.to_owned(),
+            authserv_id: HOSTNAME.to_owned(),
             local_domains: [local].into_iter().collect(),
             relay_domains: Domains::default(),
             trusted_networks: Networks::default(),
             listeners: vec![ListenerConfig { address, mode: Mode::Mx, tls: Mode::Mx.tls() }],
             tls: TlsConfig::default(),
             auth: None,
+            verify: VerifyConfig::default(),
+            dkim: Vec::new(),
             limits: LimitsConfig::default(),
             store: Store::default(),
             delivery: DeliveryConfig {
@@ -263,6 +274,13 @@ impl Config {
                 doubts.push(format!("nobody can send mail at {address}: users log in under TLS only, which is off"));
             }
         }
+        if !self.dkim.is_empty() && users().next().is_none() {
+            doubts.push("[[dkim]] signs nothing: it is for listeners of mode `submission` or `submissions`".to_owned());
+        }
+        doubts.extend(self.dkim.iter().filter_map(DkimKey::doubt));
+        if !self.verify.trusted_sealers.is_empty() && self.verify.arc == Check::Off {
+            doubts.push("trusted_sealers are of no use with `arc = \"off\"`".to_owned());
+        }
         let certificates = self.auth.as_ref().is_some_and(|auth| !auth.certificates.is_empty());
         if self.tls.clients.authorities.is_some() && !certificates {
             doubts.push("client_ca is of no use without [[auth.certificate]]".to_owned());
@@ -338,6 +356,7 @@ mod tests {
         };
         let expected = Config {
             hostname: "mx.example.org".to_owned(),
+            authserv_id: "Example.org".to_owned(),
             data_dir: "/var/lib/relay".into(),
             local_domains: "example.org, *.example.org".parse().unwrap(),
             relay_domains: "partner.example".parse().unwrap(),
@@ -368,6 +387,27 @@ mod tests {
                     CertificateUser { certificate: CertificateId::Name("mx.example.net".into()), user: "bob".into() },
                 ],
             }),
+            verify: VerifyConfig {
+                spf: Check::Enforce,
+                dkim: Check::Off,
+                dmarc: Check::Report,
+                arc: Check::Off,
+                iprev: Check::Report,
+                trusted_sealers: vec!["lists.example.net".parse().unwrap()],
+                timeout: Duration::from_secs(7),
+            },
+            dkim: vec![
+                DkimKey {
+                    domain: "example.org".parse().unwrap(),
+                    selector: "s1".parse().unwrap(),
+                    file: "s1.pem".into(),
+                },
+                DkimKey {
+                    domain: "xn--bcher-kva.example".parse().unwrap(),
+                    selector: "s1.mail".parse().unwrap(),
+                    file: "s2.pem".into(),
+                },
+            ],
             limits: LimitsConfig {
                 message_size: 1 << 20,
                 text_line: Some(998),
@@ -418,6 +458,7 @@ mod tests {
 
     const FULL: &str = r#"
 hostname = "mx.example.org"
+authserv_id = "Example.org"
 data_dir = "/var/lib/relay"
 local_domains = ["example.org", "*.example.org"]
 relay_domains = ["partner.example"]
@@ -449,6 +490,22 @@ user = "Alice"
 [[auth.certificate]]
 name = "MX.example.net"
 user = "bob"
+[verify]
+spf = "enforce"
+dkim = "off"
+dmarc = "report"
+arc = "off"
+iprev = "report"
+trusted_sealers = ["Lists.example.net"]
+timeout = 7
+[[dkim]]
+domain = "Example.org"
+selector = "s1"
+key = "s1.pem"
+[[dkim]]
+domain = "bücher.example"
+selector = "s1.mail"
+key = "s2.pem"
 [limits]
 connections = 300
 connections_per_ip = 3
@@ -496,6 +553,7 @@ zone = "zone.txt"
     fn paths_and_the_greeting_follow_what_they_hang_on() {
         let config = read("hostname = 'mx.example.org'\ndata_dir = 'd'").unwrap();
         assert_eq!(config.delivery.helo, "mx.example.org".parse().unwrap());
+        assert_eq!(config.authserv_id, "mx.example.org");
         assert_eq!((config.maildir, config.audit), ("d/mail".into(), "d/audit.jsonl".into()));
         let admin = read("local.postmaster = 'Bert@example.test'").unwrap();
         assert_eq!(admin.directory.postmaster.as_deref(), Some("bert"));
@@ -510,6 +568,7 @@ zone = "zone.txt"
             (4, "listener.colour", "[[listener]]\naddress = '127.0.0.1:0'\nmode = 'mx'\ncolour = 'red'"),
             (1, "hostname", "hostname = 5"),
             (1, "hostname", "hostname = 'a..b'"),
+            (1, "hostname", "hostname = 'bücher.example'"),
             (1, "local_domains", "local_domains = 'example.test'"),
             (1, "queue", "queue = 'spool'"),
             (2, "listener.address", "[[listener]]\naddress = 'nonsense'\nmode = 'mx'"),
@@ -552,6 +611,25 @@ zone = "zone.txt"
             (2, "local.postmaster", "[local]\npostmaster = ''"),
             (2, "data_dir", "hostname = 'a.test'\ndata_dir = "),
             (2, "data_dir", "data_dir = 'a'\ndata_dir = 'b'"),
+            (1, "authserv_id", "authserv_id = 'mx example'"),
+            (1, "authserv_id", "authserv_id = ''"),
+            (1, "authserv_id", "authserv_id = 'bücher.example'"),
+            (2, "verify.spf", "[verify]\nspf = 'on'"),
+            (2, "verify.dmarc", "[verify]\ndmarc = true"),
+            (2, "verify.dnsbl", "[verify]\ndnsbl = 'off'"),
+            (2, "verify.timeout", "[verify]\ntimeout = 0"),
+            (2, "verify.trusted_sealers", "[verify]\ntrusted_sealers = ['a b']"),
+            (1, "dkim: missing field `key`", "[[dkim]]\ndomain = 'a.test'\nselector = 's'"),
+            (2, "dkim.domain", "[[dkim]]\ndomain = '.'\nselector = 's'\nkey = 'k'"),
+            (3, "dkim.selector", "[[dkim]]\ndomain = 'a.test'\nselector = 'a b'\nkey = 'k'"),
+            (3, "dkim.selector", "[[dkim]]\ndomain = 'a.test'\nselector = ''\nkey = 'k'"),
+            (3, "dkim.selector", "[[dkim]]\ndomain = 'a.test'\nselector = 's\\.'\nkey = 'k'"),
+            (
+                2,
+                "dkim.selector: a.test has a key of this name already",
+                "dkim = [{ domain = 'a.test', selector = 's', key = 'k' }, \n\
+                 { domain = 'A.test', selector = 'S', key = 'l' }]",
+            ),
         ];
         for (line, key, text) in cases {
             let error = read(text).expect_err(text).to_string();
@@ -714,6 +792,12 @@ zone = "zone.txt"
         let clear = users.replace("'submission'", "'submission', tls = 'off'");
         assert_eq!(doubts(&format!("{clear}\n{auth}")), ["nobody can send mail at 127.0.0.1"]);
         assert_eq!(doubts(&format!("{clear}\n{trusted}\n{auth}")), [""; 0]);
+        assert_eq!(doubts("verify.trusted_sealers = ['a.test']"), [""; 0]);
+        let sealers = "[verify]\narc = 'off'\ntrusted_sealers = ['a.test']";
+        assert_eq!(doubts(sealers), ["trusted_sealers are of no use with `arc = \"off\"`"]);
+        let key = "[[dkim]]\ndomain = 'a.test'\nselector = 's'\nkey = '/nonexistent/key.pem'";
+        assert_eq!(doubts(key), ["[[dkim]] signs nothing"]);
+        assert_eq!(doubts(&format!("{users}\n{trusted}\n{key}")), [""; 0]);
         assert_eq!(doubts("tls.client_ca = 'c'"), ["client_ca is of no use without [[auth.certificate]]"]);
     }
 

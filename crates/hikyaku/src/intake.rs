@@ -1,6 +1,8 @@
 //! What happens to a message while it streams in: limits, what is asked of a submission, and the
 //! road into the queue.
 
+mod forged;
+mod signature;
 mod submission;
 
 use bytes::Bytes;
@@ -8,8 +10,10 @@ use hikyaku_message::{HeaderLimit, HeaderLimits, HeaderScan, Malformed, Received
 use hikyaku_queue::{Draft, Envelope, MsgId, NewUnit, Queue, SizeHint};
 use hikyaku_wire::Reply;
 
-use crate::{now, random};
+use crate::{Arrived, SigningKeys, now, random};
 
+use forged::{Forged, TooLong};
+use signature::Signature;
 use submission::Authors;
 pub use submission::Submission;
 
@@ -19,10 +23,18 @@ pub use submission::Submission;
 pub struct Intake<D> {
     id: MsgId,
     draft: D,
+    limits: HeaderLimits,
     scan: HeaderScan,
+    forged: Forged,
     size: u64,
     submission: Option<Submission>,
     authors: Option<Authors>,
+    /// What is verified while it streams by, as it came.
+    pub(crate) arrived: Option<Arrived>,
+    /// The fields that tell what was found, on top of all.
+    pub(crate) results: String,
+    /// What is signed while it streams by, as it goes into the queue.
+    signature: Option<Signature>,
     /// Why the message cannot be taken, whatever follows.
     refused: Option<Refusal>,
 }
@@ -41,7 +53,9 @@ impl From<Reply> for Refusal {
 }
 
 impl<D: Draft> Intake<D> {
-    /// Asks the queue for room, before the client is asked for the message.
+    /// Asks the queue for room, before the client is asked for the message. `authserv_id` is the
+    /// name under which this host tells what it found: nobody else may (RFC 8601 §5), so fields of
+    /// that name are taken out of the message.
     ///
     /// # Errors
     /// The reply that tells the client why there is no room, 4xx.
@@ -49,11 +63,25 @@ impl<D: Draft> Intake<D> {
         queue: &Q,
         declared_size: Option<u64>,
         limits: HeaderLimits,
+        authserv_id: &str,
     ) -> Result<Self, Reply> {
         let id = MsgId::new(now(), random());
         let draft = queue.draft(id, SizeHint(declared_size)).await.map_err(|error| error.reply())?;
-        let scan = HeaderScan::new(limits);
-        Ok(Self { id, draft, scan, size: 0, submission: None, authors: None, refused: None })
+        let (scan, forged) = (HeaderScan::new(limits), Forged::new(authserv_id, limits.octets));
+        Ok(Self {
+            id,
+            draft,
+            limits,
+            scan,
+            forged,
+            size: 0,
+            submission: None,
+            authors: None,
+            arrived: None,
+            results: String::new(),
+            signature: None,
+            refused: None,
+        })
     }
 
     /// The message comes from a user: it must have one From field whose addresses are all the
@@ -65,6 +93,20 @@ impl<D: Draft> Intake<D> {
     pub fn submitted(&mut self, rules: Submission) {
         self.authors = rules.owns.clone().map(Authors::new);
         self.submission = Some(rules);
+    }
+
+    /// The message is verified as it streams by: see [`Verification`](crate::Verification).
+    ///
+    /// To be said before the first piece.
+    pub fn verified(&mut self, arrived: Option<Arrived>) {
+        self.arrived = arrived;
+    }
+
+    /// The message is signed with the keys of its author's domain, if there are some.
+    ///
+    /// To be said before the first piece.
+    pub fn signed(&mut self, keys: &SigningKeys) {
+        self.signature = keys.any().map(|keys| Signature::new(keys, self.limits));
     }
 
     /// The id that follows the message from here on.
@@ -102,6 +144,27 @@ impl<D: Draft> Intake<D> {
         }
         self.is_good()?;
         self.size += piece.len() as u64;
+        if let Some(arrived) = &mut self.arrived {
+            arrived.push(&piece);
+        }
+        if self.forged.is_done() {
+            return self.write(piece).await;
+        }
+        let mut kept = Vec::new();
+        if let Err(TooLong) = self.forged.push(&piece, |part| kept.push(part)) {
+            self.refused = Some(limit(HeaderLimit::Octets));
+        }
+        self.is_good()?;
+        for part in kept {
+            self.write(part).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, piece: Bytes) -> Result<(), Reply> {
+        if let Some(signature) = &mut self.signature {
+            signature.push(&piece, self.scan.is_done());
+        }
         self.draft.write(piece).await.map_err(|error| error.reply())
     }
 
@@ -125,17 +188,26 @@ impl<D: Draft> Intake<D> {
         self.is_good()
     }
 
-    /// Puts the trace field, and what a submission lacks, in front and makes the message durable.
+    /// Puts the results, the trace field, signatures, and what a submission lacks, in front and
+    /// makes the message durable.
     /// Only after this may the client be told 250.
     ///
     /// # Errors
     /// The reply that tells the client to come again, 4xx, or as of [`finish`](Self::finish).
     pub async fn commit(mut self, envelope: Envelope, trace: Received<'_>, units: Vec<NewUnit>) -> Result<(), Reply> {
         self.finish()?;
-        let mut prepend = trace.to_string();
-        if let Some(submission) = &self.submission {
-            prepend += &submission.missing(&self.scan, self.id, trace.time);
+        let mut last = Vec::new();
+        self.forged.finish(|part| last.push(part));
+        for part in last {
+            self.write(part).await?;
         }
+        let missing = self.submission.as_ref().map(|rules| rules.missing(&self.scan, self.id, trace.time));
+        let missing = missing.unwrap_or_default();
+        let signatures = match self.signature {
+            Some(signature) => signature.finish(&missing, trace.time)?,
+            None => String::new(),
+        };
+        let prepend = self.results + &trace.to_string() + &signatures + &missing;
         self.draft.commit(envelope, prepend.into(), units, None).await.map_err(|error| error.reply())?;
         Ok(())
     }
@@ -147,19 +219,23 @@ impl<D: Draft> Intake<D> {
 
 /// What no message may be, wherever it comes from.
 fn limits(scan: &HeaderScan) -> Result<(), Refusal> {
-    if let Some(limit) = scan.over() {
-        let name = match limit {
-            HeaderLimit::Octets => "header_size",
-            HeaderLimit::Fields => "header_fields",
-            HeaderLimit::Hops => "hops",
-        };
-        return Err(Refusal { reply: limit.reply(), limit: Some(name) });
+    if let Some(over) = scan.over() {
+        return Err(limit(over));
     }
     // It would continue the field that we put in front of it.
     if scan.malformed() == Some(Malformed::LeadingSpace) {
         return Err(Reply::BAD_CONTENT_554.append(": it begins with a space").into());
     }
     Ok(())
+}
+
+fn limit(over: HeaderLimit) -> Refusal {
+    let name = match over {
+        HeaderLimit::Octets => "header_size",
+        HeaderLimit::Fields => "header_fields",
+        HeaderLimit::Hops => "hops",
+    };
+    Refusal { reply: over.reply(), limit: Some(name) }
 }
 
 #[cfg(test)]
@@ -169,7 +245,7 @@ mod tests {
     use super::*;
 
     async fn push(pieces: &[&str]) -> Result<(), String> {
-        let mut intake = Intake::open(&Memory::new(), None, HeaderLimits::default()).await.unwrap();
+        let mut intake = Intake::open(&Memory::new(), None, HeaderLimits::default(), "mx.test").await.unwrap();
         for piece in pieces {
             intake.push(Bytes::from(piece.to_string())).await.map_err(|reply| reply.to_string())?;
         }
@@ -195,8 +271,10 @@ mod tests {
     #[tokio::test]
     async fn d68_a_full_queue_says_so_before_the_message_is_sent() {
         let full = Memory::with_capacity(10);
-        let refused =
-            Intake::open(&full, Some(1_000), HeaderLimits::default()).await.err().map(|reply| reply.to_string());
+        let refused = Intake::open(&full, Some(1_000), HeaderLimits::default(), "mx.test")
+            .await
+            .err()
+            .map(|reply| reply.to_string());
         assert!(refused.is_some_and(|reply| reply.starts_with("452 4.3.1")));
     }
 
@@ -208,7 +286,7 @@ mod tests {
             ("Received: by x\r\n".repeat(101), Some("hops")),
             (" x".to_owned(), None),
         ] {
-            let mut intake = Intake::open(&Memory::new(), None, HeaderLimits::default()).await.unwrap();
+            let mut intake = Intake::open(&Memory::new(), None, HeaderLimits::default(), "mx.test").await.unwrap();
             assert_eq!(intake.limit(), None);
             let reply = intake.push(Bytes::from(text)).await.unwrap_err();
             assert_eq!(intake.limit(), name);

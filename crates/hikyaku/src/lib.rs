@@ -29,6 +29,7 @@ mod config;
 mod deliver;
 mod directory;
 mod environment;
+mod facts;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod gate;
@@ -40,6 +41,7 @@ mod outbound;
 mod resolver;
 mod route;
 mod serve;
+mod signing;
 mod stop;
 mod tls;
 #[cfg(feature = "users")]
@@ -47,6 +49,7 @@ mod users;
 
 pub use hikyaku_audit as audit;
 pub use hikyaku_dns as dns;
+pub use hikyaku_mailauth as mailauth;
 pub use hikyaku_message as message;
 pub use hikyaku_policy as policy;
 pub use hikyaku_queue as queue;
@@ -61,6 +64,7 @@ pub use config::{
 pub use deliver::{Delivery, DeliveryLimits};
 pub use directory::{Directory, Users};
 pub use environment::{id, now, raise_open_files, random};
+pub use facts::{Arrived, Check, Found, Names, Verification, VerifyConfig};
 pub use gate::{Gate, GateLimits};
 pub use intake::{Intake, Submission};
 pub use io::{Address, AddressError, Listener, Stream};
@@ -70,6 +74,7 @@ pub use outbound::{ClientTls, Connection, OpenError, Target};
 pub use resolver::Dns;
 pub use route::{HostPort, Route, RouteError, Routes};
 pub use serve::{Handler, Service, converse, serve};
+pub use signing::{DkimKey, SigningKeys, SigningKeysError};
 pub use stop::{Stop, Stopper};
 pub use tls::{CertificateFiles, Certificates, ClientCertificates, ServerTls, SpkiPin, SpkiPinError, TlsError};
 #[cfg(feature = "users")]

@@ -15,6 +15,8 @@ use tokio::{
     io::{AsyncWriteExt, BufWriter},
 };
 
+use crate::facts::MARK;
+
 /// A folder with one Maildir a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Maildirs {
@@ -23,6 +25,8 @@ pub struct Maildirs {
 
 /// Octets of a message in memory at a time.
 const PIECE: usize = 64 * 1024;
+/// The folder of what is in quarantine.
+const JUNK: &str = ".Junk";
 
 impl Maildirs {
     /// Maildirs below `root`, which is made when the first mail comes.
@@ -48,7 +52,8 @@ impl Maildirs {
         self.root.join(name)
     }
 
-    /// Delivers a message: `Return-Path` in front, LF line ends, synced before it appears in
+    /// Delivers a message, to the folder `.Junk` of the Maildir (Maildir++) if this relay has
+    /// marked it as one for quarantine: `Return-Path` in front, LF line ends, synced before it appears in
     /// `new` and with its name when this returns.
     ///
     /// The name of the file is that of the delivery, so that the same delivery done twice, with a
@@ -64,9 +69,14 @@ impl Maildirs {
         received: Timestamp,
         body: &B,
     ) -> io::Result<PathBuf> {
-        let folder = self.folder(mailbox);
+        let mut folder = self.folder(mailbox);
         let made = folder.clone();
         blocking(move || make(&made)).await?;
+        if is_marked(body.prepend()) {
+            folder.push(JUNK);
+            let made = folder.clone();
+            blocking(move || make(&made)).await?;
+        }
         let name = format!("{}.{unit}-{}.hikyaku", received.as_millis().div_euclid(1000), rcpt.0);
         let (temporary, place) = (folder.join("tmp").join(&name), folder.join("new").join(&name));
         let written = write(&temporary, sender, body).await;
@@ -88,6 +98,11 @@ impl Maildirs {
         }
         Ok(place)
     }
+}
+
+/// Whether the field is among those that the relay itself has put in front of the message.
+fn is_marked(prepend: &[u8]) -> bool {
+    prepend.split_inclusive(|octet| *octet == b'\n').any(|line| line == MARK.as_bytes())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
@@ -223,6 +238,26 @@ mod tests {
             maildirs.deliver("alice", &ReversePath::Null, delivery(1), now, &body).await.unwrap();
         }
         assert_eq!(std::fs::read_dir(root.path().join("alice/new")).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn quarantine_is_the_folder_junk() {
+        let root = tempfile::tempdir().unwrap();
+        let maildirs = Maildirs::new(root.path());
+        let count = |folder: &str| std::fs::read_dir(root.path().join(folder)).map_or(0, Iterator::count);
+        let mark = b"Authentication-Results: x; dmarc=fail\r\nX-Spam-Flag: YES\r\nReceived: y\r\n";
+        for (n, text, prepend, expected) in [
+            (1, &b"A: b\r\n"[..], &mark[..], (0, 1)),
+            // Only our own word counts.
+            (2, &mark[..], b"Received: y\r\n", (1, 1)),
+            (3, b"A: b\r\n", b"Received: y\r\n X-Spam-Flag: YES\r\n", (2, 1)),
+        ] {
+            let body = Text(Bytes::from_static(text), 10, Bytes::from_static(prepend));
+            let now = Timestamp::from_millis(0);
+            maildirs.deliver("alice", &ReversePath::Null, delivery(n), now, &body).await.unwrap();
+            assert_eq!((count("alice/new"), count("alice/.Junk/new")), expected, "{n}");
+        }
+        assert_eq!((count("alice/cur"), count("alice/.Junk/cur"), count("alice/.Junk/tmp")), (0, 0, 0));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Conditions: what a rule asks of the facts.
 
+use hikyaku_message::results;
 use hikyaku_wire::{ForwardPath, ReversePath};
 
 use crate::{Facts, List, ListName, Listener, Stage, list::Lists};
@@ -27,6 +28,11 @@ pub enum Condition {
     Tls,
     /// The client came in on a listener of that kind.
     On(Listener),
+    /// SPF says this of the sender (RFC 7208). Where it was not checked it says nothing.
+    Spf(results::Spf),
+    /// This is said of the name of the client's address (RFC 8601 §3). Where it was not looked up
+    /// nothing is said.
+    Iprev(results::Iprev),
     /// The other way round.
     Not(Box<Self>),
     /// Both.
@@ -90,6 +96,8 @@ impl Condition {
             Self::Authenticated => settled(facts.user.is_some(), facts),
             Self::Tls => settled(facts.tls, facts),
             Self::On(listener) => Some(facts.listener == *listener),
+            Self::Spf(result) => found(facts.spf.map(|spf| spf == *result), facts),
+            Self::Iprev(result) => found(facts.iprev.map(|iprev| iprev == *result), facts),
             Self::Any | Self::Not(_) | Self::And(..) | Self::Or(..) => None,
         }
     }
@@ -105,4 +113,35 @@ impl std::ops::Not for Condition {
 
 fn settled(value: bool, facts: &Facts) -> Option<bool> {
     (value || facts.stage() >= Stage::Mail).then_some(value)
+}
+
+/// What is looked up at MAIL, if it is.
+fn found(value: Option<bool>, facts: &Facts) -> Option<bool> {
+    value.or_else(|| (facts.stage() >= Stage::Recipient).then_some(false))
+}
+
+/// What a policy asks of a client besides what its session shows: what must be looked up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Needs {
+    /// SPF of the sender.
+    pub spf: bool,
+    /// The name of the client's address.
+    pub iprev: bool,
+}
+
+impl Condition {
+    /// Adds what it asks for.
+    pub(crate) fn need(&self, needs: &mut Needs) {
+        match self {
+            Self::Spf(_) => needs.spf = true,
+            Self::Iprev(_) => needs.iprev = true,
+            Self::Not(inner) => inner.need(needs),
+            Self::And(a, b) | Self::Or(a, b) => {
+                a.need(needs);
+                b.need(needs);
+            }
+            _ => {}
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use hikyaku_wire::Reply;
 
-use crate::{Action, Condition, Facts, Policy, Stage, policy::IMPLICIT};
+use crate::{Action, Condition, Facts, Needs, Policy, Stage, policy::IMPLICIT};
 
 /// What a policy decides, and which rule does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,13 @@ impl Policy {
             line: rule.map(|rule| self.line(rule)),
             provisional,
         }
+    }
+
+    /// What must be looked up for it before it can decide at [`Stage::Recipient`].
+    pub fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        self.rules.iter().for_each(|rule| rule.when.need(&mut needs));
+        needs
     }
 
     /// Reads the rules in order until one matches for certain. `test` gives the value of each
@@ -147,6 +154,36 @@ mod tests {
         assert_eq!(decide(vec![not_here.clone(), anyone.clone()]), Reply::UNKNOWN_USER_550);
         assert_eq!(decide(vec![anyone, not_here]), Reply::RECIPIENT_OK_250);
         assert_eq!(decide(Vec::new()), Reply::RELAY_DENIED_550);
+    }
+
+    #[test]
+    fn what_is_looked_up_decides() {
+        use hikyaku_message::results::{Iprev, Spf};
+        let spf = Rule::refuse(Reply::UNKNOWN_USER_550, Condition::Spf(Spf::Fail));
+        let iprev = Rule::defer(Reply::LOCAL_ERROR_451, !Condition::Iprev(Iprev::Pass));
+        let policy = Policy::declared_open(Vec::new(), vec![spf.clone(), iprev, Rule::permit(Condition::Any)]).unwrap();
+        assert_eq!(policy.needs(), Needs { spf: true, iprev: true });
+        let only = |rule: Rule| Policy::declared_open(Vec::new(), vec![rule]).unwrap().needs();
+        assert_eq!(only(spf), Needs { spf: true, iprev: false });
+        let nested = Condition::Any.and(!Condition::Tls.or(Condition::Iprev(Iprev::Fail)));
+        assert_eq!(only(Rule::permit(nested)), Needs { spf: false, iprev: true });
+        assert_eq!(only(Rule::permit(Condition::Authenticated)), Needs::default());
+
+        let mut facts = to("<a@b.test>");
+        let decide = |facts: &Facts| (policy.decide(facts).reply, policy.decide(facts).provisional);
+        // Where nothing was looked up, nothing is said.
+        assert_eq!(decide(&facts), (Reply::LOCAL_ERROR_451, false));
+        facts.iprev = Some(Iprev::Pass);
+        assert_eq!(decide(&facts), (Reply::RECIPIENT_OK_250, false));
+        facts.spf = Some(Spf::SoftFail);
+        assert_eq!(decide(&facts), (Reply::RECIPIENT_OK_250, false));
+        facts.spf = Some(Spf::Fail);
+        assert_eq!(decide(&facts), (Reply::UNKNOWN_USER_550, false));
+        // Before the recipient it counts once it is known, and is open until then.
+        facts.recipient = None;
+        assert_eq!(decide(&facts), (Reply::UNKNOWN_USER_550, false));
+        facts.spf = None;
+        assert_eq!(decide(&facts), (Reply::SENDER_OK_250, true));
     }
 
     #[test]

@@ -2,11 +2,15 @@
 
 use std::{fmt, net::IpAddr};
 
+use hikyaku_message::results;
 use hikyaku_wire::{ForwardPath, Hello, ReversePath};
 
 /// What is known about one recipient in one transaction, or about a transaction that has not
 /// come that far. Who chooses the value decides what it is worth: the user is proved, the client
 /// address and TLS are observed, hello and sender are claims that may be lies.
+///
+/// What others publish in the DNS is known only where it was asked for: results are `None` before,
+/// and where nobody asks.
 ///
 /// Keep one for the session, fill in what becomes known, and set `recipient` anew for each RCPT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +31,40 @@ pub struct Facts {
     pub sender: Option<ReversePath>,
     /// The path of the RCPT that is asked about. `None` before it.
     pub recipient: Option<ForwardPath>,
+    /// Whether the client's address has a name that leads back to it (RFC 8601 §3).
+    pub iprev: Option<results::Iprev>,
+    /// What SPF says of `hello` (RFC 7208 §2.3).
+    pub helo: Option<results::Spf>,
+    /// What SPF says of `sender` (RFC 7208 §2.4).
+    pub spf: Option<results::Spf>,
+    /// What became of each signature of the message (RFC 6376), and the domain that signed, in
+    /// lower case. A signature without a domain is left out.
+    pub dkim: Option<Vec<(results::Dkim, String)>>,
+    /// What became of the message's chain of ARC sets (RFC 8617).
+    pub arc: Option<results::Arc>,
+    /// Whether the author's domain has sent the message (RFC 9989).
+    pub dmarc: Option<results::Dmarc>,
 }
 
 impl Facts {
     /// The facts when a client has just connected.
     pub fn new(client: Option<IpAddr>, listener: Listener) -> Self {
         let client = client.map(|address| address.to_canonical());
-        Self { client, listener, tls: false, hello: None, user: None, sender: None, recipient: None }
+        Self {
+            client,
+            listener,
+            tls: false,
+            hello: None,
+            user: None,
+            sender: None,
+            recipient: None,
+            iprev: None,
+            helo: None,
+            spf: None,
+            dkim: None,
+            arc: None,
+            dmarc: None,
+        }
     }
 
     /// How far the transaction has come: the last of the facts that is there.

@@ -87,6 +87,8 @@ impl fmt::Display for Condition {
             Self::Authenticated => f.write_str("authenticated"),
             Self::Tls => f.write_str("tls"),
             Self::On(listener) => write!(f, "on {listener}"),
+            Self::Spf(result) => write!(f, "spf {result}"),
+            Self::Iprev(result) => write!(f, "iprev {result}"),
             Self::Not(inner) => match **inner {
                 Self::Not(_) | Self::And(..) | Self::Or(..) => write!(f, "not ({inner})"),
                 _ => write!(f, "not {inner}"),
@@ -113,6 +115,7 @@ impl fmt::Display for Side<'_> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use hikyaku_message::results::{Iprev, Spf};
     use hikyaku_wire::{Code, EnhancedCode};
     use proptest::prelude::*;
 
@@ -148,6 +151,7 @@ mod tests {
                 Condition::Sender("blocked".parse().unwrap()).or(Condition::NullSender.and(to("blocked"))),
             ),
             Rule::permit(to("ours").or(to("partners")).or(from("office"))),
+            Rule::refuse(Reply::RELAY_DENIED_550, Condition::Spf(Spf::Fail).and(!Condition::Iprev(Iprev::Pass))),
             Rule::permit(Condition::On(Listener::Submission).and(Condition::Authenticated).and(!Condition::NullSender)),
         ];
         let policy = Policy::new(lists.clone(), rules.clone()).unwrap();
@@ -162,6 +166,7 @@ domains blocked = none
 defer 450 4.7.1 "not \"now\", \\ later" when from noisy and not (tls or authenticated)
 refuse 554 "no" when sender blocked or (sender null and to blocked)
 permit when to ours or to partners or from office
+refuse 550 5.7.1 "relaying denied" when spf fail and not iprev pass
 permit when on submission and authenticated and not sender null
 # what no rule matches: refuse 550 5.7.1 "relaying denied"
 "#

@@ -46,7 +46,7 @@ mod policy;
 mod random;
 mod summary;
 
-pub use condition::Condition;
+pub use condition::{Condition, Needs};
 pub use decide::Decision;
 pub use domains::{DomainError, DomainPattern, Domains};
 pub use facts::{Facts, Listener, Stage};

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use hikyaku_message::results::{Iprev, Spf};
 use hikyaku_wire::{Code, EnhancedCode, Reply};
 
 use crate::{Condition, DomainRole, Facts, List, Listener, Rule};
@@ -67,6 +68,8 @@ fn condition() -> impl Strategy<Value = Condition> {
         2 => Just(Condition::Authenticated),
         1 => Just(Condition::Tls),
         1 => Just(Condition::On(Listener::Submission)),
+        1 => Just(Condition::Spf(Spf::Fail)),
+        1 => Just(Condition::Iprev(Iprev::Pass)),
     ];
     test.prop_recursive(3, 12, 2, |inner| {
         prop_oneof![
@@ -95,14 +98,16 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
     let host = || proptest::sample::select(&HOSTS[..]);
     (
         proptest::option::weighted(0.9, proptest::sample::select(&CLIENTS[..])),
-        any::<(bool, bool, bool)>(),
+        (any::<(bool, bool, bool)>(), any::<(Option<bool>, Option<bool>)>()),
         proptest::option::weighted(0.8, host()),
         proptest::option::weighted(0.9, host()),
     )
-        .prop_map(|(client, (submission, tls, user), sender, recipient)| {
+        .prop_map(|(client, ((submission, tls, user), (spf, iprev)), sender, recipient)| {
             let listener = if submission { Listener::Submission } else { Listener::Mx };
             let mut facts = Facts::new(client.map(|client| client.parse().unwrap()), listener);
             facts.tls = tls;
+            facts.spf = spf.map(|fails| if fails { Spf::Fail } else { Spf::Pass });
+            facts.iprev = iprev.map(|passes| if passes { Iprev::Pass } else { Iprev::Fail });
             facts.hello = Some("client.test".parse().unwrap());
             facts.user = user.then(|| "alice".to_owned());
             facts.sender = Some(sender.map_or("<>".to_owned(), |host| format!("<a@{host}>")).parse().unwrap());
@@ -136,6 +141,8 @@ pub(crate) fn means(condition: &Condition, facts: &Facts) -> bool {
         Condition::Authenticated => facts.user.is_some(),
         Condition::Tls => facts.tls,
         Condition::On(listener) => facts.listener == *listener,
+        Condition::Spf(result) => facts.spf.is_some_and(|spf| spf.as_str() == result.as_str()),
+        Condition::Iprev(result) => facts.iprev.is_some_and(|iprev| iprev.as_str() == result.as_str()),
         Condition::Not(inner) => !means(inner, facts),
         Condition::And(a, b) => means(a, facts) & means(b, facts),
         Condition::Or(a, b) => means(a, facts) | means(b, facts),

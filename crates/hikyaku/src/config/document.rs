@@ -17,6 +17,7 @@ use super::{
     auth::{self, AuthTable},
     limits::{self, LimitsTable},
     tls::{self, TlsTable, TlsWord},
+    verify::{self, AuthservId, DkimTable, VerifyTable},
 };
 use crate::{Address, HostPort, Route, Users};
 
@@ -27,9 +28,13 @@ pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
         return Err(ConfigError::at(text, policy.span(), "policy files cannot be read yet"));
     }
     let mut config = Config::default();
-    if let Some(Parsed(hostname)) = file.hostname {
-        config.hostname = hostname.to_string();
-        config.delivery.helo = config.hostname.parse().expect("a domain is a greeting");
+    if let Some(Parsed(Hostname { name, hello })) = file.hostname {
+        config.authserv_id = name.clone();
+        config.hostname = name;
+        config.delivery.helo = hello;
+    }
+    if let Some(Parsed(AuthservId(id))) = file.authserv_id {
+        config.authserv_id = id;
     }
     if let Some(data_dir) = file.data_dir {
         config.data_dir = data_dir;
@@ -48,6 +53,8 @@ pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
     }
     config.tls = tls::read(text, file.tls)?;
     config.auth = file.auth.map(|table| auth::read(text, table, &mut config.tls)).transpose()?;
+    config.verify = verify::read(file.verify);
+    config.dkim = verify::keys(text, file.dkim)?;
     config.limits = limits::read(file.limits);
     config.limits.gate.exempt = config.trusted_networks.clone();
     config.store = store(text, file.queue)?;
@@ -118,7 +125,8 @@ fn delivery(text: &str, table: DeliveryTable, config: &mut Config) -> Result<(),
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct File {
-    hostname: Option<Parsed<Domain>>,
+    hostname: Option<Parsed<Hostname>>,
+    authserv_id: Option<Parsed<AuthservId>>,
     data_dir: Option<PathBuf>,
     local_domains: Option<Vec<Parsed<DomainPattern>>>,
     #[serde(default)]
@@ -130,6 +138,10 @@ struct File {
     #[serde(default)]
     tls: TlsTable,
     auth: Option<Spanned<AuthTable>>,
+    #[serde(default)]
+    verify: VerifyTable,
+    #[serde(default)]
+    dkim: Vec<DkimTable>,
     #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
@@ -239,6 +251,23 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {
     }
 }
 
+/// A domain that can stand in a greeting, where there are no U-labels.
+struct Hostname {
+    name: String,
+    hello: Hello,
+}
+
+impl FromStr for Hostname {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text.parse::<Domain>(), text.parse()) {
+            (Ok(domain), Ok(hello)) => Ok(Self { name: domain.to_string(), hello }),
+            _ => Err("expected a host name in ASCII, with A-labels (`xn--…`) in the place of others"),
+        }
+    }
+}
+
 struct Smarthost(HostPort);
 
 impl FromStr for Smarthost {
@@ -300,7 +329,7 @@ impl<'de> Deserialize<'de> for UserList {
 /// A time of 1 to 600 whole seconds.
 #[derive(Deserialize)]
 #[serde(try_from = "i64")]
-struct Seconds(Duration);
+pub(super) struct Seconds(pub(super) Duration);
 
 impl TryFrom<i64> for Seconds {
     type Error = &'static str;

@@ -156,7 +156,7 @@ impl Relay {
     }
 
     pub(crate) async fn put(&self, to: &[&str], lifetime: Duration) {
-        let mut intake = Intake::open(&self.delivery.queue, None, Default::default()).await.unwrap();
+        let mut intake = Intake::open(&self.delivery.queue, None, Default::default(), "mx.test").await.unwrap();
         intake.push(Bytes::from_static(b"Subject: x\r\n\r\n.dot\r\n")).await.unwrap();
         let time = now();
         let id = intake.id().to_string();

@@ -25,6 +25,7 @@ pub(crate) enum PublicKey {
 #[derive(Clone, Debug)]
 pub(crate) struct RsaKey {
     pkcs1: Box<[u8]>,
+    bits: usize,
     /// Read once, as the key is kept with the DNS answer that it came from.
     #[cfg(feature = "aws-lc-rs")]
     parsed: signature::ParsedPublicKey,
@@ -62,6 +63,7 @@ impl PublicKey {
             .ok_or(PublicKeyError::Exponent)?;
         Ok(Self::Rsa(RsaKey {
             pkcs1: pkcs1.into(),
+            bits,
             #[cfg(feature = "aws-lc-rs")]
             parsed: signature::ParsedPublicKey::new(&signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, pkcs1)
                 .map_err(|_| PublicKeyError::Malformed)?,
@@ -71,6 +73,14 @@ impl PublicKey {
     /// Reads an Ed25519 key of 32 octets (RFC 8463 §4.2).
     pub(crate) fn ed25519(octets: &[u8]) -> Result<Self, PublicKeyError> {
         octets.try_into().map(Self::Ed25519).map_err(|_| PublicKeyError::Malformed)
+    }
+
+    /// How many bits it has: of RSA those of the modulus.
+    pub(crate) fn bits(&self) -> usize {
+        match self {
+            Self::Rsa(key) => key.bits,
+            Self::Ed25519(_) => 256,
+        }
     }
 
     /// Whether the signature is one of the octets: RSASSA-PKCS1-v1_5 with the hash, or PureEdDSA

@@ -20,7 +20,6 @@ pub(crate) struct KeyRecord(Result<Key, Problem>);
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     key: PublicKey,
-    bits: usize,
     /// The hashes that it is for; all, if it names none.
     sha1: bool,
     sha256: bool,
@@ -77,10 +76,8 @@ impl Key {
             b"ed25519" => PublicKey::ed25519(&octets),
             _ => return Err(Problem::KeyType),
         };
-        let key = key.map_err(Problem::Key)?;
         Ok(Self {
-            bits: bits(&key),
-            key,
+            key: key.map_err(Problem::Key)?,
             sha1: allows(b"sha1"),
             sha256: allows(b"sha256"),
             testing: flag(b"y"),
@@ -110,35 +107,6 @@ impl Key {
 
     /// How many bits the key has.
     pub(crate) fn bits(&self) -> usize {
-        self.bits
+        self.key.bits()
     }
-}
-
-/// How many bits a key has: of an RSA key in PKCS#1 form those of its modulus, the first integer.
-fn bits(key: &PublicKey) -> usize {
-    let PublicKey::Rsa(der) = key else { return 256 };
-    let content = |der: &'_ [u8]| -> Option<usize> {
-        // The tag, and a length in one form or the other.
-        match der.get(1)? {
-            0x81 => Some(3),
-            0x82 => Some(4),
-            length if *length < 0x80 => Some(2),
-            _ => None,
-        }
-    };
-    let modulus = || {
-        let sequence = content(der)?;
-        let integer = der.get(sequence..)?;
-        let start = content(integer)?;
-        let length = match integer {
-            [_, 0x81, length, ..] => usize::from(*length),
-            [_, 0x82, high, low, ..] => usize::from(*high) << 8 | usize::from(*low),
-            [_, length, ..] => usize::from(*length),
-            _ => return None,
-        };
-        integer.get(start..start + length)
-    };
-    let modulus = modulus().unwrap_or_default();
-    let zeros = modulus.iter().take_while(|octet| **octet == 0).count();
-    modulus.get(zeros).map_or(0, |first| (modulus.len() - zeros) * 8 - first.leading_zeros() as usize)
 }

@@ -192,14 +192,14 @@ fn number(digits: &[u8], most: usize) -> Option<u64> {
 }
 
 /// `domain-name = sub-domain 1*("." sub-domain)` (RFC 6376 §3.5), with U-labels (RFC 8616 §5).
-fn domain_name(text: &[u8]) -> Option<Name> {
+pub(crate) fn domain_name(text: &[u8]) -> Option<Name> {
     labels(std::str::from_utf8(text).ok()?).filter(|name| name.labels().nth(1).is_some())
 }
 
 /// `sub-domain *( "." sub-domain )`, with underscores, which are in use.
 ///
 /// Nothing else is looked up: a name that two programs read in two ways proves nothing.
-fn labels(text: &str) -> Option<Name> {
+pub(crate) fn labels(text: &str) -> Option<Name> {
     let is_label = |label: &str| {
         let inner = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | 0x80..);
         label.bytes().all(inner) && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')

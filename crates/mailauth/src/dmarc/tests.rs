@@ -54,7 +54,7 @@ fn rows(text: &str) -> Vec<Row<'_>> {
                     "A" => row.zone.add(owner, 60, Data::A([192, 0, 2, 1].into())),
                     "SERVFAIL" => {
                         for record_type in [RecordType::TXT, RecordType::A] {
-                            row.zone.failures.insert((owner.clone(), record_type), Error::ServerFailure);
+                            row.zone.failures.insert((owner.clone(), record_type), Error::ServerFailure.into());
                         }
                     }
                     text => row.zone.add(owner, 60, Data::Txt(text.into())),

@@ -32,7 +32,7 @@ const OWNED: [&str; 5] = [
 
 fn intake() -> (Memory, Intake<<Memory as Queue>::Draft>) {
     let queue = Memory::new();
-    let intake = now(Intake::open(&queue, None, HeaderLimits::default())).unwrap();
+    let intake = now(Intake::open(&queue, None, HeaderLimits::default(), "mx.test")).unwrap();
     (queue, intake)
 }
 
