@@ -66,3 +66,16 @@ impl Gathered {
 pub(crate) fn fields(section: &[u8]) -> Option<Header<'_>> {
     Header::parse(section, ANY).ok().filter(|header| header.span() == (0..section.len()))
 }
+
+#[cfg(test)]
+impl Gathered {
+    /// How many octets are kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.section.len()
+    }
+
+    /// How many hashes of the body are computed.
+    pub(crate) fn hashes(&self) -> usize {
+        self.bodies.count()
+    }
+}

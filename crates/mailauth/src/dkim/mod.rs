@@ -5,6 +5,10 @@ mod key;
 mod problem;
 pub(crate) mod sign;
 mod signature;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod slow;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::time::Duration;
