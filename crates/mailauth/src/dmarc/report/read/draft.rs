@@ -392,7 +392,8 @@ fn policy(text: &str) -> Option<Option<Policy>> {
 
 /// Results of SPF, with the words of before RFC 7208.
 fn spf(text: &str) -> Option<results::Spf> {
-    let older = [("hardfail", results::Spf::Fail), ("unknown", results::Spf::TempError), ("error", results::Spf::PermError)];
+    let older =
+        [("hardfail", results::Spf::Fail), ("unknown", results::Spf::TempError), ("error", results::Spf::PermError)];
     let older = older.into_iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
     results::Spf::parse(text).or(older.map(|(_, result)| result))
 }
