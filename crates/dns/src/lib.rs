@@ -50,5 +50,5 @@ pub use name::{Name, NameError};
 pub use record::{Data, Mx, RecordType, RecordTypeError, Soa, Tlsa, Txt};
 pub use resolver::{Answer, Error, Presence, Resolver, Security};
 #[cfg(feature = "system")]
-pub use system::{System, SystemError, Timing};
+pub use system::{System, SystemError, Timing, TrustAnchors};
 pub use zone::{Failure, Record, Zone};

@@ -10,7 +10,7 @@ use crate::{Answer, Error, Mx, Name, Presence, RecordType, Resolver, Security, T
 use crate::{ZoneError, master};
 
 /// How many aliases are followed before a lookup gives up.
-const MAX_ALIASES: usize = 8;
+pub(crate) const MAX_ALIASES: usize = 8;
 
 /// A resolver that answers from memory: plain data, of a literal or of a master
 /// file (RFC 1035 §5).

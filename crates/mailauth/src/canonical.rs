@@ -1,7 +1,7 @@
 //! The canonical forms of header fields and bodies (RFC 6376 §3.4).
 
 mod clean;
-#[cfg(test)]
+#[cfg(any(fuzzing, test))]
 pub(crate) mod slow;
 #[cfg(test)]
 mod tests;

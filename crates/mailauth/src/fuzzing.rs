@@ -1,7 +1,11 @@
 //! What the fuzz targets call: each function takes any octets and panics if something does not
 //! hold.
 
+mod dmarc;
 mod lists;
 
 pub use crate::spf::fuzzing::{spf_check, spf_macro, spf_record};
+#[cfg(feature = "report")]
+pub use dmarc::dmarc_report;
+pub use dmarc::{dmarc_record, dmarc_walk};
 pub use lists::list_filter;

@@ -99,8 +99,8 @@ two   A 192.0.2.6
         .parse()
         .unwrap();
         let fails: Name = "fails.example.test".parse().unwrap();
-        zone.failures.insert((fails, RecordType::A), Error::Timeout);
-        zone.failures.insert((Name::reverse([192, 0, 2, 8].into()), RecordType::PTR), Error::ServerFailure);
+        zone.failures.insert((fails, RecordType::A), Error::Timeout.into());
+        zone.failures.insert((Name::reverse([192, 0, 2, 8].into()), RecordType::PTR), Error::ServerFailure.into());
         for number in 0..=12 {
             let name: Name = format!("n{number:02}.example.test").parse().unwrap();
             for (last, good) in [(10, 9), (11, 10)] {

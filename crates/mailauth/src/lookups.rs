@@ -377,7 +377,7 @@ large 300 TXT 16385
 "
         .parse()
         .unwrap();
-        zone.failures.insert((name("fails.example.test"), RecordType::TXT), Error::ServerFailure);
+        zone.failures.insert((name("fails.example.test"), RecordType::TXT), Error::ServerFailure.into());
         // 64 strings with their lengths, and one octet more.
         zone.add(name("full.example.test"), 300, Data::Txt((&*"x".repeat(MAX_KEPT - 64)).into()));
         zone.add(name("over.example.test"), 300, Data::Txt((&*"x".repeat(MAX_KEPT - 63)).into()));

@@ -1,8 +1,8 @@
 //! `--setup`: the programs that the interop tests run, from Debian packages.
 //!
-//! No service is started: the packages that are installed hold none, and the mail
-//! server is unpacked into `target/interop` (Debian's mail servers exclude one
-//! another as packages), where the tests run its tools, and start and stop it.
+//! No service is started: the packages that are installed hold none, and those of
+//! servers are unpacked into `target/interop` (Debian's mail servers also exclude
+//! one another as packages), where the tests start and stop them.
 
 use std::fs;
 use std::path::Path;
@@ -12,30 +12,34 @@ use crate::interop;
 use crate::run::{output, succeed};
 
 /// (program, package that holds it).
-const INSTALLED: [(&str, &str); 5] = [
+const INSTALLED: [(&str, &str); 6] = [
     ("/usr/bin/swaks", "swaks"),
     ("/usr/bin/curl", "curl"),
     ("/usr/bin/python3", "python3"),
     ("/usr/bin/msmtp", "msmtp"),
     ("/usr/bin/sslscan", "sslscan"),
+    ("/usr/bin/ldns-signzone", "ldnsutils"),
 ];
 
-/// What those, and the unpacked mail server, load while they run, and only recommend: TLS for
+/// What those, and the unpacked servers, load while they run, and only recommend: TLS for
 /// swaks, SASL mechanisms and the names of ports for Postfix.
 const LOADED: [&str; 3] = ["libnet-ssleay-perl", "libsasl2-modules", "netbase"];
 
-/// The package of the mail server, unpacked and not installed.
-const UNPACKED: &str = "postfix";
+/// (program, package that holds it), of servers: unpacked and not installed. The path is one
+/// inside the package.
+const UNPACKED: [(&str, &str); 2] = [("usr/sbin/smtp-sink", "postfix"), ("usr/sbin/nsd", "nsd")];
 
 /// Installs and unpacks what is missing, and prints the list.
 pub(crate) fn install() -> Result<(), String> {
     let names: Vec<&str> = INSTALLED.iter().map(|(_, package)| *package).chain(LOADED).collect();
     println!("installed from Debian packages where missing: {}", names.join(", "));
-    println!("unpacked into {}: {UNPACKED} (the server, smtp-source, smtp-sink)", interop().display());
+    let unpacked = UNPACKED.map(|(_, package)| package).join(", ");
+    println!("unpacked into {}: {unpacked}", interop().display());
     let missing = INSTALLED.iter().filter(|(program, _)| !Path::new(program).exists()).map(|(_, package)| *package);
     let missing: Vec<&str> = missing.chain(LOADED.into_iter().filter(|package| !is_installed(package))).collect();
-    let unpacked = interop().join(UNPACKED);
-    if missing.is_empty() && unpacked.join("usr/sbin/smtp-sink").exists() {
+    let packed = UNPACKED.iter().filter(|(program, package)| !interop().join(package).join(program).exists());
+    let packed: Vec<&str> = packed.map(|(_, package)| *package).collect();
+    if missing.is_empty() && packed.is_empty() {
         println!("all of it is there");
         return Ok(());
     }
@@ -46,7 +50,7 @@ pub(crate) fn install() -> Result<(), String> {
     }
     succeed(Command::new("apt-get").args(["--quiet", "update"]))?;
     packages(&missing)?;
-    unpack(&unpacked)
+    packed.into_iter().try_for_each(unpack)
 }
 
 /// Installs packages by name.
@@ -79,25 +83,25 @@ fn packages(names: &[&str]) -> Result<(), String> {
     succeed(install.env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
-/// Downloads the package, unpacks it beside its own folder and renames it at the
+/// Downloads a package, unpacks it beside its own folder and renames it at the
 /// end, so that a broken attempt is never taken for a whole one.
-fn unpack(unpacked: &Path) -> Result<(), String> {
-    let folder = interop().join("download");
+fn unpack(package: &str) -> Result<(), String> {
+    let (folder, unpacked) = (interop().join("download"), interop().join(package));
     let describe = |error: std::io::Error| format!("{}: {error}", folder.display());
     let _ = fs::remove_dir_all(&folder);
-    let _ = fs::remove_dir_all(unpacked);
+    let _ = fs::remove_dir_all(&unpacked);
     fs::create_dir_all(&folder).map_err(describe)?;
-    succeed(Command::new("apt-get").args(["--quiet", "download", UNPACKED]).current_dir(&folder))?;
+    succeed(Command::new("apt-get").args(["--quiet", "download", package]).current_dir(&folder))?;
     let mut entries = fs::read_dir(&folder).map_err(describe)?;
-    let package = entries.next().ok_or("apt-get has downloaded nothing")?.map_err(describe)?.path();
+    let archive = entries.next().ok_or("apt-get has downloaded nothing")?.map_err(describe)?.path();
 
     // Its libraries are packages of their own; its services stay where they are.
-    let depends = output(Command::new("dpkg-deb").arg("--field").arg(&package).arg("Depends"))?;
+    let depends = output(Command::new("dpkg-deb").arg("--field").arg(&archive).arg("Depends"))?;
     packages(&libraries(&depends))?;
 
     let tree = folder.join("tree");
-    succeed(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(&tree))?;
-    fs::rename(&tree, unpacked).map_err(describe)?;
+    succeed(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&tree))?;
+    fs::rename(&tree, &unpacked).map_err(describe)?;
     fs::remove_dir_all(&folder).map_err(describe)
 }
 

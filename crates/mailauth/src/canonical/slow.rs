@@ -28,11 +28,11 @@ fn lines(body: &[u8]) -> Vec<Vec<u8>> {
             lines.push(Vec::new());
             at += 2;
         } else {
-            lines.last_mut().unwrap().push(body[at]);
+            lines.last_mut().expect("there is one").push(body[at]);
             at += 1;
         }
     }
-    if lines.last().unwrap().is_empty() {
+    if lines.last().expect("there is one").is_empty() {
         lines.pop();
     }
     lines
@@ -63,8 +63,8 @@ pub(crate) fn field(whole: &[u8], form: Canonicalization) -> Vec<u8> {
     if form == Canonicalization::Simple {
         return whole.to_vec();
     }
-    let whole = whole.strip_suffix(b"\r\n").unwrap();
-    let colon = whole.iter().position(|&octet| octet == b':').unwrap();
+    let whole = whole.strip_suffix(b"\r\n").expect("a line end");
+    let colon = whole.iter().position(|&octet| octet == b':').expect("a colon");
     let mut unfolded = Vec::new();
     let mut at = colon + 1;
     while at < whole.len() {

@@ -37,12 +37,9 @@ impl<'a> Fields<'a> {
         self.all.get(at)
     }
 
-    /// Appends what a signature signs: of each name in turn the lowest field that was not taken
-    /// yet, and as the last the field of the signature at the place `own`, without the value of
-    /// `b=`, which lies at `emptied` in its value, and without a line end.
-    ///
-    /// A name of which no field is left adds nothing. The signature's own field is none of those
-    /// that are named: it was not there yet when they were signed.
+    /// Appends what a signature signs: the fields that are [`named`](Self::named), and as the last
+    /// the field of the signature at the place `own`, without the value of `b=`, which lies at
+    /// `emptied` in its value, and without a line end.
     pub(crate) fn signed(
         &self,
         names: &[u8],
@@ -51,6 +48,17 @@ impl<'a> Fields<'a> {
         form: Canonicalization,
         out: &mut Vec<u8>,
     ) {
+        self.named(names, Some(own), form, out);
+        if let Some(own) = self.all.get(own) {
+            last(own, emptied, form, out);
+        }
+    }
+
+    /// Appends of each name in turn the lowest field that was not taken yet.
+    ///
+    /// A name of which no field is left adds nothing. The signature's own field is none of those
+    /// that are named: it was not there yet when they were signed.
+    pub(crate) fn named(&self, names: &[u8], own: Option<usize>, form: Canonicalization, out: &mut Vec<u8>) {
         // Of each name, at the place of its lowest field, how many fields were taken.
         let mut taken = vec![0; self.sorted.len()];
         for name in list(names) {
@@ -60,14 +68,11 @@ impl<'a> Fields<'a> {
             let Some(count) = taken.get_mut(first) else { continue };
             while let Some(entry) = self.sorted.get(first + *count).filter(|entry| is(entry).is_eq()) {
                 *count += 1;
-                if entry.1 != own {
+                if Some(entry.1) != own {
                     canonical::field(&self.all[entry.1], form, out);
                     break;
                 }
             }
-        }
-        if let Some(own) = self.all.get(own) {
-            last(own, emptied, form, out);
         }
     }
 }

@@ -64,7 +64,7 @@ $ORIGIN parked.test.
         ("2.0.0.127.fails.test", RecordType::A, Error::Refused(5)),
         ("12.2.0.192.fails.test", RecordType::A, Error::Refused(5)),
     ] {
-        zone.failures.insert((name(failing), record_type), error);
+        zone.failures.insert((name(failing), record_type), error.into());
     }
     zone.add(name("13.2.0.192.bl.test"), 300, Data::A([127, 0, 0, 2].into()));
     zone.add(name("13.2.0.192.bl.test"), 300, Data::Txt((&*"x".repeat(401)).into()));

@@ -249,7 +249,8 @@ mod tests {
 
     #[test]
     fn the_corpora_are_replayed() {
-        let targets: [(&str, fn(&[u8])); 3] = [
+        type Target = fn(&[u8]);
+        let targets: [(&str, Target); 3] = [
             ("mailauth_spf_record", super::spf_record),
             ("mailauth_spf_macro", super::spf_macro),
             ("mailauth_spf_check", super::spf_check),

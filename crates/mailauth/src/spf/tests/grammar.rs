@@ -73,7 +73,7 @@ fn what_is_no_record_is_refused_with_its_place() {
         ("v=spf1 a/33//64", 7, P::Prefix),
         ("v=spf1 a/024", 7, P::Prefix),
         ("v=spf1 a/256", 7, P::Prefix),
-        ("v=spf1 a/24/64", 7, P::Value),
+        ("v=spf1 a/24/64", 7, P::Prefix),
         ("v=spf1 a///64", 7, P::Value),
         ("v=spf1 a/", 7, P::Value),
         ("v=spf1 a:a.test/", 7, P::Macro(M::TopLabel)),
