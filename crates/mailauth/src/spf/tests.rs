@@ -1,12 +1,11 @@
 //! Checks against zones in memory.
 
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use hikyaku_dns::Zone;
 
 use super::*;
+use crate::now::now;
 use crate::{Budget, Records};
 
 mod bounds;
@@ -14,14 +13,6 @@ mod checks;
 mod grammar;
 mod macros;
 mod traces;
-
-/// All answers are there, so that every future is ready at once.
-fn now<F: Future>(future: F) -> F::Output {
-    match pin!(future).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("a zone never waits"),
-    }
-}
 
 /// The beginning of a message; when that is does not matter.
 #[allow(clippy::disallowed_methods, reason = "nothing is measured with it")]
