@@ -4,6 +4,7 @@
 mod dmarc;
 mod lists;
 
+pub use crate::spf::fuzzing::{spf_check, spf_macro, spf_record};
 #[cfg(feature = "report")]
 pub use dmarc::dmarc_report;
 pub use dmarc::{dmarc_record, dmarc_walk};
