@@ -22,7 +22,11 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(header: &Header<'a>) -> Self {
-        let all: Vec<Field<'a>> = header.fields().collect();
+        Self::of(header.fields().collect())
+    }
+
+    /// The same of fields that are known, from the top to the bottom.
+    pub(crate) fn of(all: Vec<Field<'a>>) -> Self {
         let mut sorted: Vec<(u64, usize)> =
             all.iter().enumerate().map(|(at, field)| (start(field.name()), at)).collect();
         sorted.sort_unstable_by(|&(one, one_at), &(other, other_at)| {

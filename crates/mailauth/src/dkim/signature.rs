@@ -112,11 +112,16 @@ impl Signature {
         let below = match tags.get("i") {
             Some(identity) if kind == Kind::Dkim => {
                 let at = memchr::memrchr(b'@', identity).ok_or(Problem::BadTag("i"))?;
-                let within = domain_name(&identity[at + 1..]).ok_or(Problem::BadTag("i"))?;
-                if !within.is_within(&domain) {
-                    return Err(Problem::ForeignIdentity);
+                let within = &identity[at + 1..];
+                if tags.get("d").is_some_and(|domain| domain.eq_ignore_ascii_case(within)) {
+                    false
+                } else {
+                    let within = domain_name(within).ok_or(Problem::BadTag("i"))?;
+                    if !within.is_within(&domain) {
+                        return Err(Problem::ForeignIdentity);
+                    }
+                    within != domain
                 }
-                within != domain
             }
             _ => false,
         };
