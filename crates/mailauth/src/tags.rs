@@ -132,12 +132,57 @@ pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     value.split(|&octet| octet == b':').map(trim)
 }
 
-/// A value without any of its white space, as those in base64 are read.
-pub(crate) fn without_space(value: &[u8]) -> Vec<u8> {
-    let mut joined = Vec::with_capacity(value.len());
-    value.split(|octet| matches!(octet, b' ' | b'\t' | b'\r' | b'\n')).for_each(|part| joined.extend_from_slice(part));
-    joined
+/// The octets of a value in base64, with white space anywhere; `None` if it is none, or nothing.
+///
+/// `base64string = ALPHADIGITPS *([FWS] ALPHADIGITPS) [ [FWS] "=" [ [FWS] "=" ] ]`
+/// (RFC 6376 §2.10): the padding may be missing, but not be wrong.
+pub(crate) fn base64(value: &[u8]) -> Option<Vec<u8>> {
+    let mut octets = Vec::with_capacity(value.len() / 4 * 3 + 3);
+    let (mut bits, mut count, mut padding) = (0_u32, 0_usize, 0_usize);
+    for octet in value {
+        match SIX_BITS[usize::from(*octet)] {
+            six @ 0..64 if padding == 0 => {
+                bits = bits << 6 | u32::from(six);
+                count += 1;
+                if count % 4 == 0 {
+                    octets.extend_from_slice(&bits.to_be_bytes()[1..]);
+                }
+            }
+            PADDING => padding += 1,
+            SPACE => {}
+            _ => return None,
+        }
+    }
+    let last = match (count % 4, padding) {
+        (0, 0) => 0,
+        (2, 0 | 2) => 1,
+        (3, 0 | 1) => 2,
+        _ => return None,
+    };
+    // What the last group has, at the top of its three octets.
+    octets.extend_from_slice(&(bits << (6 * (4 - count % 4))).to_be_bytes()[1..1 + last]);
+    (count > 0).then_some(octets)
 }
+
+const PADDING: u8 = 64;
+const SPACE: u8 = 65;
+
+/// What each octet stands for in base64 (RFC 4648 §4): six bits, padding, white space, or nothing.
+const SIX_BITS: [u8; 256] = {
+    let mut table = [u8::MAX; 256];
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut at = 0;
+    while at < alphabet.len() {
+        table[alphabet[at] as usize] = at as u8;
+        at += 1;
+    }
+    table[b'=' as usize] = PADDING;
+    table[b' ' as usize] = SPACE;
+    table[b'\t' as usize] = SPACE;
+    table[b'\r' as usize] = SPACE;
+    table[b'\n' as usize] = SPACE;
+    table
+};
 
 #[cfg(test)]
 mod tests {
@@ -230,6 +275,29 @@ mod tests {
         assert_eq!(parts, [&b"from"[..], b"to", b"subject"]);
         assert_eq!(list(b"").collect::<Vec<_>>(), [b""]);
         assert_eq!(list(b"a:").collect::<Vec<_>>(), [&b"a"[..], b""]);
-        assert_eq!(without_space(b"a b\r\n\tc"), b"abc");
+    }
+
+    #[test]
+    fn base64_is_that_of_others() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+
+        let octets: Vec<u8> = (0..=255).rev().collect();
+        for length in 1..octets.len() {
+            for engine in [&STANDARD, &STANDARD_NO_PAD] {
+                let mut text = engine.encode(&octets[..length]);
+                assert_eq!(base64(text.as_bytes()).as_deref(), Some(&octets[..length]));
+                text.insert_str(length % text.len(), " \r\n\t");
+                assert_eq!(base64(text.as_bytes()).as_deref(), Some(&octets[..length]));
+            }
+        }
+        for text in
+            ["", " ", "=", "A", "AA=", "AA===", "AAA==", "AAAA=", "AAAA==", "AAAAA", "A=A", "AA=A", "AA-_", "A\u{e9}A"]
+        {
+            assert_eq!(base64(text.as_bytes()), None, "{text}");
+        }
+        // Bits that belong to no octet do not matter.
+        assert_eq!((base64(b"AB"), base64(b"AA==")), (Some(vec![0]), Some(vec![0])));
+        assert_eq!(base64(b" A A = \t= "), Some(vec![0]));
     }
 }
