@@ -51,10 +51,7 @@ impl Source {
             let zone = if first == Some(&b'{') {
                 Zone::from_json(&text).map_err(|error| told(&error))?
             } else {
-                let (zone, warnings) =
-                    Zone::read_with_warnings(&text, &Name::root()).map_err(|error| told(&error))?;
-                warnings.iter().for_each(|warning| eprintln!("mailauth: {}: {warning}", file.display()));
-                zone
+                Zone::read(&text, &Name::root()).map_err(|error| told(&error))?
             };
             notes::of(&zone).iter().for_each(|note| eprintln!("mailauth: {}: {note}", file.display()));
             let all = all.get_or_insert_default();

@@ -3,6 +3,8 @@
 
 mod deadline;
 mod judge;
+#[cfg(test)]
+mod tests;
 
 use std::{net::IpAddr, time::Duration};
 

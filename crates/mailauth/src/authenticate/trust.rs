@@ -27,10 +27,8 @@ pub(super) fn vouched(header: &Header<'_>, chain: &arc::Outcome, author: &Name, 
 pub(super) fn excuse(outcome: &mut dmarc::Outcome, instance: u8, chain: &arc::Outcome) {
     let sealer = usize::from(instance).checked_sub(1).and_then(|at| chain.sealers.get(at));
     let by = sealer.map(|sealer| format!(" as[{instance}].d={sealer}")).unwrap_or_default();
-    let reason = dmarc::Override {
-        reason: dmarc::OverrideReason::TrustedForwarder,
-        comment: Some(format!("arc=pass{by}")),
-    };
+    let reason =
+        dmarc::Override { reason: dmarc::OverrideReason::TrustedForwarder, comment: Some(format!("arc=pass{by}")) };
     outcome.override_with(dmarc::Policy::None, reason);
 }
 

@@ -1,10 +1,10 @@
 //! DKIM (RFC 6376, RFC 8301, RFC 8463, RFC 8616): signatures of domains over messages.
 
-mod hashed;
-mod key;
+pub(crate) mod hashed;
+pub(crate) mod key;
 mod problem;
 pub(crate) mod sign;
-mod signature;
+pub(crate) mod signature;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod slow;
 #[cfg(test)]

@@ -138,6 +138,13 @@ impl Signature {
 }
 
 impl Facts {
+    /// What a list of tags tells, as far as it can be read.
+    pub(crate) fn of(tags: &Tags<'_>) -> Self {
+        let mut facts = Self::default();
+        facts.read(tags);
+        facts
+    }
+
     fn read(&mut self, tags: &Tags<'_>) {
         let text = |name| tags.get(name).and_then(|value| std::str::from_utf8(value).ok());
         self.algorithm = text("a").and_then(Algorithm::parse);
@@ -184,7 +191,7 @@ fn canonicalization(value: Option<&[u8]>) -> Option<(Canonicalization, Canonical
 }
 
 /// A number of at most so many digits; one that is too large for the type is the largest.
-fn number(digits: &[u8], most: usize) -> Option<u64> {
+pub(crate) fn number(digits: &[u8], most: usize) -> Option<u64> {
     let fits = (1..=most).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     fits.then(|| {
         digits.iter().fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(u64::from(digit - b'0')))

@@ -39,6 +39,10 @@ fn every_row_of_the_suite() {
             json!({ "method": method, "result": info.result().as_str(), "fields": fields })
         });
         let got = json!({ "authserv_id": field.authserv_id().as_str(), "results": results.collect::<Vec<Value>>() });
-        if got == row.value["expected"] { Ok(()) } else { Err(format!("expected {}, got {got}", row.value["expected"])) }
+        if got == row.value["expected"] {
+            Ok(())
+        } else {
+            Err(format!("expected {}, got {got}", row.value["expected"]))
+        }
     });
 }

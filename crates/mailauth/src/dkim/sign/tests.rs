@@ -37,8 +37,9 @@ fn zone(signers: &[Signer]) -> Zone {
     let mut zone = Zone::default();
     for Signer { domain, selector, key, .. } in signers {
         let name: Name = format!("{selector}._domainkey.{domain}").parse().expect("a name");
-        let text = key.record().into_bytes();
-        zone.add(name, 60, Data::Txt(text.chunks(255).map(Into::into).collect()));
+        if !zone.records.contains_key(&name) {
+            zone.add(name, 60, Data::Txt(key.record().as_str().into()));
+        }
     }
     zone
 }
@@ -54,7 +55,8 @@ fn verify(zone: &Zone, message: &[u8]) -> Vec<Verified> {
 }
 
 fn verify_at(zone: &Zone, message: &[u8], at: Timestamp) -> Vec<Verified> {
-    let header = Header::parse(message, HeaderLimits { octets: u64::MAX, fields: u64::MAX, hops: 100 }).expect("a header");
+    let header =
+        Header::parse(message, HeaderLimits { octets: u64::MAX, fields: u64::MAX, hops: 100 }).expect("a header");
     let mut bodies = BodyHashes::default();
     let signatures = Signatures::find(&header, &Rules::default(), &mut bodies);
     bodies.push(&message[header.octets().len()..]);
@@ -74,10 +76,6 @@ const FAIL: results::Dkim = results::Dkim::Fail;
 #[test]
 fn a_signature_in_full() {
     let field = sign(&[ed25519()], MESSAGE.as_bytes()).expect("signed");
-    insta_free(&field);
-}
-
-fn insta_free(field: &str) {
     assert_eq!(field, include_str!("signed.txt").replace('\n', "\r\n"));
 }
 
@@ -233,7 +231,7 @@ fn messages_that_are_not_signed() {
     }
     let limits = HeaderLimits { octets: 100, fields: 10, hops: 1 };
     for (fields, limit) in [
-        ("X: 1\r\n".repeat(20), HeaderLimit::Octets),
+        (format!("X: {}\r\n", "1".repeat(100)), HeaderLimit::Octets),
         ("X:\r\n".repeat(10), HeaderLimit::Fields),
         ("Received:\r\n".repeat(2), HeaderLimit::Hops),
     ] {
