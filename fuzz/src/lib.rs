@@ -36,6 +36,8 @@ targets! {
     mailauth_dmarc_walk = hikyaku_mailauth::fuzzing::dmarc_walk;
     /// Which answers of a DNS list count: read, printed and read again it is the same.
     mailauth_list_filter = hikyaku_mailauth::fuzzing::list_filter;
+    /// A delivery: in any pieces the same comes out, within the budget, and the field reads as it was meant.
+    mailauth_message = hikyaku_mailauth::fuzzing::message;
     /// An address list: read, printed, folded and read again it is the same.
     message_addresses = hikyaku_message::fuzzing::addresses;
     /// Addresses put together, printed, and read again: they are the same.

@@ -3,8 +3,10 @@
 
 mod dmarc;
 mod lists;
+mod message;
 
 #[cfg(feature = "report")]
 pub use dmarc::dmarc_report;
 pub use dmarc::{dmarc_record, dmarc_walk};
 pub use lists::list_filter;
+pub use message::message;
