@@ -16,11 +16,15 @@ pub(crate) fn of(zone: &Zone) -> Vec<String> {
         let mut note = |what: String| notes.push(format!("{name} TXT: {what}"));
         let is_dmarc = name.labels().next().is_some_and(|label| label.eq_ignore_ascii_case(b"_dmarc"));
         if is_dmarc {
-            let read = texts.iter().filter(|text| dmarc::Record::parse(text).is_some()).count();
-            match read {
-                0 if !texts.is_empty() => note("no DMARC record can be read here (RFC 9989 §4.8)".to_owned()),
-                2.. => note(format!("{read} DMARC records, so none of them counts (RFC 9989 §4.10)")),
-                _ => {}
+            let read: Vec<_> = texts.iter().filter_map(|text| dmarc::Record::parse(text)).collect();
+            match &read[..] {
+                [] if !texts.is_empty() => note("no DMARC record can be read here (RFC 9989 §4.8)".to_owned()),
+                [one] if one.p.is_none() && one.rua.is_empty() => {
+                    note("DMARC: without a valid p= or rua= the record does not count (RFC 9989 §4.10.1)".to_owned());
+                }
+                [one] if one.p.is_none() => note("DMARC: without a valid p= the policy is none".to_owned()),
+                [] | [_] => {}
+                several => note(format!("{} DMARC records, so none counts (RFC 9989 §4.10)", several.len())),
             }
         }
         if name.labels().nth(1).is_some_and(|label| label.eq_ignore_ascii_case(b"_domainkey")) {

@@ -133,7 +133,8 @@ fn a_message_in_any_pieces_is_the_same() {
 
 #[test]
 fn a_message_that_ends_within_its_header_section() {
-    for message in [&b""[..], b"From: anna@author.test", b"From: anna@author.test\r\n", b"From: anna@author.test\r\n\r"] {
+    for message in [&b""[..], b"From: anna@author.test", b"From: anna@author.test\r\n", b"From: anna@author.test\r\n\r"]
+    {
         let done = check(["198.51.100.1", "x.test", "", "mx.hik.test"], message);
         assert_eq!(done.dkim, Some(Vec::new()));
         let from = message.starts_with(b"From");
@@ -274,7 +275,8 @@ fn d64_no_trick_makes_dmarc_pass_for_another_domain() {
                 let spoofed = dmarc.result == results::Dmarc::Pass && dmarc.author.as_ref() == Some(&author);
                 assert!(!spoofed, "{from:?} {helo:?} {sender:?}");
                 // A result of its own for the author, or none with the reason: never `none`.
-                let words = [results::Dmarc::Fail, results::Dmarc::PermError, results::Dmarc::Pass, results::Dmarc::None];
+                let words =
+                    [results::Dmarc::Fail, results::Dmarc::PermError, results::Dmarc::Pass, results::Dmarc::None];
                 assert!(words.contains(&dmarc.result));
                 assert!(dmarc.result != results::Dmarc::None || dmarc.author == Some(name("attacker.test")));
                 field(&done);
@@ -349,8 +351,12 @@ fn what_is_off_is_not_told_of_a_section_over_the_limits() {
 /// D63, C1.25.
 #[test]
 fn d63_nothing_that_a_peer_says_is_a_result() {
-    for hello in ["a;dkim=pass", "a\r\nX: y", "a) dkim=pass (", "\"", "'", "\\", "a b", "", "ü.test", "a\0b", "[192.0.2.1]"] {
-        for sender in ["\"x\t;spf=pass\"@d", "\"x\r\n\"@d", "x@d;dmarc=pass", "", "<>", "ü@ü.test", "a@b@c", "\"\\\"\"@d"] {
+    for hello in
+        ["a;dkim=pass", "a\r\nX: y", "a) dkim=pass (", "\"", "'", "\\", "a b", "", "ü.test", "a\0b", "[192.0.2.1]"]
+    {
+        for sender in
+            ["\"x\t;spf=pass\"@d", "\"x\r\n\"@d", "x@d;dmarc=pass", "", "<>", "ü@ü.test", "a@b@c", "\"\\\"\"@d"]
+        {
             let done = check(["192.0.2.7", hello, sender, "r"], MESSAGE);
             let read = field(&done);
             let words: Vec<_> = read.results().iter().map(|one| one.method().to_string()).collect();
@@ -427,7 +433,8 @@ fn a_signature_that_leaves_the_end_open_does_not_make_dmarc_pass() {
     let mut loose = rules();
     let signed = "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed; d=author.test; s=s; h=from; l=0; \
                   bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=";
-    let hashed = format!("from:Anna <anna@author.test>\r\n{}", signed.replacen("DKIM-Signature: ", "dkim-signature:", 1));
+    let hashed =
+        format!("from:Anna <anna@author.test>\r\n{}", signed.replacen("DKIM-Signature: ", "dkim-signature:", 1));
     let signature = STANDARD.encode(key().sign(hashed.as_bytes()).unwrap());
     let message = [format!("{signed}{signature}\r\n").as_bytes(), MESSAGE].concat();
     let said = ["198.51.100.9", "x.test", "", "r"];
@@ -492,14 +499,20 @@ fn what_is_excused_fails_and_is_not_refused() {
     assert_eq!(dmarc(&done), (results::Dmarc::Fail, dmarc::Policy::None));
     let read = field(&done);
     let last = read.results().last().unwrap();
-    assert_eq!(last.to_string(), "dmarc=fail reason=\"trusted_forwarder: arc=pass as[1].d=list.test\" header.from=author.test policy.dmarc=reject");
+    assert_eq!(
+        last.to_string(),
+        "dmarc=fail reason=\"trusted_forwarder: arc=pass as[1].d=list.test\" header.from=author.test policy.dmarc=reject"
+    );
 }
 
 #[test]
 fn the_record_of_the_organization_is_named() {
     let done = check(["198.51.100.9", "x.test", "", "r"], b"From: a@sub.author.test\r\n\r\n");
     let text = field(&done).to_string();
-    assert!(text.ends_with("dmarc=fail header.from=sub.author.test policy.dmarc=reject polrec.domain=author.test"), "{text}");
+    assert!(
+        text.ends_with("dmarc=fail header.from=sub.author.test policy.dmarc=reject polrec.domain=author.test"),
+        "{text}"
+    );
     assert!(!field(&check(FULL, MESSAGE)).to_string().contains("polrec"));
 }
 
