@@ -42,6 +42,8 @@ targets! {
     mailauth_spf_macro = hikyaku_mailauth::fuzzing::spf_macro;
     /// An SPF record: read, printed and read again it is the same.
     mailauth_spf_record = hikyaku_mailauth::fuzzing::spf_record;
+    /// A delivery: in any pieces the same comes out, within the budget, and the field reads as it was meant.
+    mailauth_message = hikyaku_mailauth::fuzzing::message;
     /// An address list: read, printed, folded and read again it is the same.
     message_addresses = hikyaku_message::fuzzing::addresses;
     /// Addresses put together, printed, and read again: they are the same.
