@@ -170,7 +170,7 @@ async fn what_is_not_asked_for_is_not_looked_up() {
         assert!(taken.fields.starts_with("Authentication-Results: hik.test;"), "{}", taken.fields);
     }
     let dmarc = Relay::new(VerifyConfig { dmarc: report, ..off() }).take(&of("a@strict.test")).await;
-    assert_eq!(dmarc.asked, ["txt _dmarc.strict.test", "txt client.test", "txt spf.test"]);
+    assert_eq!(dmarc.asked, ["txt _dmarc.strict.test", "txt _dmarc.test", "txt client.test", "txt spf.test"]);
 }
 
 #[tokio::test]
