@@ -121,14 +121,18 @@ fn a_word_says_whether_a_check_is_made_and_enforced() {
         (all("off") + "\niprev = \"report\"", "good.test", Ok(Some("iprev=pass"))),
         (all("off") + "\nspf = \"report\"".replace("spf", "iprev").as_str(), "none.test", Ok(Some("iprev=pass"))),
         (all("report").replace("spf = \"report\"", "spf = \"enforce\""), "none.test", Err("RCPT 550 5.7.23")),
-        (all("report").replace("spf = \"report\"", "spf = \"enforce\""), "good.test", Ok(Some(
-            "spf=none spf=pass dkim=none arc=none dmarc=pass",
-        ))),
+        (
+            all("report").replace("spf = \"report\"", "spf = \"enforce\""),
+            "good.test",
+            Ok(Some("spf=none spf=pass dkim=none arc=none dmarc=pass")),
+        ),
         (all("off").replace("dkim = \"off\"", "dkim = \"enforce\""), "good.test", Err("DATA 550 5.7.20")),
         (all("off").replace("dmarc = \"off\"", "dmarc = \"enforce\""), "reject.test", Err("DATA 550 5.7.1")),
-        (all("off").replace("dmarc = \"off\"", "dmarc = \"report\""), "reject.test", Ok(Some(
-            "spf=none spf=fail dkim=none dmarc=fail",
-        ))),
+        (
+            all("off").replace("dmarc = \"off\"", "dmarc = \"report\""),
+            "reject.test",
+            Ok(Some("spf=none spf=fail dkim=none dmarc=fail")),
+        ),
     ] {
         let site = site("", &verify);
         let relay = site.start();
@@ -142,6 +146,7 @@ fn a_word_says_whether_a_check_is_made_and_enforced() {
             }
             _ => Some(format!("RCPT {}", said(&reply))),
         };
+        drop(client);
         match told {
             Ok(expected) => {
                 assert_eq!(refused, None, "{verify}");

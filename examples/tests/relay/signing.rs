@@ -37,7 +37,10 @@ fn signatures(zone: &str, message: &[u8]) -> Vec<String> {
         panic!("a zone does not wait");
     };
     let found = found.dkim.unwrap();
-    found.iter().map(|one| format!("{} {} {}", one.result, one.selector.as_deref().unwrap(), one.domain.as_ref().unwrap())).collect()
+    found
+        .iter()
+        .map(|one| format!("{} {} {}", one.result, one.selector.as_deref().unwrap(), one.domain.as_ref().unwrap()))
+        .collect()
 }
 
 fn submit(site: &Site, relay: &Relay, sender: &str, to: &str, message: &[u8]) -> Reply {
@@ -50,7 +53,8 @@ fn submit(site: &Site, relay: &Relay, sender: &str, to: &str, message: &[u8]) ->
 fn mail_of_users_goes_out_with_good_signatures() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
-    let mut zone = renew(&file("one"), "one._domainkey.example.test") + &renew(&file("two"), "two._domainkey.example.test");
+    let mut zone =
+        renew(&file("one"), "one._domainkey.example.test") + &renew(&file("two"), "two._domainkey.example.test");
     zone += &renew(&file("sub"), "sub._domainkey.sub.example.test");
     let key = |domain: &str, selector: &str| {
         format!("[[dkim]]\ndomain = \"{domain}\"\nselector = \"{selector}\"\nkey = {:?}\n", file(selector))

@@ -98,12 +98,7 @@ const ROWS: &[Row] = &[
         "<any@attack.test>",
         "From: =?utf-8?B?PGFkbWluQGxlZ2l0aW1hdGUudGVzdD4=?=,<second@attack.test>\r\n",
     ),
-    (
-        "a16: a route",
-        "attack.test",
-        "<any@attack.test>",
-        "From: <@attack.test,@any.test:admin@legitimate.test>\r\n",
-    ),
+    ("a16: a route", "attack.test", "<any@attack.test>", "From: <@attack.test,@any.test:admin@legitimate.test>\r\n"),
     (
         "a17: a quoted pair",
         "attack.test",
@@ -153,7 +148,7 @@ fn d64_none_of_it_passes() {
         assert!(!results.contains("dmarc=pass"), "{results}\n{text}");
     }
     // The grammar of SMTP has no such senders, and no message holds NUL or begins with a space.
-    for name in ["a2", "a3", "a5", "a6", "a7", "a9"] {
+    for name in ["a2", "a3", "a5", "a6", "a9"] {
         assert!(refused.contains(&name), "{name} is not among {refused:?}");
     }
 }
@@ -164,8 +159,9 @@ fn c1_26_what_has_two_authors_is_refused() {
     let site = Site::closed();
     std::fs::write(site.zone(), ZONE).unwrap();
     let relay = site.start();
-    for (name, hello, sender, header) in ROWS.iter().filter(|row| !row.0.starts_with("a1:") && !row.0.starts_with("a4:"))
-    {
+    // These have one author, whose domain asks for nothing.
+    let one = |row: &&Row| !["a1:", "a4:", "a7:"].iter().any(|name| row.0.starts_with(name));
+    for (name, hello, sender, header) in ROWS.iter().filter(one) {
         let mut client = Client::connect(relay.address()).unwrap();
         assert_eq!(client.command(format!("EHLO {hello}")).unwrap().code, 250, "{name}");
         let message = format!("{header}To: <bert@example.test>\r\nSubject: x\r\n\r\nbody\r\n");

@@ -106,8 +106,7 @@ impl Relay {
         let refusal = refusal.map(said);
         let id = intake.id();
         let time = Timestamp::from_millis(0);
-        let trace =
-            Received { helo: "c", peer: None, by: "mx", with: "SMTP", id: "1", recipient: None, time };
+        let trace = Received { helo: "c", peer: None, by: "mx", with: "SMTP", id: "1", recipient: None, time };
         let unit = NewUnit::new(QueueKey::new("maildir"), time, time);
         let unit = unit.with(NewRcpt::new("<b@hik.test>".parse().unwrap()));
         intake.commit(Envelope::new(self.sender.parse().unwrap(), time), trace, vec![unit]).await.unwrap();
