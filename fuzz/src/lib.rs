@@ -28,6 +28,12 @@ targets! {
     hikyaku_certificate = hikyaku::fuzzing::certificate;
     /// The digest of a public key: read, printed and read again it is the same.
     hikyaku_pin = hikyaku::fuzzing::pin;
+    /// A record of DMARC: read, printed and read again it is the same.
+    mailauth_dmarc_record = hikyaku_mailauth::fuzzing::dmarc_record;
+    /// An aggregate report: read, written and read again it is the same, packed or not.
+    mailauth_dmarc_report = hikyaku_mailauth::fuzzing::dmarc_report;
+    /// What stands in the DNS and what was authenticated: few questions, none twice, and only what passed aligns.
+    mailauth_dmarc_walk = hikyaku_mailauth::fuzzing::dmarc_walk;
     /// Which answers of a DNS list count: read, printed and read again it is the same.
     mailauth_list_filter = hikyaku_mailauth::fuzzing::list_filter;
     /// An address list: read, printed, folded and read again it is the same.

@@ -333,7 +333,7 @@ fn failures_of_the_dns_are_temporary() {
     let name = "sel._domainkey.example.test".parse().unwrap();
     for error in [Error::ServerFailure, Error::Timeout, Error::Bogus] {
         let mut zone = key();
-        zone.failures.insert((Name::clone(&name), RecordType::TXT), error);
+        zone.failures.insert((Name::clone(&name), RecordType::TXT), hikyaku_dns::Failure::Error(error));
         let (verified, ..) = check(&message, &zone, &Rules::default(), NOW);
         assert_eq!(verified[0].reason, Some(Problem::Lookup(LookupError::Dns(error))));
         assert_eq!(verified[0].result, TempError);
