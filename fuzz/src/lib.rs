@@ -22,6 +22,10 @@ macro_rules! targets {
 targets! {
     /// A line of the audit log: read, written and read again it is the same.
     audit_line = hikyaku_audit::fuzzing::line;
+    /// Answers that change while time goes on: a cache keeps what it may, as long as it may.
+    dns_answers = hikyaku_dns::fuzzing::answers;
+    /// A zone of JSON: its records read the same as a master file, or it is refused.
+    dns_json = hikyaku_dns::fuzzing::json;
     /// A master file: read and printed it reads the same, or it is refused.
     dns_zone = hikyaku_dns::fuzzing::zone;
     /// A certificate: its names are those that webpki finds, and addresses that read the same.
