@@ -1,9 +1,9 @@
 //! DKIM (RFC 6376, RFC 8301, RFC 8463, RFC 8616): signatures of domains over messages.
 
 mod hashed;
-mod key;
+pub(crate) mod key;
 mod problem;
-mod signature;
+pub(crate) mod signature;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod slow;
 #[cfg(test)]
