@@ -103,7 +103,9 @@ impl Signature {
             return Err(Problem::BadTag("bh"));
         }
         let names = required("h")?;
-        if !list(names).all(is_field_name) {
+        // A name that is empty names no field; in chains it is in use.
+        let is_blank = |name: &[u8]| kind == Kind::Arc && name.is_empty();
+        if !list(names).all(|name| is_field_name(name) || is_blank(name)) {
             return Err(Problem::BadTag("h"));
         }
         if !list(names).any(|name| name.eq_ignore_ascii_case(b"from")) {
