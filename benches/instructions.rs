@@ -5,7 +5,7 @@
 use gungraun::Callgrind;
 use gungraun::prelude::*;
 use hikyaku_benches::task::Task;
-use hikyaku_benches::{ours, peer, rows};
+use hikyaku_benches::{auth, ours, peer, rows};
 
 /// Has run once, so that nothing is counted that happens only the first time.
 fn warm(mut task: Task) -> Task {
@@ -19,15 +19,25 @@ fn of_hikyaku(name: &'static str) -> Task {
     warm(ours::task(&(rows::row(name).work)()))
 }
 
+fn of_auth(name: &'static str) -> Task {
+    warm(auth::ours::task(&(auth::rows::row(name).work)()))
+}
+
 fn of_smtp_proto(name: &'static str) -> Task {
     warm(peer::task(&(rows::row(name).work)()).expect("the row is among those that are compared"))
 }
 
 macro_rules! benchmarks {
-    (compared $($compared:ident)*; alone $($alone:ident)*) => {
+    (
+        compared $($compared:ident)*;
+        alone $($alone:ident)*;
+        auth $($auth:ident)*;
+        timed $($timed:ident)*
+    ) => {
         #[library_benchmark]
         $(#[bench::$compared(of_hikyaku(stringify!($compared)))])*
         $(#[bench::$alone(of_hikyaku(stringify!($alone)))])*
+        $(#[bench::$auth(of_auth(stringify!($auth)))])*
         fn hikyaku(mut task: Task) -> Task {
             task.run();
             task

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::process::{Command, ExitCode};
 
 use hikyaku_benches::measure::{self, Measured};
-use hikyaku_benches::{plot, readme, report, rows};
+use hikyaku_benches::{arguments, plot, readme, report, rows};
 
 /// What the README says of this table.
 const PLACE: &str = "cargo bench --bench ratios -- --write";
@@ -19,41 +19,14 @@ Measures each row (or those whose names contain ROW) and prints a table and line
 --rounds N   turns that each side gets at least (48)
 ";
 
-struct Arguments {
-    check: bool,
-    write: bool,
-    rounds: usize,
-    rows: Vec<String>,
-}
-
-/// `None`: the arguments are wrong, or help was asked for.
-fn arguments() -> Option<Arguments> {
-    let mut arguments = Arguments { check: false, write: false, rounds: 48, rows: Vec::new() };
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            // Cargo says it to every bench.
-            "--bench" => {}
-            "--check" => arguments.check = true,
-            "--write" => arguments.write = true,
-            "--rounds" => arguments.rounds = words.next()?.parse().ok().filter(|rounds| *rounds > 0)?,
-            row if !row.starts_with('-') => arguments.rows.push(row.into()),
-            _ => return None,
-        }
-    }
-    // A part of the table in the place of the whole would look like the whole.
-    (!arguments.write || arguments.rows.is_empty()).then_some(arguments)
-}
-
 fn main() -> ExitCode {
-    let Some(arguments) = arguments() else {
+    let Some(arguments) = arguments::read() else {
         eprint!("{HELP}");
         return ExitCode::from(2);
     };
     let allocations = allocations();
-    let is_wanted = |name: &str| arguments.rows.is_empty() || arguments.rows.iter().any(|row| name.contains(row));
     let all: Vec<Measured> = rows::all()
-        .filter(|row| is_wanted(row.name))
+        .filter(|row| arguments.wants(row.name))
         .map(|row| measure::row(row, arguments.rounds, allocations[row.name]))
         .collect();
     if all.is_empty() {
@@ -65,10 +38,11 @@ fn main() -> ExitCode {
     println!("{}\n{machine}\n\n{}", report::table(&all), report::lines(&all));
     if arguments.write {
         readme::write(PLACE, &format!("{}\n{machine}\n", report::table(&all)));
-        std::fs::write(readme::folder().join("ratios.svg"), plot::svg(&all)).expect("the picture can be written");
+        std::fs::write(readme::folder().join("ratios.svg"), plot::svg(&all, "smtp-proto"))
+            .expect("the picture can be written");
     }
     let missed: Vec<_> =
-        all.iter().flat_map(|row| row.missed().into_iter().map(|how| format!("{}: {how}", row.row.name))).collect();
+        all.iter().flat_map(|row| row.missed().into_iter().map(|how| format!("{}: {how}", row.name))).collect();
     for one in &missed {
         eprintln!("missed: {one}");
     }

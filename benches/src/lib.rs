@@ -4,10 +4,13 @@
 //! A [`Work`](work::Work) is the same octets for all: [`ours`] reads them with hikyaku, [`peer`]
 //! with smtp-proto, [`limits`] only searches or copies them. The programs around this library
 //! measure time (`ratios`), count instructions (`instructions`) and allocations (`allocations`).
+//! [`auth`] has the same for message authentication, where the peer is mail-auth (bench `auth`).
 //! Two more look at the whole: `load` at the memory of the relay program, `auth_timing` at what
 //! the time of a failed login tells.
 #![forbid(unsafe_code)]
 
+pub mod arguments;
+pub mod auth;
 pub mod limits;
 pub mod measure;
 pub mod ours;
@@ -22,7 +25,9 @@ pub mod tls;
 pub mod work;
 
 /// Hands the names of all rows to a macro: one list for the programs that need a function a row.
-/// What stands behind `alone` smtp-proto does not do.
+/// What stands behind `alone` smtp-proto does not do. What stands behind `auth` is message
+/// authentication; behind `timed` too, but not counted in instructions: signing draws random
+/// numbers, and some take long.
 #[macro_export]
 macro_rules! with_every_row {
     ($with:ident) => {
@@ -52,7 +57,26 @@ macro_rules! with_every_row {
             receive_only_dots_keep;
             alone
             send_text
-            header
+            header;
+            auth
+            verify_rsa_4k
+            verify_rsa_64k
+            verify_ed25519_4k
+            hash_relaxed_64k
+            spf_includes
+            dmarc
+            check_4k;
+            timed
+            verify_rsa_10m
+            hash_relaxed_10m
+            hash_relaxed_ragged
+            sign_rsa_4k
+            sign_rsa_64k
+            sign_ed25519_4k
+            bound_signatures
+            bound_names
+            bound_from
+            bound_includes
         }
     };
 }

@@ -20,13 +20,13 @@ fn x(ratio: f64) -> f64 {
 }
 
 /// A picture of all rows that have a ratio. Its colours can be read on a light and on a dark page.
-pub fn svg(all: &[Measured]) -> String {
+pub fn svg(all: &[Measured], peer: &str) -> String {
     let bars: Vec<_> = all.iter().filter_map(bar).collect();
     let height = TOP + ROW * bars.len() as f64 + 16.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
          font-family=\"sans-serif\" font-size=\"12\" fill=\"#808080\">\n\
-         <text x=\"8\" y=\"20\" font-size=\"15\">Time of hikyaku divided by the time of smtp-proto, \
+         <text x=\"8\" y=\"20\" font-size=\"15\">Time of hikyaku divided by the time of {peer}, \
          or of the limit that is named</text>\n\
          <text x=\"8\" y=\"38\">shorter is faster; the mark is what is asked; orange misses it</text>\n",
     );
@@ -82,11 +82,15 @@ struct Bar {
 }
 
 fn bar(measured: &Measured) -> Option<Bar> {
-    let asked = measured.row.asked;
-    let what = measured.row.what.replace('`', "");
-    let (label, ratio, asked) = match asked.of_limit {
-        Some(_) => (format!("{what}, of {}", measured.limits[0].0), measured.of_limit, asked.of_limit),
-        None => (what, measured.of_peer?, asked.of_peer),
+    let asked = measured.asked;
+    let what = measured.what.replace('`', "");
+    let limit = || measured.limits.first().map_or("", |(name, _)| name);
+    let (label, ratio, asked) = if asked.of_limit.is_some() {
+        (format!("{what}, of {}", limit()), measured.of_limit?, asked.of_limit)
+    } else if asked.of_peer_beyond.is_some() {
+        (format!("{what}, beyond {}", limit()), measured.of_peer_beyond?, asked.of_peer_beyond)
+    } else {
+        (what, measured.of_peer?, asked.of_peer)
     };
     Some(Bar { label, ratio, asked, is_missed: asked.is_some_and(|most| ratio > most) })
 }

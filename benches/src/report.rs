@@ -12,16 +12,16 @@ pub fn table(all: &[Measured]) -> String {
          |---|---|---|---|---|---|---|\n",
     );
     for measured in all {
-        let ratio = match (measured.of_peer, measured.row.asked.of_limit) {
-            (_, Some(_)) => format!("{:.2} of {}", measured.of_limit, measured.limits[0].0),
-            (Some(ratio), None) => format!("{ratio:.2}"),
-            (None, None) => "–".into(),
+        let ratio = match (measured.of_peer, measured.asked.of_limit, measured.of_limit) {
+            (_, Some(_), Some(of_limit)) => format!("{of_limit:.2} of {}", measured.limits[0].0),
+            (Some(ratio), ..) => format!("{ratio:.2}"),
+            _ => "–".into(),
         };
         let ratio = if measured.missed().is_empty() { ratio } else { format!("**{ratio}**") };
         let limits: Vec<_> =
             measured.limits.iter().map(|(name, time)| format!("{name} {}", figure(measured, *time))).collect();
         let (ours, peer) = measured.allocations;
-        let allocations = |count: u64| match measured.row.per {
+        let allocations = |count: u64| match measured.per {
             Per::Each(number) => {
                 let each = format!("{:.2}", count as f64 / f64::from(number));
                 each.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -31,7 +31,7 @@ pub fn table(all: &[Measured]) -> String {
         let _ = writeln!(
             table,
             "| {} | {} | {} | {ratio} | {} | {} | {}{} |",
-            measured.row.what,
+            measured.what,
             figure(measured, measured.ours),
             measured.peer.map_or("–".into(), |time| figure(measured, time)),
             asked(measured),
@@ -44,8 +44,8 @@ pub fn table(all: &[Measured]) -> String {
 }
 
 /// A time of a row as people read it.
-fn figure(measured: &Measured, nanoseconds: f64) -> String {
-    let each = match measured.row.per {
+pub fn figure(measured: &Measured, nanoseconds: f64) -> String {
+    let each = match measured.per {
         Per::Octets => return format!("{:.2} GB/s", measured.octets as f64 / nanoseconds),
         Per::Each(number) => nanoseconds / f64::from(number),
     };
@@ -57,7 +57,7 @@ fn figure(measured: &Measured, nanoseconds: f64) -> String {
 }
 
 fn asked(measured: &Measured) -> String {
-    let asked = measured.row.asked;
+    let asked = measured.asked;
     let mut words = Vec::new();
     words.extend(asked.of_peer.or(asked.of_limit).map(|most| format!("≤ {most:.2}")));
     words.extend(asked.goal.map(|goal| format!("({goal:.2})")));
@@ -76,13 +76,13 @@ pub fn lines(all: &[Measured]) -> String {
     for measured in all {
         let limits: Vec<_> = measured.limits.iter().map(|(name, time)| format!("{name}={time:.1}")).collect();
         let fields = [
-            measured.row.name.into(),
+            measured.name.into(),
             number(Some(measured.ours)),
             number(measured.peer),
             number(measured.of_peer),
-            number(measured.row.asked.of_peer),
-            number(Some(measured.of_limit)),
-            number(measured.row.asked.of_limit),
+            number(measured.asked.of_peer),
+            number(measured.of_limit),
+            number(measured.asked.of_limit),
             limits.join(","),
             measured.allocations.0.to_string(),
             measured.allocations.1.map_or("-".into(), |count| count.to_string()),

@@ -4,13 +4,13 @@ use crate::work::{self, Work, lines};
 
 /// One row.
 #[derive(Clone, Copy)]
-pub struct Row {
+pub struct Row<W = Work> {
     /// One word, for programs.
     pub name: &'static str,
     /// What is done, for people.
     pub what: &'static str,
     /// Makes the octets; large ones take a moment.
-    pub work: fn() -> Work,
+    pub work: fn() -> W,
     /// What a figure is for: one of so many equal things, or the octets of all.
     pub per: Per,
     /// What the row must reach.
@@ -29,17 +29,21 @@ pub enum Per {
 /// Bounds on times, as ratios measured in the same run; smaller is faster.
 #[derive(Clone, Copy, Default)]
 pub struct Asked {
-    /// At most this ratio of the time of smtp-proto.
+    /// At most this ratio of the time of the peer.
     pub of_peer: Option<f64>,
     /// The ratio that is hoped for.
     pub goal: Option<f64>,
     /// At most this ratio of the time of the first limit.
     pub of_limit: Option<f64>,
+    /// At most this ratio of the time of the peer, after that of the first limit is taken from both.
+    pub of_peer_beyond: Option<f64>,
     /// No allocation at all.
     pub no_allocation: bool,
 }
 
-const NOTHING: Asked = Asked { of_peer: None, goal: None, of_limit: None, no_allocation: false };
+/// Nothing is asked.
+pub const NOTHING: Asked =
+    Asked { of_peer: None, goal: None, of_limit: None, of_peer_beyond: None, no_allocation: false };
 /// Command lines: as fast as the peer, and nothing allocated.
 const COMMAND: Asked = Asked { of_peer: Some(1.0), goal: Some(0.7), no_allocation: true, ..NOTHING };
 
@@ -54,7 +58,7 @@ const TEN: Per = Per::Each(10);
 const ONE: Per = Per::Each(1);
 
 macro_rules! names {
-    (compared $($compared:ident)*; alone $($alone:ident)*) => {
+    (compared $($compared:ident)*; alone $($alone:ident)*; $($_auth:tt)*) => {
         /// The names of all rows, in the order of the table.
         pub const NAMES: &[&str] = &[$(stringify!($compared),)* $(stringify!($alone)),*];
     };

@@ -51,8 +51,8 @@ impl Source {
             let zone = if first == Some(&b'{') {
                 Zone::from_json(&text).map_err(|error| told(&error))?
             } else {
-                let (zone, warnings) =
-                    Zone::read_with_warnings(&text, &Name::root()).map_err(|error| told(&error))?;
+                let read = Zone::read_with_warnings(&text, &Name::root());
+                let (zone, warnings) = read.map_err(|error| told(&error))?;
                 warnings.iter().for_each(|warning| eprintln!("mailauth: {}: {warning}", file.display()));
                 zone
             };

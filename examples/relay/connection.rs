@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use hikyaku::{
     Arrived, Mode, SpkiPin,
     audit::{self, Event},
+    message::Received,
     policy::Facts,
     queue::{Envelope, Origin},
     session::{
@@ -143,6 +144,25 @@ impl Relay {
         origin.listener = Some(self.listener.clone());
         envelope.origin = origin;
         envelope
+    }
+
+    /// The field that says which way a message came.
+    pub(crate) fn trace<'a>(
+        &'a self,
+        session: &'a Session,
+        id: &'a str,
+        recipients: &'a [ForwardPath],
+        time: Timestamp,
+    ) -> Received<'a> {
+        Received {
+            helo: session.hello().map_or("", Hello::as_str),
+            peer: self.peer,
+            by: &self.parts.delivery.hostname,
+            with: session.with_protocol(),
+            id,
+            recipient: if let [one] = recipients { one.mailbox() } else { None },
+            time,
+        }
     }
 
     /// Writes down a fact of this connection.

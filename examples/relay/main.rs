@@ -13,9 +13,7 @@ use bytes::Bytes;
 use clap::Parser;
 use connection::Relay;
 use hikyaku::{
-    Arrived, Config, Handler, Intake, Listener, Stopper, audit,
-    message::Received,
-    now,
+    Arrived, Config, Handler, Intake, Listener, Stopper, audit, now,
     queue::{DynDraft, Schedule},
     serve,
     session::{
@@ -141,13 +139,7 @@ impl Handler for Relay {
     }
 
     async fn data(&mut self, session: &Session, mail: &mut Transaction) -> Result<(), Reply> {
-        let intake = Intake::open(
-            &self.parts.delivery.queue,
-            mail.mail.params.size,
-            self.parts.config.limits.header,
-            &self.parts.config.authserv_id,
-        )
-        .await;
+        let intake = self.parts.intake(mail.mail.params.size).await;
         let mut intake = intake.map_err(|reply| self.refuse("data", &mail.mail, "queue", reply))?;
         if self.mode.is_submission() {
             intake.submitted(Parts::submission(&self.parts, session.user()));
@@ -184,20 +176,13 @@ impl Handler for Relay {
             }
         }
         let time = now();
-        let trace = Received {
-            helo: session.hello().map_or("", Hello::as_str),
-            peer: self.peer,
-            by: &self.parts.delivery.hostname,
-            with: session.with_protocol(),
-            id: &id,
-            recipient: if let [one] = &recipients[..] { one.mailbox() } else { None },
-            time,
-        };
         let units = self.parts.delivery.routes.units(&recipients, time, Schedule::default().expires(time));
         // Before the queue may begin to deliver it, so that the log tells its story in order.
         let event = audit::Queued { sender: mail.from.clone(), recipients: recipients.clone(), size };
         self.parts.audit.record(Some(session.id()), Some(&id), event);
-        if let Err(reply) = intake.commit(self.envelope(&mail, time), trace, units).await {
+        if let Err(reply) =
+            intake.commit(self.envelope(&mail, time), self.trace(session, &id, &recipients, time), units).await
+        {
             return Verdicts::One(self.refuse("message", &mail, "queue", reply));
         }
         self.messages += 1;

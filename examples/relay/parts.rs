@@ -11,15 +11,15 @@ use std::{
 };
 
 use hikyaku::{
-    Accounts, Address, AuditLog, Certificates, Config, Delivery, DeliveryLimits, Dns, Gate, Listener, ListenerConfig,
-    Maildirs, Mode, Names, Route, ServerTls, Service, SigningKeys, SigningKeysError, Store, Submission, TlsError,
-    Users, Verification, audit,
+    Accounts, Address, AuditLog, Certificates, Config, Delivery, DeliveryLimits, Dns, Gate, Intake, Listener,
+    ListenerConfig, Maildirs, Mode, Names, Route, ServerTls, Service, SigningKeys, SigningKeysError, Store, Submission,
+    TlsError, Users, Verification, audit,
     dns::{Name, System, SystemError, Timing, Zone, ZoneError},
     policy::Policy,
-    queue::{DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
+    queue::{DynDraft, DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
     random,
     session::{sasl::Secret, server::TlsMode},
-    wire::{ForwardPath, Mailbox},
+    wire::{ForwardPath, Mailbox, Reply},
 };
 
 use crate::certificate;
@@ -211,6 +211,12 @@ impl Parts {
             _ => None,
         };
         Ok(Service { session, tls, gate: self.gate.clone() })
+    }
+
+    /// Room for a message.
+    pub(crate) async fn intake(&self, size: Option<u64>) -> Result<Intake<DynDraft>, Reply> {
+        let Config { limits, authserv_id, .. } = &self.config;
+        Intake::open(&self.delivery.queue, size, limits.header, authserv_id).await
     }
 
     pub(crate) fn is_trusted(&self, peer: Option<IpAddr>) -> bool {

@@ -40,6 +40,20 @@ targets! {
     mailauth_list_filter = hikyaku_mailauth::fuzzing::list_filter;
     /// A list of tags: read, printed and read again it is the same.
     mailauth_tags = hikyaku_mailauth::fuzzing::tags;
+    /// A record of DMARC: read, printed and read again it is the same.
+    mailauth_dmarc_record = hikyaku_mailauth::fuzzing::dmarc_record;
+    /// An aggregate report: read, written and read again it is the same, packed or not.
+    mailauth_dmarc_report = hikyaku_mailauth::fuzzing::dmarc_report;
+    /// What stands in the DNS and what was authenticated: few questions, none twice, and only what passed aligns.
+    mailauth_dmarc_walk = hikyaku_mailauth::fuzzing::dmarc_walk;
+    /// A check of SPF against any records: it ends within its lookups, and says the same twice.
+    mailauth_spf_check = hikyaku_mailauth::fuzzing::spf_check;
+    /// A macro of SPF: what it expands to is what a slow reading of the RFC gives.
+    mailauth_spf_macro = hikyaku_mailauth::fuzzing::spf_macro;
+    /// An SPF record: read, printed and read again it is the same.
+    mailauth_spf_record = hikyaku_mailauth::fuzzing::spf_record;
+    /// A delivery: in any pieces the same comes out, within the budget, and the field reads as it was meant.
+    mailauth_message = hikyaku_mailauth::fuzzing::message;
     /// An address list: read, printed, folded and read again it is the same.
     message_addresses = hikyaku_message::fuzzing::addresses;
     /// Addresses put together, printed, and read again: they are the same.

@@ -163,7 +163,7 @@ mod tests {
         let reply = |text: &str| text.parse::<Reply>().unwrap();
         let to = || vec![path("<a@b.test>"), path("<postmaster>")];
         let address = Some("192.0.2.9:25".parse().unwrap());
-        let cases: [(Event, &str); 17] = [
+        let cases: [(Event, &str); 19] = [
             (
                 Started { hostname: "mx.test".into(), version: "1".into(), listeners: vec!["[::1]:25".into()] }.into(),
                 r#""started","hostname":"mx.test","version":"1","listeners":["[::1]:25"]"#,

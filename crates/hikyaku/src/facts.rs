@@ -3,6 +3,8 @@
 
 mod deadline;
 mod judge;
+#[cfg(test)]
+mod tests;
 
 use std::{net::IpAddr, time::Duration};
 
@@ -206,9 +208,7 @@ impl Found {
     pub fn tell(&self, facts: &mut policy::Facts) {
         let Authentication { client, dkim, arc, dmarc, .. } = &self.authentication;
         tell(client, facts);
-        let of_domain = |verified: &dkim::Verified| {
-            Some((verified.result, verified.domain.as_ref()?.to_string()))
-        };
+        let of_domain = |verified: &dkim::Verified| Some((verified.result, verified.domain.as_ref()?.to_string()));
         facts.dkim = dkim.as_ref().map(|dkim| dkim.iter().filter_map(of_domain).collect());
         facts.arc = arc.as_ref().map(|arc| arc.result);
         facts.dmarc = dmarc.as_ref().map(|dmarc| dmarc.result);

@@ -23,6 +23,7 @@ pub use submission::Submission;
 pub struct Intake<D> {
     id: MsgId,
     draft: D,
+    limits: HeaderLimits,
     scan: HeaderScan,
     forged: Forged,
     size: u64,
@@ -70,6 +71,7 @@ impl<D: Draft> Intake<D> {
         Ok(Self {
             id,
             draft,
+            limits,
             scan,
             forged,
             size: 0,
@@ -104,7 +106,7 @@ impl<D: Draft> Intake<D> {
     ///
     /// To be said before the first piece.
     pub fn signed(&mut self, keys: &SigningKeys) {
-        self.signature = keys.any().map(Signature::new);
+        self.signature = keys.any().map(|keys| Signature::new(keys, self.limits));
     }
 
     /// The id that follows the message from here on.
@@ -156,12 +158,15 @@ impl<D: Draft> Intake<D> {
         for part in kept {
             self.write(part).await?;
         }
+        if let Some(signature) = self.signature.as_mut().filter(|_| self.scan.is_done()) {
+            signature.begin();
+        }
         Ok(())
     }
 
     async fn write(&mut self, piece: Bytes) -> Result<(), Reply> {
         if let Some(signature) = &mut self.signature {
-            signature.push(&piece, self.scan.is_done());
+            signature.push(&piece);
         }
         self.draft.write(piece).await.map_err(|error| error.reply())
     }

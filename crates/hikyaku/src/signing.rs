@@ -8,7 +8,7 @@ use std::{
 };
 
 use hikyaku_dns::Name;
-use hikyaku_mailauth::{Canonicalization, SigningKey, SigningKeyError, dkim::Signer};
+use hikyaku_mailauth::{SigningKey, SigningKeyError, dkim::Signer};
 use zeroize::Zeroizing;
 
 /// A key that signs the mail of a domain.
@@ -42,13 +42,7 @@ impl DkimKey {
         let failed = |why| SigningKeysError { file: self.file.clone(), why };
         let pem = fs::read_to_string(&self.file).map(Zeroizing::new).map_err(|error| failed(error.into()))?;
         let key = SigningKey::from_pem(&pem).map_err(|error| failed(error.into()))?;
-        Ok(Signer {
-            domain: self.domain.clone(),
-            selector: self.selector.clone(),
-            key: Arc::new(key),
-            header: Canonicalization::Relaxed,
-            body: Canonicalization::Relaxed,
-        })
+        Ok(Signer::new(self.domain.clone(), self.selector.clone(), Arc::new(key)))
     }
 }
 
@@ -121,5 +115,118 @@ impl Keys {
         let above = self.0.iter().map(|signer| &signer.domain).filter(|domain| author.is_within(domain));
         let Some(nearest) = above.max_by_key(|domain| domain.labels().count()).cloned() else { return Vec::new() };
         self.0.iter().filter(|signer| signer.domain == nearest).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// Files of new Ed25519 keys.
+    pub(crate) struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        pub(crate) fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        pub(crate) fn key(&self, domain: &str, selector: &str) -> DkimKey {
+            let file = self.0.path().join(format!("{selector}.{domain}.pem"));
+            let key = DkimKey { domain: domain.parse().unwrap(), selector: selector.parse().unwrap(), file };
+            renew(&key);
+            key
+        }
+    }
+
+    /// Puts a new key into the file.
+    pub(crate) fn renew(key: &DkimKey) {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        fs::write(&key.file, pair.serialize_pem()).unwrap();
+    }
+
+    /// The line of a zone file for one of the keys.
+    pub(crate) fn record(keys: &SigningKeys, index: usize) -> String {
+        let key = &keys.any().unwrap().0[index];
+        format!("{}. 300 TXT \"{}\"\n", keys.listed[index].record().unwrap(), key.key.record())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{testing::*, *};
+
+    #[test]
+    fn the_nearest_domain_signs_with_all_its_keys() {
+        let folder = Folder::new();
+        let listed = [("hik.test", "a"), ("sub.hik.test", "b"), ("hik.test", "c"), ("other.test", "d")];
+        let listed = listed.map(|(domain, selector)| folder.key(domain, selector));
+        let keys = SigningKeys::load(listed.into()).unwrap().any().unwrap();
+        for (author, selectors) in [
+            ("hik.test", &["a", "c"][..]),
+            ("x.hik.test", &["a", "c"]),
+            ("sub.hik.test", &["b"]),
+            ("y.x.sub.hik.test", &["b"]),
+            ("other.test", &["d"]),
+            ("evilhik.test", &[]),
+            ("test", &[]),
+        ] {
+            let signers = keys.signers(&author.parse().unwrap());
+            let found: Vec<_> = signers.iter().map(|signer| signer.selector.to_string()).collect();
+            assert_eq!(found, selectors, "{author}");
+        }
+        assert!(SigningKeys::load(Vec::new()).unwrap().any().is_none());
+        assert!(SigningKeys::load(Vec::new()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn keys_are_read_anew_and_a_bad_file_changes_nothing() {
+        let folder = Folder::new();
+        let key = folder.key("hik.test", "a");
+        let keys = SigningKeys::load(vec![key.clone()]).unwrap();
+        assert!(!keys.is_empty());
+        let first = record(&keys, 0);
+        renew(&key);
+        assert_eq!(record(&keys, 0), first);
+        keys.reload().unwrap();
+        let second = record(&keys, 0);
+        assert_ne!(second, first);
+        for (text, why) in [
+            (Some("-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"), "private key"),
+            (Some("secret"), "PEM"),
+            (None, "No such file"),
+        ] {
+            match text {
+                Some(text) => fs::write(&key.file, text).unwrap(),
+                None => fs::remove_file(&key.file).unwrap(),
+            }
+            let error = keys.reload().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("the DKIM key {}: ", key.file.display())), "{error}");
+            assert!(error.contains(why) && !error.contains("c2VjcmV0") && !error.contains("secret"), "{error}");
+            assert_eq!(record(&keys, 0), second);
+            assert!(SigningKeys::load(vec![key.clone()]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_key_that_everybody_can_read_is_told() {
+        let folder = Folder::new();
+        let key = folder.key("hik.test", "a");
+        for (mode, told) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
+            fs::set_permissions(&key.file, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(key.doubt().is_some(), told, "{mode:o}");
+        }
+        fs::remove_file(&key.file).unwrap();
+        assert_eq!(key.doubt(), None);
+    }
+
+    #[test]
+    fn where_the_public_half_stands() {
+        let key = |selector: &str| DkimKey {
+            domain: "hik.test".parse().unwrap(),
+            selector: selector.parse().unwrap(),
+            file: PathBuf::new(),
+        };
+        assert_eq!(key("s.x").record(), Some("s.x._domainkey.hik.test".parse().unwrap()));
+        assert_eq!(key(&"x.".repeat(120)).record(), None);
     }
 }

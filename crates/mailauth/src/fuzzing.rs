@@ -2,7 +2,14 @@
 //! hold.
 
 mod dkim;
+mod dmarc;
 mod lists;
+mod message;
 
 pub use dkim::{canonical, dkim_key, dkim_signature, dkim_verify, tags};
+pub use crate::spf::fuzzing::{spf_check, spf_macro, spf_record};
+#[cfg(feature = "report")]
+pub use dmarc::dmarc_report;
+pub use dmarc::{dmarc_record, dmarc_walk};
 pub use lists::list_filter;
+pub use message::message;

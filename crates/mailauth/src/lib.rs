@@ -9,10 +9,12 @@ mod authenticate;
 mod body;
 mod canonical;
 mod crypto;
+mod gathered;
 mod iprev;
 mod lookups;
 #[cfg(test)]
 mod now;
+mod tag_field;
 mod tags;
 
 pub mod arc;

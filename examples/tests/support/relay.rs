@@ -14,13 +14,16 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// `top` are keys, `tables` what follows the listener, both TOML.
+    /// `top` are keys, `tables` what follows the listener, both TOML. Unless they say otherwise
+    /// there is nothing in the DNS, so that no test asks a server of this network.
     pub(crate) fn new(top: &str, tables: &str) -> Self {
         let site = Self { folder: tempfile::tempdir().expect("make a temporary folder") };
+        let dns = if tables.contains("[dns]") { String::new() } else { format!("[dns]\nzone = {:?}\n", site.zone()) };
+        std::fs::write(site.zone(), "").expect("write the zone");
         let data = site.data();
         let text = format!(
             "hostname = \"mx.example.test\"\ndata_dir = {data:?}\n{top}\n\n\
-             [[listener]]\naddress = \"127.0.0.1:0\"\nmode = \"mx\"\n\n{tables}\n"
+             [[listener]]\naddress = \"127.0.0.1:0\"\nmode = \"mx\"\n\n{tables}\n{dns}"
         );
         std::fs::write(site.config(), text).expect("write the configuration");
         site
@@ -45,6 +48,11 @@ impl Site {
 
     pub(crate) fn config(&self) -> PathBuf {
         self.path().join("relay.toml")
+    }
+
+    /// The zone file in the place of the DNS.
+    pub(crate) fn zone(&self) -> PathBuf {
+        self.path().join("zone")
     }
 
     pub(crate) fn data(&self) -> PathBuf {

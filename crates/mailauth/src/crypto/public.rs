@@ -75,7 +75,7 @@ impl PublicKey {
         octets.try_into().map(Self::Ed25519).map_err(|_| PublicKeyError::Malformed)
     }
 
-    /// How many bits the key has.
+    /// How many bits it has: of RSA those of the modulus.
     pub(crate) fn bits(&self) -> usize {
         match self {
             Self::Rsa(key) => key.bits,

@@ -51,12 +51,9 @@ impl<'a> Fields<'a> {
         self.all.get(at)
     }
 
-    /// Appends what a signature signs: of each name in turn the lowest field that was not taken
-    /// yet, and as the last the field of the signature at the place `own`, without the value of
-    /// `b=`, which lies at `emptied` in its value, and without a line end.
-    ///
-    /// A name of which no field is left adds nothing. The signature's own field is none of those
-    /// that are named: it was not there yet when they were signed.
+    /// Appends what a signature signs: the fields that are [`named`](Self::named), and as the last
+    /// the field of the signature at the place `own`, without the value of `b=`, which lies at
+    /// `emptied` in its value, and without a line end.
     pub(crate) fn signed(
         &self,
         names: &[u8],
@@ -65,23 +62,27 @@ impl<'a> Fields<'a> {
         form: Canonicalization,
         out: &mut Vec<u8>,
     ) {
-        let take = |at: usize| canonical::field(&self.all[at], form, out);
-        if self.sorted.is_empty() {
-            self.walk(names, own, take)
-        } else {
-            self.search(names, own, take)
-        }
+        self.named(names, Some(own), form, out);
         if let Some(own) = self.all.get(own) {
             last(own, emptied, form, out);
         }
     }
 
-    fn walk(&self, names: &[u8], own: usize, mut take: impl FnMut(usize)) {
-        let mut taken = 0_u64;
+    /// Appends of each name in turn the lowest field that was not taken yet.
+    ///
+    /// A name of which no field is left adds nothing. The signature's own field is none of those
+    /// that are named: it was not there yet when they were signed.
+    pub(crate) fn named(&self, names: &[u8], own: Option<usize>, form: Canonicalization, out: &mut Vec<u8>) {
+        let take = |at: usize| canonical::field(&self.all[at], form, out);
+        if self.sorted.is_empty() { self.walk(names, own, take) } else { self.search(names, own, take) }
+    }
+
+    fn walk(&self, names: &[u8], own: Option<usize>, mut take: impl FnMut(usize)) {
+        let mut taken = own.map_or(0, |own| 1_u64.checked_shl(own as u32).unwrap_or(0));
         for name in list(names) {
             let wanted = start(name);
             let found = self.starts.iter().enumerate().rev().find(|&(at, start)| {
-                *start == wanted && taken >> at & 1 == 0 && at != own && compare(self.all[at].name(), name).is_eq()
+                *start == wanted && taken >> at & 1 == 0 && compare(self.all[at].name(), name).is_eq()
             });
             if let Some((at, _)) = found {
                 taken |= 1 << at;
@@ -90,7 +91,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn search(&self, names: &[u8], own: usize, mut take: impl FnMut(usize)) {
+    fn search(&self, names: &[u8], own: Option<usize>, mut take: impl FnMut(usize)) {
         // Of each name, at the place of its lowest field, how many fields were taken.
         let mut taken = vec![0; self.sorted.len()];
         for name in list(names) {
@@ -100,7 +101,7 @@ impl<'a> Fields<'a> {
             let Some(count) = taken.get_mut(first) else { continue };
             while let Some(&at) = self.sorted.get(first + *count).filter(|at| is(at).is_eq()) {
                 *count += 1;
-                if at != own {
+                if Some(at) != own {
                     take(at);
                     break;
                 }
@@ -174,8 +175,8 @@ mod tests {
         // Few fields are walked through; searched, they are the same.
         if fields.sorted.is_empty() {
             let (mut walked, mut searched) = (Vec::new(), Vec::new());
-            fields.walk(names.as_bytes(), own, |at| walked.push(at));
-            fields.into_sorted().search(names.as_bytes(), own, |at| searched.push(at));
+            fields.walk(names.as_bytes(), Some(own), |at| walked.push(at));
+            fields.into_sorted().search(names.as_bytes(), Some(own), |at| searched.push(at));
             assert_eq!(walked, searched);
         }
         String::from_utf8(out).unwrap()

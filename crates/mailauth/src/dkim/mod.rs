@@ -1,8 +1,9 @@
 //! DKIM (RFC 6376, RFC 8301, RFC 8463, RFC 8616): signatures of domains over messages.
 
-mod hashed;
+pub(crate) mod hashed;
 pub(crate) mod key;
 mod problem;
+pub(crate) mod sign;
 pub(crate) mod signature;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod slow;
@@ -10,16 +11,16 @@ pub(crate) mod slow;
 mod tests;
 mod verify;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use hikyaku_dns::Name;
 use hikyaku_message::results;
 use hikyaku_wire::Timestamp;
 
-use crate::{Canonicalization, Hash, SigningKey};
+use crate::{Canonicalization, Hash};
 
 pub use problem::Problem;
+pub use sign::{SignError, Signer, Signing};
 pub use verify::Signatures;
 
 /// What is made of signatures that the standard leaves to the verifier.
@@ -103,6 +104,12 @@ impl Algorithm {
     }
 }
 
+/// What is wrong with the text of a key record (RFC 6376 §3.6.1), for who is about to publish it;
+/// `None` if its key can be used.
+pub fn key_problem(text: &[u8]) -> Option<Problem> {
+    key::Key::parse(text).err()
+}
+
 /// What became of one signature.
 ///
 /// What it says of itself is there as far as it can be read, also where it does not pass and
@@ -170,54 +177,4 @@ impl Verified {
     pub fn is_partial(&self) -> bool {
         self.covered < self.body
     }
-}
-
-/// One signature to be made: whose, and how.
-#[derive(Clone, Debug)]
-pub struct Signer {
-    /// The signing domain, `d=`.
-    pub domain: Name,
-    /// The selector, `s=`.
-    pub selector: Name,
-    /// The key.
-    pub key: Arc<SigningKey>,
-    /// The canonical form of the header section; default relaxed.
-    pub header: Canonicalization,
-    /// The canonical form of the body; default relaxed.
-    pub body: Canonicalization,
-}
-
-/// The signing of a message that streams by, with several keys in one pass.
-#[derive(Debug)]
-pub struct Signing {}
-
-impl Signing {
-    /// Begins a message.
-    pub fn new(_signers: Vec<Signer>) -> Self {
-        unimplemented!("d: dkim/sign.rs")
-    }
-
-    /// Takes the next piece of the message, from its first octet on.
-    pub fn push(&mut self, _piece: &[u8]) {
-        unimplemented!("d: dkim/sign.rs")
-    }
-
-    /// The message is over: the `DKIM-Signature` fields that go in front of it, and in front of
-    /// `prepended`, fields that stand in front of the message and are signed too (a Date that was
-    /// added); each ends in CRLF.
-    ///
-    /// # Errors
-    /// The key cannot sign.
-    pub fn finish(self, _prepended: &str, _now: Timestamp) -> Result<String, SignError> {
-        unimplemented!("d: dkim/sign.rs")
-    }
-}
-
-/// Why a message was not signed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SignError {
-    /// It has no From field: what nobody has written cannot be signed (RFC 6376 §5.4).
-    #[error("the message has no From field")]
-    NoFrom,
 }

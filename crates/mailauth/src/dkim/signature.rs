@@ -25,7 +25,7 @@ pub(crate) struct Facts {
     pub(crate) domain: Option<Name>,
     pub(crate) selector: Option<String>,
     /// The name that the key is published under, until it is taken into the signature.
-    key: Option<Name>,
+    pub(crate) key: Option<Name>,
     pub(crate) identity: Option<String>,
     pub(crate) algorithm: Option<Algorithm>,
     /// Of the header section and of the body.
@@ -95,7 +95,9 @@ impl Signature {
         let names = required("h")?;
         let mut from = false;
         for name in list(names) {
-            if !is_field_name(name) {
+            // A name that is empty names no field; in chains it is in use.
+            let is_blank = kind == Kind::Arc && name.is_empty();
+            if !is_field_name(name) && !is_blank {
                 return Err(Problem::BadTag("h"));
             }
             from |= name.eq_ignore_ascii_case(b"from");
@@ -137,6 +139,13 @@ impl Signature {
 }
 
 impl Facts {
+    /// What a list of tags tells, as far as it can be read.
+    pub(crate) fn of(tags: &Tags<'_>) -> Self {
+        let mut facts = Self::default();
+        facts.read(tags);
+        facts
+    }
+
     fn read(&mut self, tags: &Tags<'_>) {
         let text = |name| tags.get(name).and_then(|value| std::str::from_utf8(value).ok());
         self.algorithm = text("a").and_then(Algorithm::parse);
@@ -183,7 +192,7 @@ fn canonicalization(value: Option<&[u8]>) -> Option<(Canonicalization, Canonical
 }
 
 /// A number of at most so many digits; one that is too large for the type is the largest.
-fn number(digits: &[u8], most: usize) -> Option<u64> {
+pub(crate) fn number(digits: &[u8], most: usize) -> Option<u64> {
     let fits = (1..=most).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     fits.then(|| {
         digits.iter().fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
@@ -191,14 +200,14 @@ fn number(digits: &[u8], most: usize) -> Option<u64> {
 }
 
 /// `domain-name = sub-domain 1*("." sub-domain)` (RFC 6376 §3.5), with U-labels (RFC 8616 §5).
-fn domain_name(text: &[u8]) -> Option<Name> {
+pub(crate) fn domain_name(text: &[u8]) -> Option<Name> {
     labels(std::str::from_utf8(text).ok()?).filter(|name| name.labels().nth(1).is_some())
 }
 
 /// `sub-domain *( "." sub-domain )`, with underscores, which are in use.
 ///
 /// Nothing else is looked up: a name that two programs read in two ways proves nothing.
-fn labels(text: &str) -> Option<Name> {
+pub(crate) fn labels(text: &str) -> Option<Name> {
     let is_label = |label: &str| {
         let inner = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | 0x80..);
         label.bytes().all(inner) && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')

@@ -13,6 +13,8 @@ use hikyaku_message::results;
 mod destination;
 mod evaluate;
 mod record;
+#[cfg(feature = "report")]
+pub mod report;
 mod walk;
 
 pub use destination::Destination;

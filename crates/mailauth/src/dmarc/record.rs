@@ -90,19 +90,23 @@ impl Record {
         Some(record)
     }
 
-    /// The policy for the domain of the record itself: of a record without one it is `None`
-    /// where somebody wants reports; else DMARC does not apply (RFC 9989 §4.10.1).
-    pub(super) fn own(&self) -> Option<Policy> {
+    /// The policy for the domain of the record itself. That of a record without a policy is
+    /// [`Policy::None`] where somebody wants reports; else there is none, and DMARC does not apply
+    /// (RFC 9989 §4.10.1).
+    #[must_use]
+    pub fn own(&self) -> Option<Policy> {
         self.p.or((!self.rua.is_empty()).then_some(Policy::None))
     }
 
     /// The policy for domains below it that exist.
-    pub(super) fn below(&self) -> Option<Policy> {
+    #[must_use]
+    pub fn below(&self) -> Option<Policy> {
         self.sp.or_else(|| self.own())
     }
 
     /// The policy for domains below it that do not exist.
-    pub(super) fn missing(&self) -> Option<Policy> {
+    #[must_use]
+    pub fn missing(&self) -> Option<Policy> {
         self.np.or_else(|| self.below())
     }
 

@@ -1,22 +1,14 @@
 //! Rows of `tests/rows.txt`, each with the section of RFC 9989 that it shows.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use hikyaku_dns::{Data, Error, Name, RecordType, Zone};
 use hikyaku_message::results;
 
 use super::*;
-use crate::{Budget, Lookups, Records};
-
-pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("a zone in memory has its answers at once"),
-    }
-}
+use crate::now::now;
+use crate::{Budget, Records};
 
 fn name(text: &str) -> Name {
     Name::from_domain(text).unwrap_or_else(|error| panic!("{text}: {error}"))

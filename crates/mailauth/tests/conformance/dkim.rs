@@ -1,5 +1,6 @@
 //! RFC 6376, RFC 8301 and RFC 8463: messages of dkimpy and of go-msgauth.
 
+use hikyaku_mailauth::dkim::Partial;
 use hikyaku_mailauth::{ClientResults, Rules, Verifier};
 use serde_json::Value;
 
@@ -30,6 +31,8 @@ fn result(row: &Row, allow_legacy: bool) -> String {
     let mut rules = Rules::none();
     let mut dkim = hikyaku_mailauth::dkim::Rules::default();
     dkim.allow_legacy = allow_legacy;
+    // Four rows have an `l=` short of the body, and expect what the standard alone says.
+    dkim.partial = Partial::Pass;
     rules.dkim = Some(dkim);
     let records = row.records();
     let mut verifier = Verifier::new(&rules);

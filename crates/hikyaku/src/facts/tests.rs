@@ -1,0 +1,311 @@
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use hikyaku_dns::{Answer, Error, Mx, Tlsa, Txt, Zone};
+use hikyaku_message::{Received, results};
+use hikyaku_queue::{BodyReader, Envelope, Memory, NewRcpt, NewUnit, Queue, QueueKey};
+use hikyaku_wire::Timestamp;
+
+use super::*;
+
+const ZONE: &str = r#"
+spf.test. 300 TXT "v=spf1 ip4:192.0.2.1 exp=why.spf.test -all"
+why.spf.test. 300 TXT "%{i} is not ours"
+strict.test. 300 TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.strict.test. 300 TXT "v=DMARC1; p=reject"
+loose.test. 300 TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.loose.test. 300 TXT "v=DMARC1; p=quarantine"
+testing.test. 300 TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.testing.test. 300 TXT "v=DMARC1; p=none"
+1.2.0.192.in-addr.arpa. 300 PTR client.test.
+client.test. 300 A 192.0.2.1
+9.2.0.192.in-addr.arpa. 300 PTR elsewhere.test.
+elsewhere.test. 300 A 192.0.2.8
+"#;
+
+/// A zone that writes down what it is asked, and does not answer for `slow.test` and below.
+#[derive(Clone, Debug)]
+struct Asked(Arc<Zone>, Arc<Mutex<Vec<String>>>);
+
+macro_rules! asked {
+    ($($lookup:ident -> $record:ty;)*) => {
+        impl Resolver for Asked {
+            $(async fn $lookup(&self, name: &Name) -> Result<Answer<$record>, Error> {
+                self.1.lock().unwrap().push(format!("{} {name}", stringify!($lookup)));
+                if name.to_string().ends_with("slow.test") {
+                    std::future::pending::<()>().await;
+                }
+                self.0.$lookup(name).await
+            })*
+        }
+    };
+}
+
+asked! {
+    a -> Ipv4Addr;
+    aaaa -> Ipv6Addr;
+    mx -> Mx;
+    ptr -> Name;
+    tlsa -> Tlsa;
+    txt -> Txt;
+}
+
+fn off() -> VerifyConfig {
+    let off = Check::Off;
+    VerifyConfig { spf: off, dkim: off, dmarc: off, arc: off, iprev: off, ..VerifyConfig::default() }
+}
+
+/// A relay that takes one message, as a client of this address sends it.
+struct Relay {
+    config: VerifyConfig,
+    needs: policy::Needs,
+    client: Option<IpAddr>,
+    sender: &'static str,
+}
+
+impl Relay {
+    fn new(config: VerifyConfig) -> Self {
+        let needs = policy::Needs::default();
+        Self { config, needs, client: Some([192, 0, 2, 1].into()), sender: "<a@spf.test>" }
+    }
+
+    fn stranger(self) -> Self {
+        Self { client: Some([192, 0, 2, 9].into()), ..self }
+    }
+
+    fn from(self, sender: &'static str) -> Self {
+        Self { sender, ..self }
+    }
+
+    async fn take(&self, message: &str) -> Taken {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let resolver = Asked(Arc::new(ZONE.parse().unwrap()), asked.clone());
+        let names = Names { hostname: "mx.hik.test".to_owned(), authserv_id: "hik.test".to_owned() };
+        let limits = HeaderLimits::default();
+        let verification = Verification::new(resolver, self.config.clone(), self.needs, limits, names);
+        let hello = "client.test".parse().unwrap();
+        let arrived = verification.client(self.client, Some(&hello), &self.sender.parse().unwrap()).await;
+        let mut facts = policy::Facts::new(self.client, policy::Listener::Mx);
+        if let Some(arrived) = &arrived {
+            arrived.tell(&mut facts);
+        }
+        let at_recipient = arrived.as_ref().and_then(|arrived| arrived.refusal().cloned());
+        let queue = Memory::new();
+        let mut intake = Intake::open(&queue, None, limits, "hik.test").await.unwrap();
+        intake.verified(arrived);
+        for piece in message.as_bytes().chunks(7) {
+            intake.push(Bytes::copy_from_slice(piece)).await.unwrap();
+        }
+        intake.finish().unwrap();
+        let found = verification.message(&mut intake).await;
+        let said = |refusal: &(&str, Reply)| format!("{}: {}", refusal.0, refusal.1);
+        let refusal = found.as_ref().and_then(|found| found.refusal.as_ref());
+        let refusal = refusal.map(said);
+        let id = intake.id();
+        let time = Timestamp::from_millis(0);
+        let trace = Received { helo: "c", peer: None, by: "mx", with: "SMTP", id: "1", recipient: None, time };
+        let unit = NewUnit::new(QueueKey::new("maildir"), time, time);
+        let unit = unit.with(NewRcpt::new("<b@hik.test>".parse().unwrap()));
+        intake.commit(Envelope::new(self.sender.parse().unwrap(), time), trace, vec![unit]).await.unwrap();
+        let body = queue.body(id).await.unwrap();
+        let prepend = String::from_utf8(body.prepend().to_vec()).unwrap();
+        let mut text = String::new();
+        while (text.len() as u64) < body.len() {
+            let piece = body.read_at(text.len() as u64, usize::MAX).await.unwrap();
+            text += std::str::from_utf8(&piece).unwrap();
+        }
+        let fields = prepend[..prepend.find("Received:").unwrap()].to_owned();
+        if let Some(found) = &found {
+            found.tell(&mut facts);
+        }
+        let mut asked = asked.lock().unwrap().clone();
+        asked.sort();
+        Taken { at_recipient: at_recipient.as_ref().map(said), found, refusal, fields, text, facts, asked }
+    }
+}
+
+#[derive(Debug)]
+struct Taken {
+    at_recipient: Option<String>,
+    found: Option<Found>,
+    refusal: Option<String>,
+    /// In front of the trace field.
+    fields: String,
+    /// What the queue has of the message itself.
+    text: String,
+    facts: policy::Facts,
+    /// In order of the alphabet.
+    asked: Vec<String>,
+}
+
+/// A message of an author.
+fn of(author: &str) -> String {
+    format!("From: {author}\r\nSubject: x\r\n\r\nbody\r\n")
+}
+
+#[tokio::test]
+async fn what_is_not_asked_for_is_not_looked_up() {
+    let nothing = Relay::new(off()).take(&of("a@strict.test")).await;
+    assert_eq!((nothing.asked.len(), nothing.found, nothing.fields.as_str()), (0, None, ""));
+    assert_eq!(nothing.facts, policy::Facts::new(Some([192, 0, 2, 1].into()), policy::Listener::Mx));
+
+    let all = VerifyConfig { iprev: Check::Report, ..VerifyConfig::default() };
+    // On this host nobody has an address to judge by.
+    let here = Relay { client: None, ..Relay::new(all.clone()) }.take(&of("a@strict.test")).await;
+    assert_eq!((here.asked.len(), here.found), (0, None));
+
+    let report = Check::Report;
+    let signed = format!("DKIM-Signature: v=1; a=rsa-sha256; d=spf.test; s=s; h=from; bh=; b=\r\n{}", of("a@spf.test"));
+    for (config, expected) in [
+        (VerifyConfig { spf: report, ..off() }, &["txt client.test", "txt spf.test"][..]),
+        (VerifyConfig { iprev: report, ..off() }, &["a client.test", "ptr 1.2.0.192.in-addr.arpa"]),
+        (VerifyConfig { arc: report, ..off() }, &[]),
+    ] {
+        let taken = Relay::new(config.clone()).take(&signed).await;
+        assert_eq!(taken.asked, expected, "{config:?}");
+        assert!(taken.fields.starts_with("Authentication-Results: hik.test;"), "{}", taken.fields);
+    }
+    let dmarc = Relay::new(VerifyConfig { dmarc: report, ..off() }).take(&of("a@strict.test")).await;
+    assert_eq!(dmarc.asked, ["txt _dmarc.strict.test", "txt _dmarc.test", "txt client.test", "txt spf.test"]);
+}
+
+#[tokio::test]
+async fn a_policy_is_told_what_it_needs() {
+    let spf = policy::Condition::Spf(results::Spf::Fail);
+    let iprev = policy::Condition::Iprev(results::Iprev::Pass);
+    let rules = vec![
+        policy::Rule::refuse(Reply::RELAY_DENIED_550, spf),
+        policy::Rule::defer(Reply::LOCAL_ERROR_451, !iprev),
+        policy::Rule::permit(policy::Condition::Any),
+    ];
+    let policy = policy::Policy::declared_open(Vec::new(), rules).unwrap();
+    let decide = async |relay: Relay| {
+        let mut taken = Relay { needs: policy.needs(), ..relay }.take(&of("a@spf.test")).await;
+        taken.facts.sender = Some("<a@spf.test>".parse().unwrap());
+        taken.facts.recipient = Some("<b@hik.test>".parse().unwrap());
+        policy.decide(&taken.facts).reply
+    };
+    assert_eq!(decide(Relay::new(off())).await, Reply::RECIPIENT_OK_250);
+    assert_eq!(decide(Relay::new(off()).stranger()).await, Reply::RELAY_DENIED_550);
+    assert_eq!(decide(Relay::new(off()).stranger().from("<a@elsewhere.test>")).await, Reply::LOCAL_ERROR_451);
+}
+
+#[tokio::test]
+async fn spf_that_is_enforced_refuses_at_rcpt() {
+    let config = VerifyConfig { spf: Check::Enforce, ..off() };
+    let at_recipient = async |relay: Relay| relay.take(&of("a@spf.test")).await.at_recipient;
+    assert_eq!(at_recipient(Relay::new(config.clone())).await, None);
+    assert_eq!(
+        at_recipient(Relay::new(config.clone()).stranger()).await.unwrap(),
+        "spf: 550 5.7.23 SPF: this host may not send as spf.test; spf.test explains: 192.0.2.9 is not ours"
+    );
+    assert_eq!(at_recipient(Relay::new(config).stranger().from("<a@none.test>")).await, None);
+    let report = VerifyConfig { spf: Check::Report, ..off() };
+    assert_eq!(at_recipient(Relay::new(report).stranger()).await, None);
+}
+
+#[tokio::test]
+async fn an_address_without_a_name_is_refused_where_that_is_enforced() {
+    let relay = || Relay::new(VerifyConfig { iprev: Check::Enforce, ..off() });
+    assert_eq!(relay().take(&of("a@spf.test")).await.at_recipient, None);
+    let stranger = relay().stranger().take(&of("a@spf.test")).await;
+    assert!(stranger.at_recipient.unwrap().starts_with("iprev: 550 5.7.25 192.0.2.9 "));
+    let report = Relay::new(VerifyConfig { iprev: Check::Report, ..off() });
+    assert_eq!(report.stranger().take(&of("a@spf.test")).await.at_recipient, None);
+}
+
+#[tokio::test]
+async fn the_policy_of_the_authors_domain_is_honoured() {
+    let take = async |author: &str, dmarc| {
+        let config = VerifyConfig { dmarc, ..VerifyConfig::default() };
+        let taken = Relay::new(config).stranger().take(&of(author)).await;
+        let result = taken.facts.dmarc.unwrap();
+        assert!(taken.fields.contains(&format!("dmarc={result}")), "{}", taken.fields);
+        (taken.refusal, taken.fields.contains("\r\nX-Spam-Flag: YES\r\n"), result)
+    };
+    use results::Dmarc::{Fail, None as Nothing};
+    let enforce = Check::Enforce;
+    let reply = "dmarc: 550 5.7.1 the DMARC policy of strict.test asks to refuse this message".to_owned();
+    assert_eq!(take("a@strict.test", enforce).await, (Some(reply), false, Fail));
+    assert_eq!(take("a@loose.test", enforce).await, (None, true, Fail));
+    assert_eq!(take("a@testing.test", enforce).await, (None, false, Fail));
+    assert_eq!(take("a@nothing.test", enforce).await, (None, false, Nothing));
+    for author in ["a@strict.test", "a@loose.test"] {
+        assert_eq!(take(author, Check::Report).await, (None, false, Fail));
+    }
+    let good = Relay::new(VerifyConfig::default()).from("<a@strict.test>").take(&of("a@strict.test")).await;
+    assert_eq!((good.refusal, good.facts.dmarc), (None, Some(results::Dmarc::Pass)));
+}
+
+/// D52, C1.26: nobody hides from DMARC behind a From field that others read in another way.
+#[tokio::test]
+async fn d52_without_one_author_there_is_nobody_to_ask() {
+    for message in [
+        "Subject: x\r\n\r\nbody\r\n",
+        "From: a@nothing.test\r\nFrom: b@strict.test\r\n\r\n",
+        "From: a@nothing.test\r\nFROM : b@strict.test\r\n\r\n",
+        "From: a@nothing.test, b@strict.test\r\n\r\n",
+        "From: <a@nothing.test,b@strict.test>\r\n\r\n",
+        "From: undisclosed:;\r\n\r\n",
+        "From: a\r\n\r\n",
+        "Subject: x\r\nno colon\r\nFrom: a@nothing.test\r\n\r\n",
+        "\r\nFrom: a@nothing.test\r\n\r\n",
+    ] {
+        let taken = Relay::new(VerifyConfig::default()).take(message).await;
+        let refusal = taken.refusal.unwrap_or_else(|| panic!("{message:?} is taken"));
+        assert!(refusal.starts_with("dmarc: 550 5.7.1 nobody can be held to be the author: "), "{refusal}");
+        let report = VerifyConfig { dmarc: Check::Report, ..VerifyConfig::default() };
+        assert_eq!(Relay::new(report).take(message).await.refusal, None, "{message:?}");
+    }
+}
+
+#[tokio::test]
+async fn signatures_and_chains_that_are_enforced_refuse_without_them() {
+    let dkim = |check| VerifyConfig { dkim: check, ..off() };
+    let reply = "dkim: 550 5.7.20 no good DKIM signature".to_owned();
+    assert_eq!(Relay::new(dkim(Check::Enforce)).take(&of("a@spf.test")).await.refusal, Some(reply));
+    assert_eq!(Relay::new(dkim(Check::Report)).take(&of("a@spf.test")).await.refusal, None);
+    let chain = format!("ARC-Seal: i=2; cv=pass; d=a.test; s=s; a=rsa-sha256; b=\r\n{}", of("a@spf.test"));
+    let arc = |check| VerifyConfig { arc: check, ..off() };
+    let reply = "arc: 550 5.7.29 the chain of ARC sets is broken".to_owned();
+    assert_eq!(Relay::new(arc(Check::Enforce)).take(&chain).await.refusal, Some(reply));
+    assert_eq!(Relay::new(arc(Check::Enforce)).take(&of("a@spf.test")).await.refusal, None);
+    assert_eq!(Relay::new(arc(Check::Report)).take(&chain).await.refusal, None);
+}
+
+/// The answer never comes: the clock of the test goes on by itself.
+#[tokio::test(start_paused = true)]
+async fn lookups_end_in_time_and_then_have_failed_for_now() {
+    let config = VerifyConfig { spf: Check::Enforce, timeout: Duration::from_secs(7), ..off() };
+    let start = Instant::now();
+    let slow = Relay::new(config).from("<a@slow.test>").take(&of("a@slow.test")).await;
+    assert_eq!(slow.at_recipient.unwrap(), "spf: 451 4.7.24 SPF of slow.test cannot be looked up now");
+    assert_eq!(slow.facts.spf, Some(results::Spf::TempError));
+    assert_eq!(start.elapsed().as_secs(), 7);
+
+    let start = Instant::now();
+    let dmarc = Relay::new(VerifyConfig::default()).take(&of("a@slow.test")).await;
+    assert_eq!((dmarc.refusal, dmarc.facts.dmarc), (None, Some(results::Dmarc::TempError)));
+    assert_eq!(start.elapsed().as_secs(), 20);
+}
+
+#[tokio::test]
+async fn the_queue_gets_results_on_top_and_forged_ones_out() {
+    let forged = "Authentication-Results: HIK.test; dmarc=pass\r\n";
+    let other = "Authentication-Results: other.test; dmarc=pass\r\n";
+    let message = format!("{forged}{other}{forged}{}", of("a@strict.test"));
+    let taken = Relay::new(VerifyConfig::default()).from("<a@strict.test>").take(&message).await;
+    assert_eq!(taken.text, format!("{other}{}", of("a@strict.test")));
+    let found = results::AuthenticationResults::parse(taken.fields["Authentication-Results:".len()..].as_bytes());
+    let words: Vec<_> =
+        found.unwrap().results().iter().map(|info| format!("{}={}", info.method(), info.result())).collect();
+    assert_eq!(words, ["spf=none", "spf=pass", "dkim=none", "arc=none", "dmarc=pass"]);
+    let event = taken.found.unwrap().event();
+    assert_eq!(event.spf.as_deref(), Some("pass strict.test"));
+    assert_eq!(event.helo.as_deref(), Some("none client.test"));
+    assert_eq!(event.dmarc.as_deref(), Some("pass strict.test"));
+    assert_eq!((event.dkim.len(), event.iprev, event.quarantine), (0, None, None));
+}
