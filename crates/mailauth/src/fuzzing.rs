@@ -4,6 +4,7 @@
 mod dmarc;
 mod lists;
 mod message;
+mod sign;
 
 pub use crate::spf::fuzzing::{spf_check, spf_macro, spf_record};
 #[cfg(feature = "report")]
@@ -11,3 +12,4 @@ pub use dmarc::dmarc_report;
 pub use dmarc::{dmarc_record, dmarc_walk};
 pub use lists::list_filter;
 pub use message::message;
+pub use sign::{chain, pem, sign};
