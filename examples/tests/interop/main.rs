@@ -5,6 +5,8 @@
 mod support;
 
 mod clients;
+mod dkim;
+mod dnssec;
 mod logins;
 mod messages;
 mod postfix;

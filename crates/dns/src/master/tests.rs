@@ -13,7 +13,7 @@ fn txt(strings: &[&[u8]]) -> Data {
 }
 
 fn read_one(text: &str) -> (String, u32, Data) {
-    let zone = read(text.as_bytes(), &name("o.test")).expect(text);
+    let (zone, _) = read(text.as_bytes(), &name("o.test")).expect(text);
     assert_eq!(zone.records.len(), 1, "{text}");
     let (name, records) = zone.records.into_iter().next().unwrap();
     let [Record { ttl, data }] = records.try_into().expect(text);
@@ -105,6 +105,9 @@ fn records_are_read() {
             3600,
             &Data::Spf(Txt { strings: vec![b"v=spf1 ".to_vec(), b"-all".to_vec()] }),
         ),
+        (r"k TXT \# 6 02 6162 00 0163", "k.o.test", 3600, &txt(&[b"ab", b"", b"c"])),
+        (r#"k TXT "\#" 0"#, "k.o.test", 3600, &txt(&[b"#", b"0"])),
+        (r"k TYPE99 \# 2 0178", "k.o.test", 3600, &Data::Spf("x".into())),
         ("k TYPE99 x", "k.o.test", 3600, &Data::Spf("x".into())),
         ("k TXT \u{fc}", "k.o.test", 3600, &txt(&[b"\xc3\xbc"])),
         (
@@ -118,7 +121,7 @@ fn records_are_read() {
         assert_eq!(read_one(text), (owner.into(), ttl, data.clone()), "{text}");
     }
     // Octets that are no UTF-8 stay what they are.
-    let zone = read(b"k. TXT \"\xff\"", &Name::root()).unwrap();
+    let zone = Zone::read(b"k. TXT \"\xff\"", &Name::root()).unwrap();
     assert_eq!(zone.records[&name("k")][0].data, txt(&[b"\xff"]));
 }
 
@@ -176,6 +179,9 @@ fn what_is_wrong_is_named_with_its_place() {
         (r"a. TYPE700 \# 2 ab", 1, 15, Kind::Invalid("the length of the data")),
         (r"a. TYPE700 \# 1 a", 1, 18, Kind::Missing("hexadecimal digits in pairs")),
         (r"a. TYPE700 \# 1 ag", 1, 17, Kind::Invalid("hexadecimal digits in pairs")),
+        (r"a. TXT \# 0", 1, 8, Kind::Invalid("strings, each behind its length")),
+        (r"a. TXT \# 2 0261", 1, 8, Kind::Invalid("strings, each behind its length")),
+        (r"a. TXT \# 3 0161", 1, 11, Kind::Invalid("the length of the data")),
         (r"a. A \# 4 c0000201", 1, 6, Kind::Invalid("an IPv4 address")),
         ("a. A 192.0.2.1\na. CNAME b.", 2, 1, Kind::Alias),
         ("a. CNAME b.\n TXT x", 2, 2, Kind::Alias),
@@ -185,4 +191,38 @@ fn what_is_wrong_is_named_with_its_place() {
     }
     let error = "\n$INCLUDE x".parse::<Zone>().unwrap_err();
     assert_eq!(error.to_string(), "line 2, column 1: $INCLUDE is refused: no other file is read");
+}
+
+#[test]
+fn a_text_that_is_cut_is_told() {
+    for (text, places) in [
+        ("k TXT v=DKIM1; k=rsa; p=MII", &[(1, 14)][..]),
+        ("\nk 60 IN TXT v=DKIM1;", &[(2, 20)]),
+        ("k SPF v=spf1; x", &[(1, 13)]),
+        ("k TXT v=DKIM1 ; k=rsa", &[(1, 15)]),
+        ("k TXT \"v=DKIM1\"; k=rsa", &[(1, 16)]),
+        ("k TXT ( v=DKIM1; k=rsa;\n\t\"p=MII\" )", &[(1, 16)]),
+        ("k TXT ( v=DMARC1;\n p=none;\n ;x=y\n ) ; the end", &[(1, 17), (2, 8), (3, 2)]),
+        ("k TXT v=DMARC1;\nj TXT v=DMARC1;", &[(1, 15), (2, 15)]),
+        // Quoted, escaped, or an honest comment.
+        ("k TXT \"v=DKIM1; k=rsa\"", &[]),
+        ("k TXT v=DKIM1\\; k=rsa", &[]),
+        ("k TXT \"v=spf1 -all\" ; ttl=300", &[]),
+        ("k TXT \"v=spf1 -all\"; nobody", &[]),
+        ("k TXT token ; of the shop", &[]),
+        ("k TXT ( ; a=b\n \"x\" ) ; end", &[]),
+        ("k TXT ( x );end", &[]),
+        ("k TXT (x ; end\n)", &[]),
+        ("k A 192.0.2.1; k=rsa", &[]),
+        ("k MX 1 m;a=b\n; a=b\n", &[]),
+    ] {
+        let (_, warnings) = read(text.as_bytes(), &name("o.test")).expect(text);
+        let found: Vec<_> = warnings.iter().map(|warning| (warning.line, warning.column)).collect();
+        assert_eq!(found, places, "{text}");
+    }
+    let (_, warnings) = read(b"k. TXT v=DKIM1; k=rsa", &Name::root()).unwrap();
+    assert_eq!(
+        warnings[0].to_string(),
+        "line 1, column 15: the text ends here, since an unquoted ; begins a comment; put quotation marks around the text"
+    );
 }
