@@ -52,8 +52,6 @@ targets! {
     mailauth_dmarc_report = hikyaku_mailauth::fuzzing::dmarc_report;
     /// What stands in the DNS and what was authenticated: few questions, none twice, and only what passed aligns.
     mailauth_dmarc_walk = hikyaku_mailauth::fuzzing::dmarc_walk;
-    /// Which answers of a DNS list count: read, printed and read again it is the same.
-    mailauth_list_filter = hikyaku_mailauth::fuzzing::list_filter;
     /// Keys: what is read signs and is verified, and what is not is not shown.
     mailauth_pem = hikyaku_mailauth::fuzzing::pem;
     /// A message: signed it verifies, in whatever pieces it came, and with a longer body it does not.
