@@ -28,14 +28,24 @@ targets! {
     hikyaku_certificate = hikyaku::fuzzing::certificate;
     /// The digest of a public key: read, printed and read again it is the same.
     hikyaku_pin = hikyaku::fuzzing::pin;
+    /// The canonical forms of bodies and fields: as the standard says them, in pieces of any size.
+    mailauth_canonical = hikyaku_mailauth::fuzzing::canonical;
+    /// The record of a key: what is read is a key of a size that may be used.
+    mailauth_dkim_key = hikyaku_mailauth::fuzzing::dkim_key;
+    /// A signature: what is read of it is read of its relaxed form too.
+    mailauth_dkim_signature = hikyaku_mailauth::fuzzing::dkim_signature;
+    /// Verification: bounded work, and what is signed passes only as long as it stays the same.
+    mailauth_dkim_verify = hikyaku_mailauth::fuzzing::dkim_verify;
+    /// Which answers of a DNS list count: read, printed and read again it is the same.
+    mailauth_list_filter = hikyaku_mailauth::fuzzing::list_filter;
+    /// A list of tags: read, printed and read again it is the same.
+    mailauth_tags = hikyaku_mailauth::fuzzing::tags;
     /// A record of DMARC: read, printed and read again it is the same.
     mailauth_dmarc_record = hikyaku_mailauth::fuzzing::dmarc_record;
     /// An aggregate report: read, written and read again it is the same, packed or not.
     mailauth_dmarc_report = hikyaku_mailauth::fuzzing::dmarc_report;
     /// What stands in the DNS and what was authenticated: few questions, none twice, and only what passed aligns.
     mailauth_dmarc_walk = hikyaku_mailauth::fuzzing::dmarc_walk;
-    /// Which answers of a DNS list count: read, printed and read again it is the same.
-    mailauth_list_filter = hikyaku_mailauth::fuzzing::list_filter;
     /// A check of SPF against any records: it ends within its lookups, and says the same twice.
     mailauth_spf_check = hikyaku_mailauth::fuzzing::spf_check;
     /// A macro of SPF: what it expands to is what a slow reading of the RFC gives.
