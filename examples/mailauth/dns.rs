@@ -51,7 +51,10 @@ impl Source {
             let zone = if first == Some(&b'{') {
                 Zone::from_json(&text).map_err(|error| told(&error))?
             } else {
-                Zone::read(&text, &Name::root()).map_err(|error| told(&error))?
+                let read = Zone::read_with_warnings(&text, &Name::root());
+                let (zone, warnings) = read.map_err(|error| told(&error))?;
+                warnings.iter().for_each(|warning| eprintln!("mailauth: {}: {warning}", file.display()));
+                zone
             };
             notes::of(&zone).iter().for_each(|note| eprintln!("mailauth: {}: {note}", file.display()));
             let all = all.get_or_insert_default();

@@ -1,5 +1,5 @@
 use clap::{Args, ValueEnum};
-use hikyaku_mailauth::spf::{Identity, Outcome, Question, check};
+use hikyaku_mailauth::spf::{Event, Identity, Outcome, Question, Trace, Verdict, explain};
 use hikyaku_mailauth::{Authentication, Client};
 use serde_json::{Value, json};
 
@@ -36,23 +36,34 @@ impl Spf {
             Claim::MailFrom => Identity::MailFrom,
             Claim::Helo => Identity::Helo,
         };
-        let outcome = check(&lookups, &question, identity).await;
+        let trace = explain(&lookups, &question, identity).await;
         let mut lines = Lines::default();
-        told_one(&outcome, &mut lines);
-        let made = made(&lookups);
-        for lookup in &made {
-            lines.more("asked for", Some(lookup));
-        }
-        let mut json = as_json(&outcome);
-        json["lookups"] = made.into();
+        let whose = trace.outcome.domain.as_ref().map(|domain| format!(" for {domain}")).unwrap_or_default();
+        lines.line("spf", format!("{}{whose}, client {address}", trace.outcome.result));
+        lines.text(&format!("\n{trace}\n"));
+        let mut json = as_json(&trace.outcome);
+        json["mechanism"] = matched(&trace).into();
+        json["terms"] = trace.terms.into();
+        json["void_lookups"] = trace.void_lookups.into();
+        json["trace"] = trace.steps.iter().map(ToString::to_string).collect();
+        json["lookups"] = made(&lookups).into();
         Ok(Report::new(json, lines))
     }
+}
+
+/// The term of the outermost record that gave the result, if one did.
+fn matched(trace: &Trace) -> Option<String> {
+    trace.steps.iter().rev().find_map(|step| match &step.event {
+        Event::Directive { directive, verdict: Verdict::Matched, .. } if step.depth == 0 => Some(directive.to_string()),
+        _ => None,
+    })
 }
 
 fn told_one(outcome: &Outcome, lines: &mut Lines) {
     let what = if outcome.identity == Identity::Helo { "spf of HELO" } else { "spf of MAIL FROM" };
     lines.line(what, outcome.result);
     lines.more("domain", outcome.domain.as_ref());
+    lines.more("reason", outcome.reason.as_ref());
     lines.more("the domain says", outcome.explanation.as_ref());
 }
 
@@ -68,5 +79,6 @@ pub(crate) fn as_json(outcome: &Outcome) -> Value {
         "identity": if outcome.identity == Identity::Helo { "helo" } else { "mailfrom" },
         "domain": outcome.domain.as_ref().map(ToString::to_string),
         "explanation": outcome.explanation,
+        "reason": outcome.reason.as_ref().map(ToString::to_string),
     })
 }

@@ -44,7 +44,7 @@ pub use cache::{Cache, Limits};
 #[cfg(feature = "json")]
 pub use json::ZoneJsonError;
 pub use kept::Kept;
-pub use master::{ZoneError, ZoneErrorKind};
+pub use master::{ZoneError, ZoneErrorKind, ZoneWarning, ZoneWarningKind};
 pub use mx::{MailHostsError, addresses, mail_hosts};
 pub use name::{Name, NameError};
 pub use record::{Data, Mx, RecordType, RecordTypeError, Soa, Tlsa, Txt};

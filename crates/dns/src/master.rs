@@ -1,8 +1,14 @@
 //! The reader of master files (RFC 1035 §5, RFC 2308 §4, RFC 3597 §5).
 
+use std::fmt;
+
+use lines::{Comment, Lines, Place, Token};
+
 use crate::name::unescape;
 use crate::record::{Data, MAX_STRING};
 use crate::{Mx, Name, NameError, RecordType, RecordTypeError, Soa, Tlsa, Txt, Zone};
+
+mod lines;
 
 /// TTL of a record where neither it nor anything before it states one.
 const DEFAULT_TTL: u32 = 3_600;
@@ -72,8 +78,46 @@ pub enum ZoneErrorKind {
     TooLong,
 }
 
-pub(crate) fn read(text: &[u8], origin: &Name) -> Result<Zone, ZoneError> {
+/// What a master file may say and seldom means, and where; lines and columns (octets of the line)
+/// count from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZoneWarning {
+    /// The line.
+    pub line: usize,
+    /// The octet in the line.
+    pub column: usize,
+    /// What is doubtful there.
+    pub kind: ZoneWarningKind,
+}
+
+impl fmt::Display for ZoneWarning {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, column, kind } = self;
+        write!(out, "line {line}, column {column}: {kind}")
+    }
+}
+
+/// What can be doubtful in a master file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ZoneWarningKind {
+    /// A `;` outside quotation marks has ended a text, as in `TXT v=DKIM1; k=rsa; p=…`.
+    TextCut,
+}
+
+impl fmt::Display for ZoneWarningKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TextCut => out.write_str(
+                "the text ends here, since an unquoted ; begins a comment; put quotation marks around the text",
+            ),
+        }
+    }
+}
+
+pub(crate) fn read(text: &[u8], origin: &Name) -> Result<(Zone, Vec<ZoneWarning>), ZoneError> {
     let mut zone = Zone::default();
+    let mut warnings = Vec::new();
     let mut lines = Lines::new(text);
     let mut origin = origin.clone();
     let mut owner: Option<Name> = None;
@@ -106,8 +150,16 @@ pub(crate) fn read(text: &[u8], origin: &Name) -> Result<Zone, ZoneError> {
         let (ttl, record_type) = fields.ttl_class_type()?;
         last_ttl = ttl.or(last_ttl);
         let ttl = ttl.or(stated_ttl).or(last_ttl).unwrap_or(DEFAULT_TTL);
+        let fields_before = entry.tokens.len() - fields.tokens.len();
         let data = fields.data(record_type)?;
         fields.done()?;
+        if matches!(data, Data::Txt(_) | Data::Spf(_)) {
+            let behind_data = entry.comments.iter().filter(|comment| comment.behind > fields_before);
+            warnings.extend(behind_data.filter(|comment| cuts(comment, &entry.tokens)).map(|comment| {
+                let Place { line, column } = comment.place;
+                ZoneWarning { line, column, kind: ZoneWarningKind::TextCut }
+            }));
+        }
         if data.wire_len() > MAX_DATA {
             return Err(first.wrong(ZoneErrorKind::TooLong));
         }
@@ -118,143 +170,15 @@ pub(crate) fn read(text: &[u8], origin: &Name) -> Result<Zone, ZoneError> {
         }
         zone.add(name.clone(), ttl, data);
     }
-    Ok(zone)
+    Ok((zone, warnings))
 }
 
-/// Where something stands.
-#[derive(Clone, Copy)]
-struct Place {
-    line: usize,
-    column: usize,
-}
-
-impl Place {
-    fn wrong(self, kind: ZoneErrorKind) -> ZoneError {
-        let Self { line, column } = self;
-        ZoneError { line, column, kind }
-    }
-}
-
-/// A word or a quoted string, with its escapes and without its quotes.
-#[derive(Clone, Copy)]
-struct Token<'a> {
-    raw: &'a [u8],
-    quoted: bool,
-    place: Place,
-}
-
-impl Token<'_> {
-    fn wrong(&self, kind: ZoneErrorKind) -> ZoneError {
-        self.place.wrong(kind)
-    }
-
-    /// The text of a word that is no quoted string.
-    fn word(&self) -> Option<&str> {
-        let text = std::str::from_utf8(self.raw).ok()?;
-        (!self.quoted).then_some(text)
-    }
-}
-
-/// The words of one line, or of several held together by parentheses.
-struct Entry<'a> {
-    /// The line begins with white space: its name is that of the record before.
-    indented: bool,
-    /// At least one.
-    tokens: Vec<Token<'a>>,
-    end: Place,
-}
-
-struct Lines<'a> {
-    text: &'a [u8],
-    at: usize,
-    line: usize,
-    line_start: usize,
-}
-
-impl<'a> Lines<'a> {
-    fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, line: 1, line_start: 0 }
-    }
-
-    fn place(&self) -> Place {
-        Place { line: self.line, column: self.at - self.line_start + 1 }
-    }
-
-    fn next_entry(&mut self) -> Result<Option<Entry<'a>>, ZoneError> {
-        let mut tokens = Vec::new();
-        let mut open: Option<Place> = None;
-        let mut indented = matches!(self.text.get(self.at), Some(b' ' | b'\t'));
-        while let Some(octet) = self.text.get(self.at) {
-            match octet {
-                b'\n' => {
-                    let end = self.place();
-                    self.at += 1;
-                    self.line += 1;
-                    self.line_start = self.at;
-                    if open.is_some() {
-                        continue;
-                    }
-                    if !tokens.is_empty() {
-                        return Ok(Some(Entry { indented, tokens, end }));
-                    }
-                    indented = matches!(self.text.get(self.at), Some(b' ' | b'\t'));
-                }
-                b' ' | b'\t' | b'\r' => self.at += 1,
-                b';' => {
-                    while self.text.get(self.at).is_some_and(|octet| *octet != b'\n') {
-                        self.at += 1;
-                    }
-                }
-                b'(' if open.is_none() => {
-                    open = Some(self.place());
-                    self.at += 1;
-                }
-                b')' if open.take().is_some() => self.at += 1,
-                b'(' | b')' => return Err(self.place().wrong(ZoneErrorKind::Parenthesis)),
-                b'"' => tokens.push(self.quoted()?),
-                _ => tokens.push(self.word()),
-            }
-        }
-        if let Some(place) = open {
-            return Err(place.wrong(ZoneErrorKind::Parenthesis));
-        }
-        let end = self.place();
-        Ok((!tokens.is_empty()).then_some(Entry { indented, tokens, end }))
-    }
-
-    fn quoted(&mut self) -> Result<Token<'a>, ZoneError> {
-        let place = self.place();
-        self.at += 1;
-        let raw = self.until(|octet| matches!(octet, b'"' | b'\n'));
-        if self.text.get(self.at) != Some(&b'"') {
-            return Err(place.wrong(ZoneErrorKind::Quote));
-        }
-        self.at += 1;
-        Ok(Token { raw, quoted: true, place })
-    }
-
-    fn word(&mut self) -> Token<'a> {
-        let place = self.place();
-        let raw = self.until(|octet| matches!(octet, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' | b'"'));
-        Token { raw, quoted: false, place }
-    }
-
-    /// Takes what comes before an octet that ends it; an escaped octet ends
-    /// nothing, but for the end of the line.
-    fn until(&mut self, ends: impl Fn(u8) -> bool) -> &'a [u8] {
-        let start = self.at;
-        while let Some(octet) = self.text.get(self.at) {
-            let escaped = *octet == b'\\' && !matches!(self.text.get(self.at + 1), None | Some(b'\n'));
-            if escaped {
-                self.at += 2;
-            } else if ends(*octet) {
-                break;
-            } else {
-                self.at += 1;
-            }
-        }
-        &self.text[start..self.at]
-    }
+/// Whether a comment looks like the rest of the text before it: it follows without white space, or
+/// holds what could be a tag. Behind a quoted string both are needed.
+fn cuts(comment: &Comment<'_>, tokens: &[Token<'_>]) -> bool {
+    let quoted = tokens.get(comment.behind - 1).is_some_and(|token| token.quoted);
+    let tag = comment.raw.contains(&b'=');
+    if quoted { comment.adjacent && tag } else { comment.adjacent || tag }
 }
 
 /// The words of an entry that are still to be read.

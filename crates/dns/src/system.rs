@@ -184,24 +184,74 @@ impl System {
         let mut asked = rr::Name::from_labels(name.labels()).map_err(|_| Error::Malformed)?;
         asked.set_fqdn(true);
         let resolver = self.resolver();
-        match resolver.lookup(asked.clone(), T::TYPE.0.into()).await {
-            Ok(lookup) => found(&asked, lookup.answers(), Security::Secure),
-            Err(NetError::Dns(DnsError::NoRecordsFound(nothing))) => {
-                absent(&resolver, &asked, &nothing, Security::Secure).await
-            }
-            // A denial with more iterations than are computed is that of a zone without
-            // signatures (RFC 9276 §3.2).
-            Err(NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. })) => {
-                match DnsError::from_response(*response) {
-                    Ok(response) => found(&asked, &response.answers, Security::Insecure),
-                    Err(DnsError::NoRecordsFound(nothing)) => {
-                        absent(&resolver, &asked, &nothing, Security::Insecure).await
-                    }
-                    Err(error) => Err(failure(&error.into())),
+        let mut chain = Link::FIRST;
+        for _ in 0..=MAX_ALIASES {
+            match look_up(&resolver, &asked, chain).await {
+                // Aliases that lead to nothing are bogus to hickory, which takes the proof at
+                // their end for one about their begin, where one message holds both. So each
+                // alias is asked for by itself.
+                Err(Error::Bogus) => {
+                    let alias = alias(&resolver, &asked).await?;
+                    let (target, link) = alias.ok_or(Error::Bogus)?;
+                    (asked, chain) = (target, chain.and(link));
                 }
+                result => return result,
             }
-            Err(error) => Err(failure(&error)),
         }
+        Err(Error::AliasLoop)
+    }
+}
+
+/// What is known of a chain of aliases.
+#[derive(Clone, Copy)]
+struct Link {
+    security: Security,
+    ttl: u32,
+}
+
+impl Link {
+    const FIRST: Self = Self { security: Security::Secure, ttl: u32::MAX };
+
+    fn new(proof: Proof, ttl: u32) -> Result<Self, Error> {
+        let security = match proof {
+            Proof::Secure => Security::Secure,
+            Proof::Insecure => Security::Insecure,
+            Proof::Indeterminate => Security::Indeterminate,
+            Proof::Bogus => return Err(Error::Bogus),
+        };
+        Ok(Self { security, ttl })
+    }
+
+    /// As secure as the weaker, and as long as the shorter.
+    fn and(self, other: Self) -> Self {
+        let security = match (self.security, other.security) {
+            (Security::Secure, security) | (security, Security::Secure) => security,
+            (Security::Insecure, Security::Insecure) => Security::Insecure,
+            _ => Security::Indeterminate,
+        };
+        Self { security, ttl: self.ttl.min(other.ttl) }
+    }
+
+    fn answer<T>(self, presence: Presence, records: Vec<T>) -> Answer<T> {
+        Answer { records, presence, security: self.security, ttl: Duration::from_secs(self.ttl.into()) }
+    }
+}
+
+async fn look_up<T: Typed>(resolver: &TokioResolver, asked: &rr::Name, chain: Link) -> Result<Answer<T>, Error> {
+    match resolver.lookup(asked.clone(), T::TYPE.0.into()).await {
+        Ok(lookup) => found(asked, lookup.answers(), chain),
+        Err(NetError::Dns(DnsError::NoRecordsFound(nothing))) => absent(resolver, asked, &nothing, chain).await,
+        // A denial with more iterations than are computed is that of a zone without
+        // signatures (RFC 9276 §3.2).
+        Err(NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. })) => {
+            let chain = chain.and(Link { security: Security::Insecure, ..Link::FIRST });
+            match DnsError::from_response(*response) {
+                Ok(response) => found(asked, &response.answers, chain),
+                Err(DnsError::NoRecordsFound(nothing)) => absent(resolver, asked, &nothing, chain).await,
+                Err(error) => Err(failure(&error.into())),
+            }
+        }
+        Err(error) => Err(failure(&error)),
     }
 }
 
@@ -231,32 +281,26 @@ fn unusable(error: &NetError) -> SystemError {
     SystemError::Configuration(error.to_string())
 }
 
-/// The records at the end of the aliases, and the TTL of the shortest living one, aliases
-/// included. Records of other names in the answer, be they signed, answer something else.
-fn found<T: Typed>(asked: &rr::Name, answers: &[rr::Record], most: Security) -> Result<Answer<T>, Error> {
-    let (mut name, mut security, mut ttl) = (asked, most, u32::MAX);
+/// The records at the end of the aliases. Those of other names in the answer, be they signed, are
+/// no answer.
+fn found<T: Typed>(asked: &rr::Name, answers: &[rr::Record], mut chain: Link) -> Result<Answer<T>, Error> {
+    let mut name = asked;
     for _ in 0..=MAX_ALIASES {
         let mut records = Vec::new();
         let mut alias = None;
         for record in answers.iter().filter(|record| record.name == *name) {
-            match &record.data {
-                RData::CNAME(target) => alias = alias.or(Some((record, &target.0))),
-                other => {
-                    if let Some(value) = data(other)?.and_then(T::from_data) {
-                        records.push(value);
-                        security = weaker(security, record.proof)?;
-                        ttl = ttl.min(record.ttl);
-                    }
-                }
+            if let RData::CNAME(target) = &record.data {
+                alias = alias.or(Some((record, &target.0)));
+            } else if let Some(value) = data(&record.data)?.and_then(T::from_data) {
+                records.push(value);
+                chain = chain.and(Link::new(record.proof, record.ttl)?);
             }
         }
         if !records.is_empty() {
-            let ttl = Duration::from_secs(ttl.into());
-            return Ok(Answer { records, presence: Presence::Found, security, ttl });
+            return Ok(chain.answer(Presence::Found, records));
         }
         let (record, target) = alias.ok_or(Error::Malformed)?;
-        security = weaker(security, record.proof)?;
-        ttl = ttl.min(record.ttl);
+        chain = chain.and(Link::new(record.proof, record.ttl)?);
         name = target;
     }
     Err(Error::AliasLoop)
@@ -267,7 +311,7 @@ async fn absent<T>(
     resolver: &TokioResolver,
     asked: &rr::Name,
     nothing: &NoRecords,
-    most: Security,
+    mut chain: Link,
 ) -> Result<Answer<T>, Error> {
     let presence = match nothing.response_code {
         ResponseCode::NXDomain => Presence::NoName,
@@ -286,45 +330,34 @@ async fn absent<T>(
         return Err(Error::AliasLoop);
     }
     // Not `negative_ttl`, which a resolver that validates leaves empty.
-    let (security, ttl) = match &nothing.soa {
-        Some(soa) => (weaker(most, soa.proof)?, soa.ttl.min(soa.data.minimum)),
-        None => (Security::Indeterminate, 0),
-    };
-    let security = match security {
-        Security::Secure if end != asked => aliases(resolver, asked, end).await?,
-        security => security,
-    };
-    Ok(Answer { records: Vec::new(), presence, security, ttl: Duration::from_secs(ttl.into()) })
-}
-
-/// How far the aliases are proved that lead from one name to another: of an answer without
-/// records hickory only keeps the last name.
-async fn aliases(resolver: &TokioResolver, asked: &rr::Name, end: &rr::Name) -> Result<Security, Error> {
-    let (mut name, mut security) = (asked.clone(), Security::Secure);
+    chain = chain.and(match &nothing.soa {
+        Some(soa) => Link::new(soa.proof, soa.ttl.min(soa.data.minimum))?,
+        None => Link { security: Security::Indeterminate, ttl: 0 },
+    });
+    // Only the last name of the aliases is kept, so their proofs are asked for where they matter.
+    let mut name = asked.clone();
     for _ in 0..=MAX_ALIASES {
-        if name == *end {
-            return Ok(security);
+        if chain.security != Security::Secure || name == *end {
+            return Ok(chain.answer(presence, Vec::new()));
         }
-        let lookup = resolver.lookup(name.clone(), rr::RecordType::CNAME).await.map_err(|error| failure(&error))?;
-        let alias = lookup.answers().iter().find_map(|record| match &record.data {
-            RData::CNAME(target) if record.name == name => Some((record.proof, target.0.clone())),
-            _ => None,
-        });
-        let (proof, target) = alias.ok_or(Error::Malformed)?;
-        security = weaker(security, proof)?;
-        name = target;
+        let (target, link) = alias(resolver, &name).await?.ok_or(Error::Malformed)?;
+        (name, chain) = (target, chain.and(link));
     }
     Err(Error::AliasLoop)
 }
 
-/// What holds of a chain with one link more.
-fn weaker(security: Security, proof: Proof) -> Result<Security, Error> {
-    match (security, proof) {
-        (_, Proof::Bogus) => Err(Error::Bogus),
-        (security, Proof::Secure) => Ok(security),
-        (Security::Indeterminate, Proof::Insecure) | (_, Proof::Indeterminate) => Ok(Security::Indeterminate),
-        (_, Proof::Insecure) => Ok(Security::Insecure),
-    }
+/// The name that a name is an alias of, if it is one.
+async fn alias(resolver: &TokioResolver, name: &rr::Name) -> Result<Option<(rr::Name, Link)>, Error> {
+    let lookup = match resolver.lookup(name.clone(), rr::RecordType::CNAME).await {
+        Ok(lookup) => lookup,
+        Err(NetError::Dns(DnsError::NoRecordsFound(_))) => return Ok(None),
+        Err(error) => return Err(failure(&error)),
+    };
+    let alias = lookup.answers().iter().find_map(|record| match &record.data {
+        RData::CNAME(target) if record.name == *name => Some((record, &target.0)),
+        _ => None,
+    });
+    alias.map(|(record, target)| Ok((target.clone(), Link::new(record.proof, record.ttl)?))).transpose()
 }
 
 fn failure(error: &NetError) -> Error {

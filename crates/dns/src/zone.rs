@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::record::{Absolute, Data, Typed};
 use crate::{Answer, Error, Mx, Name, Presence, RecordType, Resolver, Security, Tlsa, Txt};
-use crate::{ZoneError, master};
+use crate::{ZoneError, ZoneWarning, master};
 
 /// How many aliases are followed before a lookup gives up.
 pub(crate) const MAX_ALIASES: usize = 8;
@@ -94,6 +94,25 @@ impl Zone {
     /// [`ZoneError`] with line and column. `$INCLUDE` is one: nothing here
     /// opens files.
     pub fn read(text: &[u8], origin: &Name) -> Result<Self, ZoneError> {
+        Ok(Self::read_with_warnings(text, origin)?.0)
+    }
+
+    /// Reads a master file as [`read`](Self::read) does, and says what in it is seldom meant: for
+    /// who is about to publish it.
+    ///
+    /// ```
+    /// use hikyaku_dns::{Name, Zone};
+    ///
+    /// let text = b"key._domainkey.example.test. TXT v=DKIM1; k=ed25519; p=11qYAYKxCrfVS";
+    /// let (_, warnings) = Zone::read_with_warnings(text, &Name::root())?;
+    /// assert!(warnings[0].to_string().starts_with("line 1, column 41: the text ends here"));
+    /// # Ok::<(), hikyaku_dns::ZoneError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read).
+    pub fn read_with_warnings(text: &[u8], origin: &Name) -> Result<(Self, Vec<ZoneWarning>), ZoneError> {
         master::read(text, origin)
     }
 

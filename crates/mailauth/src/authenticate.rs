@@ -30,7 +30,7 @@ pub struct Authentication {
     pub arc: Option<arc::Outcome>,
     /// Of the author's domain; `None` where it was not looked at.
     pub dmarc: Option<dmarc::Outcome>,
-    /// The limit that the header section exceeds: nothing in it was looked at, and DMARC is
-    /// permerror.
+    /// The limit that the header section exceeds: nothing in it was looked at. There are no
+    /// signatures, ARC is fail, and DMARC permerror.
     pub over: Option<HeaderLimit>,
 }

@@ -5,6 +5,7 @@
 mod support;
 
 mod clients;
+mod dnssec;
 mod logins;
 mod messages;
 mod postfix;

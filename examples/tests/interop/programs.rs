@@ -10,11 +10,16 @@ pub(crate) fn program(name: &str) -> Command {
     Command::new(path)
 }
 
+/// A file or folder of a package that is unpacked and not installed.
+pub(crate) fn unpacked(package: &str, path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop").join(package).join(path);
+    require(&path);
+    path.canonicalize().unwrap()
+}
+
 /// Where the package of postfix is unpacked.
 pub(crate) fn postfix_folder() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/postfix/usr");
-    require(&folder);
-    folder.canonicalize().unwrap()
+    unpacked("postfix", "usr")
 }
 
 /// A program of postfix, by its path in the folder that the package is unpacked into.

@@ -13,7 +13,7 @@ fn txt(strings: &[&[u8]]) -> Data {
 }
 
 fn read_one(text: &str) -> (String, u32, Data) {
-    let zone = read(text.as_bytes(), &name("o.test")).expect(text);
+    let (zone, _) = read(text.as_bytes(), &name("o.test")).expect(text);
     assert_eq!(zone.records.len(), 1, "{text}");
     let (name, records) = zone.records.into_iter().next().unwrap();
     let [Record { ttl, data }] = records.try_into().expect(text);
@@ -118,7 +118,7 @@ fn records_are_read() {
         assert_eq!(read_one(text), (owner.into(), ttl, data.clone()), "{text}");
     }
     // Octets that are no UTF-8 stay what they are.
-    let zone = read(b"k. TXT \"\xff\"", &Name::root()).unwrap();
+    let zone = Zone::read(b"k. TXT \"\xff\"", &Name::root()).unwrap();
     assert_eq!(zone.records[&name("k")][0].data, txt(&[b"\xff"]));
 }
 
@@ -185,4 +185,38 @@ fn what_is_wrong_is_named_with_its_place() {
     }
     let error = "\n$INCLUDE x".parse::<Zone>().unwrap_err();
     assert_eq!(error.to_string(), "line 2, column 1: $INCLUDE is refused: no other file is read");
+}
+
+#[test]
+fn a_text_that_is_cut_is_told() {
+    for (text, places) in [
+        ("k TXT v=DKIM1; k=rsa; p=MII", &[(1, 14)][..]),
+        ("\nk 60 IN TXT v=DKIM1;", &[(2, 20)]),
+        ("k SPF v=spf1; x", &[(1, 13)]),
+        ("k TXT v=DKIM1 ; k=rsa", &[(1, 15)]),
+        ("k TXT \"v=DKIM1\"; k=rsa", &[(1, 16)]),
+        ("k TXT ( v=DKIM1; k=rsa;\n\t\"p=MII\" )", &[(1, 16)]),
+        ("k TXT ( v=DMARC1;\n p=none;\n ;x=y\n ) ; the end", &[(1, 17), (2, 8), (3, 2)]),
+        ("k TXT v=DMARC1;\nj TXT v=DMARC1;", &[(1, 15), (2, 15)]),
+        // Quoted, escaped, or an honest comment.
+        ("k TXT \"v=DKIM1; k=rsa\"", &[]),
+        ("k TXT v=DKIM1\\; k=rsa", &[]),
+        ("k TXT \"v=spf1 -all\" ; ttl=300", &[]),
+        ("k TXT \"v=spf1 -all\"; nobody", &[]),
+        ("k TXT token ; of the shop", &[]),
+        ("k TXT ( ; a=b\n \"x\" ) ; end", &[]),
+        ("k TXT ( x );end", &[]),
+        ("k TXT (x ; end\n)", &[]),
+        ("k A 192.0.2.1; k=rsa", &[]),
+        ("k MX 1 m;a=b\n; a=b\n", &[]),
+    ] {
+        let (_, warnings) = read(text.as_bytes(), &name("o.test")).expect(text);
+        let found: Vec<_> = warnings.iter().map(|warning| (warning.line, warning.column)).collect();
+        assert_eq!(found, places, "{text}");
+    }
+    let (_, warnings) = read(b"k. TXT v=DKIM1; k=rsa", &Name::root()).unwrap();
+    assert_eq!(
+        warnings[0].to_string(),
+        "line 1, column 15: the text ends here, since an unquoted ; begins a comment; put quotation marks around the text"
+    );
 }

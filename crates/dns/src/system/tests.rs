@@ -255,3 +255,96 @@ fn no_server_is_an_error() {
     let none = System::from_servers(&[], Timing::default());
     assert_eq!(none.err(), Some(SystemError::NoServer));
 }
+
+/// Records of an answer: owner, proof, TTL, and an address or the name of an alias.
+fn answers(records: &[(&str, Proof, u32, &str)]) -> Vec<rr::Record> {
+    let name = |text: &str| rr::Name::from_ascii(text).unwrap();
+    let record = |(owner, proof, ttl, text): &(&str, Proof, u32, &str)| {
+        let data = match text.parse::<Ipv4Addr>() {
+            Ok(address) => RData::A(rdata::A(address)),
+            Err(_) => RData::CNAME(rdata::CNAME(name(text))),
+        };
+        let mut record = rr::Record::from_rdata(name(owner), *ttl, data);
+        record.proof = *proof;
+        record
+    };
+    records.iter().map(record).collect()
+}
+
+#[test]
+fn only_the_records_at_the_end_of_the_aliases_are_an_answer() {
+    use Proof::{Bogus, Indeterminate, Insecure, Secure};
+    let found = |records: &[(&str, Proof, u32, &str)]| {
+        let asked = rr::Name::from_ascii("Mx.test.").unwrap();
+        let answer = found::<Ipv4Addr>(&asked, &answers(records), Link::FIRST)?;
+        let last = answer.records.iter().map(|address| address.octets()[3]).collect::<Vec<_>>();
+        Ok::<_, Error>((last, answer.security, answer.ttl.as_secs()))
+    };
+    // Signed records of others are no answer, and neither their TTL nor their proof counts.
+    assert_eq!(
+        found(&[
+            ("mx.test.", Secure, 9, "192.0.2.1"),
+            ("evil.test.", Insecure, 5, "192.0.2.2"),
+            ("MX.test.", Secure, 8, "192.0.2.3"),
+        ]),
+        Ok((vec![1, 3], Security::Secure, 8))
+    );
+    assert_eq!(found(&[("evil.test.", Secure, 5, "192.0.2.2")]), Err(Error::Malformed));
+    assert_eq!(found(&[]), Err(Error::Malformed));
+    for (alias, record, expected) in [
+        (Secure, Secure, Ok(Security::Secure)),
+        (Secure, Insecure, Ok(Security::Insecure)),
+        (Insecure, Secure, Ok(Security::Insecure)),
+        (Insecure, Indeterminate, Ok(Security::Indeterminate)),
+        (Indeterminate, Insecure, Ok(Security::Indeterminate)),
+        (Bogus, Secure, Err(Error::Bogus)),
+        (Secure, Bogus, Err(Error::Bogus)),
+    ] {
+        let answer = found(&[("a.test.", record, 7, "192.0.2.1"), ("mx.test.", alias, 6, "a.test.")]);
+        assert_eq!(answer, expected.map(|security| (vec![1], security, 6)), "{alias} {record}");
+    }
+    // The weaker of two records of one name.
+    let both = [("mx.test.", Insecure, 9, "192.0.2.1"), ("mx.test.", Secure, 9, "192.0.2.2")];
+    assert_eq!(found(&both), Ok((vec![1, 2], Security::Insecure, 9)));
+    // Eight aliases are followed, and no ninth.
+    let owners: Vec<String> = (0..=9).map(|number| format!("{number}.test.")).collect();
+    let mut chain = vec![("mx.test.", Secure, 9, &*owners[0])];
+    for (number, owner) in owners.iter().enumerate().take(7) {
+        chain.push((owner, Secure, 9, &owners[number + 1]));
+    }
+    chain.push(("7.test.", Secure, 9, "192.0.2.1"));
+    assert_eq!(found(&chain), Ok((vec![1], Security::Secure, 9)));
+    chain.pop();
+    chain.extend([("7.test.", Secure, 9, "8.test."), ("8.test.", Secure, 9, "192.0.2.1")]);
+    assert_eq!(found(&chain), Err(Error::AliasLoop));
+    assert_eq!(found(&[("mx.test.", Secure, 9, "mx.test.")]), Err(Error::AliasLoop));
+}
+
+#[tokio::test]
+async fn trust_anchors_are_keys() {
+    let system = || System::from_servers(&["127.0.0.1:53".parse().unwrap()], Timing::default()).unwrap();
+    let key =
+        ". IN DNSKEY 257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ==";
+    assert!(system().validating(&TrustAnchors::Keys(format!("; the root\n{key}\n"))).is_ok());
+    assert!(system().validating(&TrustAnchors::Root).is_ok());
+    let ds = ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D";
+    for text in ["", "; no key\n", "nonsense", ds, ". IN DNSKEY 257 3 13 ?"] {
+        let error = system().validating(&TrustAnchors::Keys(text.to_owned())).err();
+        assert!(matches!(error, Some(SystemError::Anchors(_))), "{text}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_validated_is_forgotten_after_some_time() {
+    let system = System::from_servers(&["127.0.0.1:53".parse().unwrap()], Timing::default()).unwrap();
+    let lookups = |system: &System| system.source.current.lock().unwrap().lookups;
+    let validating = system.clone().validating(&TrustAnchors::Root).unwrap();
+    for number in 1..=RENEWED_AFTER + 2 {
+        // Answered without asking anybody.
+        validating.a(&name("localhost")).await.unwrap();
+        let expected = if number > RENEWED_AFTER { number - RENEWED_AFTER } else { number };
+        assert_eq!(lookups(&validating), expected);
+        system.a(&name("localhost")).await.unwrap();
+    }
+    assert_eq!(lookups(&system), RENEWED_AFTER + 2);
+}

@@ -31,11 +31,6 @@ impl Authentication {
         }
         infos.extend(client.helo.as_ref().map(|helo| of_spf(helo, "helo", client.hello.as_ref())));
         infos.extend(client.mail_from.as_ref().map(|from| of_spf(from, "mailfrom", client.sender.as_ref())));
-        if let Some(limit) = self.over {
-            let reason = || Value::lossy(&limit.to_string());
-            infos.push(ResultInfo::from(results::Dkim::Neutral).because(reason()));
-            infos.push(ResultInfo::from(results::Arc::Fail).because(reason()));
-        }
         if let Some(signatures) = &self.dkim {
             self.signatures(signatures, &mut infos);
         }
@@ -47,8 +42,10 @@ impl Authentication {
     }
 
     fn signatures(&self, signatures: &[dkim::Verified], infos: &mut Vec<ResultInfo>) {
-        if signatures.is_empty() {
-            infos.push(results::Dkim::None.into());
+        match self.over {
+            Some(_) => infos.push(because(results::Dkim::Neutral.into(), self.over.as_ref())),
+            None if signatures.is_empty() => infos.push(results::Dkim::None.into()),
+            None => {}
         }
         infos.extend(signatures.iter().take(SIGNATURES).map(of_dkim));
         if let Some(more) = signatures.len().checked_sub(SIGNATURES).filter(|more| *more > 0) {
@@ -59,7 +56,7 @@ impl Authentication {
 
     /// RFC 8617 §10.2.
     fn chain(&self, chain: &arc::Outcome) -> ResultInfo {
-        let info = because(chain.result.into(), chain.reason.as_ref());
+        let info = because(because(chain.result.into(), chain.reason.as_ref()), self.over.as_ref());
         match self.client.address {
             Some(address) if chain.result != results::Arc::None => add(info, "smtp", "remote-ip", &address),
             _ => info,
@@ -69,7 +66,7 @@ impl Authentication {
 
 /// RFC 8601 §2.7.2.
 fn of_spf(outcome: &spf::Outcome, property: &str, said: Option<&Value>) -> ResultInfo {
-    let info = ResultInfo::from(outcome.result);
+    let info = because(outcome.result.into(), outcome.reason.as_ref());
     match said {
         Some(said) => info.with("smtp", property, said.clone()).expect(KEYWORD),
         None => info,

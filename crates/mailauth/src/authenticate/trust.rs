@@ -4,16 +4,18 @@ use hikyaku_dns::Name;
 use hikyaku_message::Header;
 use hikyaku_message::results::{self, ArcAuthenticationResults, AuthenticationResults};
 
-use crate::{arc, dmarc};
+use crate::dmarc;
 
 /// The lowest instance whose sealer has seen DMARC pass for this author, if it is trusted and all
 /// that sealed after it are: each of them could have changed the message.
-pub(super) fn vouched(header: &Header<'_>, chain: &arc::Outcome, author: &Name, trusted: &[Name]) -> Option<u8> {
-    if chain.result != results::Arc::Pass {
+///
+/// The sealers are those of a chain that passes, instance 1 first.
+pub(super) fn vouched(header: &Header<'_>, sealers: &[Name], author: &Name, trusted: &[Name]) -> Option<u8> {
+    let believed = sealers.iter().rev().take_while(|sealer| trusted.contains(sealer)).count();
+    if believed == 0 {
         return None;
     }
-    let believed = chain.sealers.iter().rev().take_while(|sealer| trusted.contains(sealer)).count();
-    let first = chain.sealers.len() - believed;
+    let first = sealers.len() - believed;
     let fields = header.all("ARC-Authentication-Results").filter_map(|field| {
         let set = ArcAuthenticationResults::parse(field.raw_value()).ok()?;
         let instance = set.instance();
@@ -24,8 +26,8 @@ pub(super) fn vouched(header: &Header<'_>, chain: &arc::Outcome, author: &Name, 
 
 /// What a trusted sealer vouches for is not treated as its author's domain asks for; the result
 /// stays fail.
-pub(super) fn excuse(outcome: &mut dmarc::Outcome, instance: u8, chain: &arc::Outcome) {
-    let sealer = usize::from(instance).checked_sub(1).and_then(|at| chain.sealers.get(at));
+pub(super) fn excuse(outcome: &mut dmarc::Outcome, instance: u8, sealers: &[Name]) {
+    let sealer = usize::from(instance).checked_sub(1).and_then(|at| sealers.get(at));
     let by = sealer.map(|sealer| format!(" as[{instance}].d={sealer}")).unwrap_or_default();
     let reason =
         dmarc::Override { reason: dmarc::OverrideReason::TrustedForwarder, comment: Some(format!("arc=pass{by}")) };

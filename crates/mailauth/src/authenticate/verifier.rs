@@ -74,6 +74,9 @@ impl Verifier {
         }
         let mut done = Authentication { client, dkim: None, arc: None, dmarc: None, over: self.over };
         if let Some(limit) = self.over {
+            done.dkim = self.rules.dkim.as_ref().map(|_| Vec::new());
+            let broken = arc::Outcome { result: results::Arc::Fail, sealers: Vec::new(), reason: None };
+            done.arc = self.rules.arc.then_some(broken);
             done.dmarc = self.rules.dmarc.then(|| dmarc::Outcome::without_author(limit.to_string()));
             return done;
         }
@@ -96,9 +99,10 @@ impl Verifier {
             let chain = chain.verify(&header, &digests, lookups, now).await;
             if let (Some(dmarc), Ok(author)) = (&mut done.dmarc, &author)
                 && dmarc.result == results::Dmarc::Fail
-                && let Some(instance) = trust::vouched(&header, &chain, author, &self.rules.trusted_sealers)
+                && chain.result == results::Arc::Pass
+                && let Some(instance) = trust::vouched(&header, &chain.sealers, author, &self.rules.trusted_sealers)
             {
-                trust::excuse(dmarc, instance, &chain);
+                trust::excuse(dmarc, instance, &chain.sealers);
             }
             done.arc = Some(chain);
         }
@@ -126,6 +130,14 @@ impl Verifier {
         if rest != b"\r\n" {
             self.bodies.push(rest);
         }
+    }
+}
+
+#[cfg(test)]
+impl Verifier {
+    /// How many octets are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.header.len()
     }
 }
 

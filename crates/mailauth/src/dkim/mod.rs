@@ -104,6 +104,12 @@ impl Algorithm {
     }
 }
 
+/// What is wrong with the text of a key record (RFC 6376 §3.6.1), for who is about to publish it;
+/// `None` if its key can be used.
+pub fn key_problem(text: &[u8]) -> Option<Problem> {
+    key::Key::parse(text).err()
+}
+
 /// What became of one signature.
 ///
 /// What it says of itself is there as far as it can be read, also where it does not pass and
