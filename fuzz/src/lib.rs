@@ -36,6 +36,12 @@ targets! {
     mailauth_dmarc_walk = hikyaku_mailauth::fuzzing::dmarc_walk;
     /// Which answers of a DNS list count: read, printed and read again it is the same.
     mailauth_list_filter = hikyaku_mailauth::fuzzing::list_filter;
+    /// A check of SPF against any records: it ends within its lookups, and says the same twice.
+    mailauth_spf_check = hikyaku_mailauth::fuzzing::spf_check;
+    /// A macro of SPF: what it expands to is what a slow reading of the RFC gives.
+    mailauth_spf_macro = hikyaku_mailauth::fuzzing::spf_macro;
+    /// An SPF record: read, printed and read again it is the same.
+    mailauth_spf_record = hikyaku_mailauth::fuzzing::spf_record;
     /// A delivery: in any pieces the same comes out, within the budget, and the field reads as it was meant.
     mailauth_message = hikyaku_mailauth::fuzzing::message;
     /// An address list: read, printed, folded and read again it is the same.

@@ -158,12 +158,15 @@ impl<D: Draft> Intake<D> {
         for part in kept {
             self.write(part).await?;
         }
+        if let Some(signature) = self.signature.as_mut().filter(|_| self.scan.is_done()) {
+            signature.begin();
+        }
         Ok(())
     }
 
     async fn write(&mut self, piece: Bytes) -> Result<(), Reply> {
         if let Some(signature) = &mut self.signature {
-            signature.push(&piece, self.scan.is_done());
+            signature.push(&piece);
         }
         self.draft.write(piece).await.map_err(|error| error.reply())
     }

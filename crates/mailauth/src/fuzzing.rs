@@ -5,6 +5,7 @@ mod dmarc;
 mod lists;
 mod message;
 
+pub use crate::spf::fuzzing::{spf_check, spf_macro, spf_record};
 #[cfg(feature = "report")]
 pub use dmarc::dmarc_report;
 pub use dmarc::{dmarc_record, dmarc_walk};

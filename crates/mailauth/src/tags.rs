@@ -35,19 +35,24 @@ impl<'a> Tags<'a> {
     /// `tag-spec = [FWS] tag-name [FWS] "=" [FWS] tag-value [FWS]` (RFC 6376 §3.2); white space
     /// may follow the last semicolon. Values may hold UTF-8 (RFC 8616 §5).
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, TagsError> {
+        if !is_text(text) {
+            return Err(TagsError::Syntax);
+        }
         let mut tags = Vec::with_capacity(12);
         let mut at = 0;
         loop {
             let end = memchr::memchr(b';', &text[at..]).map_or(text.len(), |semicolon| at + semicolon);
             let spec = &text[at..end];
-            match memchr::memchr(b'=', spec) {
-                Some(equals) => tags.push(Tag {
-                    name: trim(&spec[..equals]).filter(|name| is_tag_name(name)).ok_or(TagsError::Syntax)?,
-                    value: trim(&spec[equals + 1..]).filter(|value| is_tag_value(value)).ok_or(TagsError::Syntax)?,
-                    span: at + equals + 1..end,
-                }),
+            match spec.iter().position(|&octet| octet == b'=') {
+                Some(equals) => {
+                    let name = trim(&spec[..equals]);
+                    if !is_tag_name(name) {
+                        return Err(TagsError::Syntax);
+                    }
+                    tags.push(Tag { name, value: trim(&spec[equals + 1..]), span: at + equals + 1..end });
+                }
                 // Only white space may stand behind the last semicolon.
-                None if end == text.len() && !tags.is_empty() && trim(spec) == Some(b"") => break,
+                None if end == text.len() && !tags.is_empty() && trim(spec).is_empty() => break,
                 None => return Err(TagsError::Syntax),
             }
             if end == text.len() {
@@ -83,48 +88,101 @@ fn is_tag_name(name: &[u8]) -> bool {
         && name.iter().all(|&octet| octet.is_ascii_alphanumeric() || octet == b'_')
 }
 
-/// `tag-value = [ tval *( 1*(WSP / FWS) tval ) ]`: visible characters, and white space between.
-fn is_tag_value(value: &[u8]) -> bool {
-    let mut rest = value;
-    while let [octet, after @ ..] = rest {
-        rest = match (octet, after) {
-            (0x21..=0x7e | 0x80.., _) | (b' ' | b'\t', _) => after,
-            (b'\r', [b'\n', b' ' | b'\t', after @ ..]) => after,
+/// Whether these are visible characters with white space between them, in which every line end
+/// is folding: `tag-value = [ tval *( 1*(WSP / FWS) tval ) ]`, `FWS = [*WSP CRLF] 1*WSP`
+/// (RFC 6376 §2.8, §3.2).
+fn is_text(text: &[u8]) -> bool {
+    // Without a branch, so that many octets are looked at together.
+    let (mut bad, mut ends) = (0, 0);
+    for &octet in text {
+        let end = u8::from(octet == b'\r') | u8::from(octet == b'\n');
+        let control = u8::from(octet < b' ') & u8::from(octet != b'\t') | u8::from(octet == 0x7f);
+        bad |= control & !end;
+        ends |= end;
+    }
+    bad == 0 && (ends == 0 || folds_only(text))
+}
+
+/// Whether each CR and each LF is one of a CRLF that white space follows.
+fn folds_only(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
+        match &rest[at..] {
+            [b'\r', b'\n', b' ' | b'\t', ..] => rest = &rest[at + 2..],
             _ => return false,
-        };
+        }
     }
     true
 }
 
-/// The text without folding white space around it; `None` where a line end is no folding.
+/// The text without folding white space around it.
 ///
-/// `FWS = [*WSP CRLF] 1*WSP` (RFC 6376 §2.8); several of them in a row are taken too, as old
-/// folding has them (RFC 5322 §4.2).
-fn trim(text: &[u8]) -> Option<&[u8]> {
-    let mut rest = text;
-    loop {
-        rest = match rest {
-            [b' ' | b'\t', after @ ..] | [b'\r', b'\n', b' ' | b'\t', after @ ..] => after,
-            [b'\r' | b'\n', ..] => return None,
-            [before @ .., b' ' | b'\t'] => before.strip_suffix(b"\r\n").unwrap_or(before),
-            [.., b'\r' | b'\n'] => return None,
-            _ => return Some(rest),
-        };
-    }
+/// Several foldings in a row are taken too, as old mail has them (RFC 5322 §4.2).
+fn trim(text: &[u8]) -> &[u8] {
+    let is_space = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\r' | b'\n');
+    let start = text.iter().position(|octet| !is_space(octet)).unwrap_or(text.len());
+    let end = text.iter().rposition(|octet| !is_space(octet)).map_or(start, |last| last + 1);
+    &text[start..end]
 }
 
 /// The parts of a value that colons separate, each without the white space around it.
 ///
 /// `x *( [FWS] ":" [FWS] x )` (RFC 6376 §3.5, §3.6.1)
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
-    // The value as a whole was checked: a line end within it is folding.
-    value.split(|&octet| octet == b':').map(|part| trim(part).unwrap_or(part))
+    value.split(|&octet| octet == b':').map(trim)
 }
 
-/// A value without any of its white space, as those in base64 are read.
-pub(crate) fn without_space(value: &[u8]) -> Vec<u8> {
-    value.iter().copied().filter(|octet| !matches!(octet, b' ' | b'\t' | b'\r' | b'\n')).collect()
+/// The octets of a value in base64, with white space anywhere; `None` if it is none, or nothing.
+///
+/// `base64string = ALPHADIGITPS *([FWS] ALPHADIGITPS) [ [FWS] "=" [ [FWS] "=" ] ]`
+/// (RFC 6376 §2.10): the padding may be missing, but not be wrong.
+pub(crate) fn base64(value: &[u8]) -> Option<Vec<u8>> {
+    let mut octets = Vec::with_capacity(value.len() / 4 * 3 + 3);
+    let (mut bits, mut count, mut padding) = (0_u32, 0_usize, 0_usize);
+    for octet in value {
+        match SIX_BITS[usize::from(*octet)] {
+            six @ 0..64 if padding == 0 => {
+                bits = bits << 6 | u32::from(six);
+                count += 1;
+                if count % 4 == 0 {
+                    octets.extend_from_slice(&bits.to_be_bytes()[1..]);
+                }
+            }
+            PADDING => padding += 1,
+            SPACE => {}
+            _ => return None,
+        }
+    }
+    let last = match (count % 4, padding) {
+        (0, 0) => 0,
+        (2, 0 | 2) => 1,
+        (3, 0 | 1) => 2,
+        _ => return None,
+    };
+    // What the last group has, at the top of its three octets.
+    octets.extend_from_slice(&(bits << (6 * (4 - count % 4))).to_be_bytes()[1..1 + last]);
+    (count > 0).then_some(octets)
 }
+
+const PADDING: u8 = 64;
+const SPACE: u8 = 65;
+
+/// What each octet stands for in base64 (RFC 4648 §4): six bits, padding, white space, or nothing.
+const SIX_BITS: [u8; 256] = {
+    let mut table = [u8::MAX; 256];
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut at = 0;
+    while at < alphabet.len() {
+        table[alphabet[at] as usize] = at as u8;
+        at += 1;
+    }
+    table[b'=' as usize] = PADDING;
+    table[b' ' as usize] = SPACE;
+    table[b'\t' as usize] = SPACE;
+    table[b'\r' as usize] = SPACE;
+    table[b'\n' as usize] = SPACE;
+    table
+};
 
 #[cfg(test)]
 mod tests {
@@ -217,6 +275,29 @@ mod tests {
         assert_eq!(parts, [&b"from"[..], b"to", b"subject"]);
         assert_eq!(list(b"").collect::<Vec<_>>(), [b""]);
         assert_eq!(list(b"a:").collect::<Vec<_>>(), [&b"a"[..], b""]);
-        assert_eq!(without_space(b"a b\r\n\tc"), b"abc");
+    }
+
+    #[test]
+    fn base64_is_that_of_others() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+
+        let octets: Vec<u8> = (0..=255).rev().collect();
+        for length in 1..octets.len() {
+            for engine in [&STANDARD, &STANDARD_NO_PAD] {
+                let mut text = engine.encode(&octets[..length]);
+                assert_eq!(base64(text.as_bytes()).as_deref(), Some(&octets[..length]));
+                text.insert_str(length % text.len(), " \r\n\t");
+                assert_eq!(base64(text.as_bytes()).as_deref(), Some(&octets[..length]));
+            }
+        }
+        for text in
+            ["", " ", "=", "A", "AA=", "AA===", "AAA==", "AAAA=", "AAAA==", "AAAAA", "A=A", "AA=A", "AA-_", "A\u{e9}A"]
+        {
+            assert_eq!(base64(text.as_bytes()), None, "{text}");
+        }
+        // Bits that belong to no octet do not matter.
+        assert_eq!((base64(b"AB"), base64(b"AA==")), (Some(vec![0]), Some(vec![0])));
+        assert_eq!(base64(b" A A = \t= "), Some(vec![0]));
     }
 }

@@ -43,7 +43,9 @@ pub(crate) fn run(setup: bool) -> ExitCode {
         succeed(outside("test", "fuzz", &["--no-default-features", "--lib"]).env("RUSTFLAGS", fuzzing))
     });
     steps.step("check of benches", || {
-        succeed(outside("check", "benches", &["--all-targets", "--all-features"]).env("RUSTFLAGS", "-D warnings"))
+        // A peer says that it needs a newer compiler than it does.
+        let all = ["--all-targets", "--all-features", "--ignore-rust-version"];
+        succeed(outside("check", "benches", &all).env("RUSTFLAGS", "-D warnings"))
     });
     steps.step("interop tests", || {
         let interop = ["test", "--package", "hikyaku-examples", "--features", "interop", "--test", "interop"];

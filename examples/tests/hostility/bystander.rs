@@ -21,7 +21,11 @@ pub(crate) fn limited(limits: &str) -> Site {
 /// One message of somebody else, on a connection of its own.
 pub(crate) fn is_served(relay: &Relay) {
     let mut client = Client::hello(relay.address()).expect("others are greeted");
-    let reply = client.transaction("a@sender.test", &["b@example.test"], b"Subject: fair\r\n\r\nmail\r\n");
+    let reply = client.transaction(
+        "a@sender.test",
+        &["b@example.test"],
+        b"From: a@sender.test\r\nSubject: fair\r\n\r\nmail\r\n",
+    );
     let reply = reply.expect("others are answered");
     assert_eq!(reply.code, 250, "{reply:?}");
 }

@@ -19,7 +19,9 @@ fn c1_24_a_hundred_connections_where_forty_files_may_be_open() {
     let crowd: Vec<_> = (0..100).map(|_| TcpStream::connect(relay.address()).expect("the kernel connects")).collect();
     // Who is inside is told to come again; nothing is lost and nothing ends.
     eventually("the last descriptor", || {
-        let reply = inside.transaction("a@sender.test", &["b@example.test"], b"Subject: no room\r\n\r\n").unwrap();
+        let reply = inside
+            .transaction("a@sender.test", &["b@example.test"], b"From: a@sender.test\r\nSubject: no room\r\n\r\n")
+            .unwrap();
         assert!(reply.code == 250 || (400..500).contains(&reply.code), "{reply:?}");
         (reply.code != 250).then_some(())
     });
@@ -32,7 +34,9 @@ fn c1_24_a_hundred_connections_where_forty_files_may_be_open() {
 
     drop(crowd);
     is_served(&relay);
-    let reply = inside.transaction("a@sender.test", &["b@example.test"], b"Subject: room\r\n\r\n").unwrap();
+    let reply = inside
+        .transaction("a@sender.test", &["b@example.test"], b"From: a@sender.test\r\nSubject: room\r\n\r\n")
+        .unwrap();
     assert_eq!(reply.code, 250, "{reply:?}");
     // What was taken without a descriptor to deliver it with waits for its next attempt.
     eventually("the message that there was room for", || {

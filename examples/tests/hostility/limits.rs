@@ -82,7 +82,7 @@ fn d39_recipients() {
     each_gets(&mut client, 250, ["MAIL FROM:<a@sender.test>".to_owned()]);
     each_gets(&mut client, 250, recipients(0, 5));
     each_gets(&mut client, 452, recipients(5, 6));
-    assert_eq!(client.data(b"Subject: to five\r\n\r\n").unwrap().code, 250);
+    assert_eq!(client.data(b"From: a@sender.test\r\nSubject: to five\r\n\r\n").unwrap().code, 250);
     relay.stop();
 }
 
@@ -91,7 +91,7 @@ fn message_size() {
     let site = limited("message_size = 2000");
     let relay = site.start();
     let message = |octets: usize| {
-        let beginning = "Subject: size\r\n\r\n";
+        let beginning = "From: a@sender.test\r\nSubject: size\r\n\r\n";
         format!("{beginning}{}\r\n", "x".repeat(octets - beginning.len() - 2)).into_bytes()
     };
     let mut client = Client::connect(relay.address()).unwrap();
@@ -131,7 +131,9 @@ fn d39_junk() {
     let mut client = Client::hello(relay.address()).unwrap();
     for _ in 0..3 {
         each_gets(&mut client, 250, (0..4).map(|_| "NOOP".to_owned()));
-        let reply = client.transaction("a@sender.test", &["b@example.test"], b"Subject: paid\r\n\r\n").unwrap();
+        let reply = client
+            .transaction("a@sender.test", &["b@example.test"], b"From: a@sender.test\r\nSubject: paid\r\n\r\n")
+            .unwrap();
         assert_eq!(reply.code, 250, "{reply:?}");
     }
     relay.stop();
@@ -230,7 +232,7 @@ fn octets_of_a_command_line() {
 /// What stands in the place of the 250 for a message that begins so.
 fn refused(address: SocketAddr, header: &str) -> Reply {
     let mut client = Client::hello(address).unwrap();
-    let message = format!("{header}Subject: end\r\n\r\nbody\r\n");
+    let message = format!("{header}From: end@sender.test\r\n\r\nbody\r\n");
     client.transaction("a@sender.test", &["b@example.test"], message.as_bytes()).unwrap()
 }
 

@@ -82,7 +82,10 @@ fn a_gibibyte_without_line_end_in_a_message() {
     let site = Site::closed();
     let relay = site.start();
     // 50 MiB are a message, and three times as much is read before the connection ends.
-    for (name, beginning) in [("body line", &b"Subject: long\r\n\r\n"[..]), ("header line", b"Subject: ")] {
+    for (name, beginning) in [
+        ("body line", &b"From: a@sender.test\r\nSubject: long\r\n\r\n"[..]),
+        ("header line", b"From: a@sender.test\r\nSubject: "),
+    ] {
         under(&relay, name, 1, || {
             let (sent, replies) = endless(&relay, beginning);
             println!("{name}: {sent} octets went");
@@ -102,12 +105,14 @@ fn a_long_line_with_an_end_is_refused_and_the_conversation_goes_on() {
         for (line, code) in [("MAIL FROM:<a@sender.test>", 250), ("RCPT TO:<b@example.test>", 250), ("DATA", 354)] {
             assert_eq!(client.command(line).unwrap().code, code);
         }
-        client.send(b"Subject: long\r\n\r\n").unwrap();
+        client.send(b"From: a@sender.test\r\nSubject: long\r\n\r\n").unwrap();
         (0..60 << 4).for_each(|_| client.send(PIECE).unwrap());
         client.send(b"\r\n.\r\n").unwrap();
         let reply = client.reply().unwrap();
         assert_eq!((reply.code, reply.text().starts_with("5.3.4 ")), (552, true), "{reply:?}");
-        let reply = client.transaction("a@sender.test", &["b@example.test"], b"Subject: short\r\n\r\n").unwrap();
+        let reply = client
+            .transaction("a@sender.test", &["b@example.test"], b"From: a@sender.test\r\nSubject: short\r\n\r\n")
+            .unwrap();
         assert_eq!(reply.code, 250, "{reply:?}");
     });
     relay.stop();

@@ -65,7 +65,7 @@ fn curl() {
     let message = arrives(
         |site, address, to| {
             let file = site.path().join("mail.txt");
-            std::fs::write(&file, "Subject: by curl\n\n.dot\nlast\n").unwrap();
+            std::fs::write(&file, "From: anna@sender.test\nSubject: by curl\n\n.dot\nlast\n").unwrap();
             let mut curl = program("curl");
             curl.args(["--silent", "--show-error", "--crlf", &format!("smtp://{address}/client.sender.test")]);
             curl.args(["--mail-from", "anna@sender.test", "--mail-rcpt", to, "--upload-file"]).arg(file);
@@ -73,7 +73,7 @@ fn curl() {
         },
         &["550"],
     );
-    assert_eq!(message, "Subject: by curl\n\n.dot\nlast\n");
+    assert_eq!(message, "From: anna@sender.test\nSubject: by curl\n\n.dot\nlast\n");
 }
 
 /// Two messages over one connection, the second with 8-bit text and SMTPUTF8.

@@ -255,7 +255,13 @@ fn a_listener_may_ask_for_tls() {
     let mut client = Client::hello(relay.address()).unwrap();
     assert_eq!(client.command("MAIL FROM:<a@sender.test>").unwrap().code, 530);
     let mut client = Client::start_tls(relay.address(), &site.trust(None)).unwrap();
-    assert_eq!(client.transaction("a@sender.test", &["b@example.test"], b"x: y\r\n\r\nz\r\n").unwrap().code, 250);
+    assert_eq!(
+        client
+            .transaction("a@sender.test", &["b@example.test"], b"From: a@sender.test\r\nx: y\r\n\r\nz\r\n")
+            .unwrap()
+            .code,
+        250
+    );
     let content = delivered(&site.mail(), 1).remove(0);
     assert!(added(&content).received.contains(" with ESMTPS "));
     assert!(!relay.stop().contains("first mail"), "curl would not be let in like that");

@@ -15,7 +15,7 @@ const CLIENTS: usize = 4;
 
 /// Every message is several lines long, so that a torn one would be seen.
 fn message(number: u64) -> Vec<u8> {
-    let mut message = format!("Subject: number {number}\r\n\r\n").into_bytes();
+    let mut message = format!("From: a@sender.test\r\nSubject: number {number}\r\n\r\n").into_bytes();
     for line in 0..50 {
         message.extend_from_slice(format!("line {line} of {number}\r\n").as_bytes());
     }

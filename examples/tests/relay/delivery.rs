@@ -7,7 +7,8 @@ use crate::support::relay::Site;
 use crate::support::sink::Sink;
 use crate::support::{delivered, maildir};
 
-const MESSAGE: &[u8] = b"Subject: onward\r\nReturn-Path: <kept@as.it.is>\r\n\r\n.\r\n..\r\n.x\r\n\xff\r\n\r\n";
+const MESSAGE: &[u8] =
+    b"From: a@sender.test\r\nSubject: onward\r\nReturn-Path: <kept@as.it.is>\r\n\r\n.\r\n..\r\n.x\r\n\xff\r\n\r\n";
 
 fn text(content: &[u8]) -> String {
     String::from_utf8_lossy(content).into_owned()

@@ -37,14 +37,14 @@ struct Attempt {
 
 impl Attempt {
     fn new(tag: String, octets: &[u8]) -> Self {
-        let mut said = b"Subject: first\r\n\r\nfirst".to_vec();
+        let mut said = b"From: a@sender.test\r\nSubject: first\r\n\r\nfirst".to_vec();
         let start = said.len();
         said.extend_from_slice(octets);
         let case = start..said.len();
         said.extend_from_slice(
             format!(
                 "MAIL FROM:<second@sender.test>\r\nRCPT TO:<second-{tag}@sink.test>\r\nDATA\r\n\
-                 Subject: second\r\n\r\nsecond\r\n.\r\n"
+                 From: a@sender.test\r\nSubject: second\r\n\r\nsecond\r\n.\r\n"
             )
             .as_bytes(),
         );
@@ -105,7 +105,7 @@ impl Attempt {
             if self.has_second() {
                 expected.extend([250, 250, 354, 250, 221]);
                 assert_eq!(codes, expected, "{}: {replies:?}", self.tag);
-                let second = b"Subject: second\r\n\r\nsecond\r\n".to_vec();
+                let second = b"From: a@sender.test\r\nSubject: second\r\n\r\nsecond\r\n".to_vec();
                 accepted.lock().unwrap().insert(format!("second-{}@sink.test", self.tag), second);
             } else {
                 assert_eq!(codes[..2], [250, 500], "{}: {replies:?}", self.tag);
@@ -128,7 +128,7 @@ fn unstuffed(said: &[u8]) -> Vec<u8> {
 
 /// A message that nothing is wrong with, on a connection of its own.
 fn clean(relay: SocketAddr, tag: &str, accepted: &Accepted) {
-    let message = b"Subject: clean\r\n\r\n.dot\r\n".to_vec();
+    let message = b"From: a@sender.test\r\nSubject: clean\r\n\r\n.dot\r\n".to_vec();
     let to = format!("clean-{tag}@sink.test");
     let mut client = Client::hello(relay).unwrap();
     let reply = client.transaction("clean@sender.test", &[&to], &message).unwrap();

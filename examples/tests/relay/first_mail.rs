@@ -45,7 +45,7 @@ fn the_first_mail_lands_in_the_maildir() {
     let audit = site.audit();
     let message = id_in(&reply, &audit, "message").expect("the 250 names the message's id");
     assert!(added.received.contains(&format!(" id {message}")), "{}", added.received);
-    assert_eq!(events(&audit, "message", &message), ["queued", "attempt", "delivered"]);
+    assert_eq!(events(&audit, "message", &message), ["verified", "queued", "attempt", "delivered"]);
     // The line that queues the message names the session too, so that one search
     // leads from the message to the connection and back.
     let queued = audit.iter().find(|line| line["event"] == "queued").unwrap();
@@ -176,7 +176,7 @@ fn a_pipelined_session_in_one_write() {
     let codes: Vec<u16> = (0..5).map(|_| client.reply().unwrap().code).collect();
     assert_eq!(codes, [250, 550, 250, 250, 354]);
     // D43: what follows the final dot in the same packet is the next command.
-    client.send(b"Subject: x\r\n\r\nbody\r\n.\r\nQUIT\r\n").unwrap();
+    client.send(b"From: a@sender.test\r\nSubject: x\r\n\r\nbody\r\n.\r\nQUIT\r\n").unwrap();
     assert_eq!(client.reply().unwrap().code, 250);
     assert_eq!(client.reply().unwrap().code, 221);
     assert!(client.is_closed());
@@ -191,7 +191,7 @@ fn bare_line_ends_and_nul_are_refused_after_the_true_end() {
     for body in [&b"a\nb\r\n"[..], b"a\rb\r\n", b"a\0b\r\n", b"\n.\r\n", b"a\n.\nMAIL FROM:<x@y.test>\r\n", b"a\r\r\n"]
     {
         let mut client = Client::hello(relay.address()).unwrap();
-        let mut message = b"Subject: x\r\n\r\n".to_vec();
+        let mut message = b"From: a@sender.test\r\nSubject: x\r\n\r\n".to_vec();
         message.extend_from_slice(body);
         let reply = client.transaction("a@sender.test", &["b@example.test"], &message).unwrap();
         assert!((550..=554).contains(&reply.code), "{body:?}: {reply:?}");

@@ -5,6 +5,7 @@
 mod support;
 
 mod auth;
+mod authentication;
 mod configuration;
 mod crash;
 mod delivery;
@@ -13,5 +14,7 @@ mod first_mail;
 mod modes;
 mod open_relay;
 mod shutdown;
+mod signing;
+mod spoofing;
 #[cfg(target_os = "linux")]
 mod streaming;

@@ -71,7 +71,7 @@ fn d47_every_form_gets_the_reply_of_the_table() {
     let mut current: Option<((Client, bool), bool)> = None;
     let finish = |current: &mut Option<((Client, bool), bool)>| {
         let Some(((mut client, _), accepted)) = current.take() else { return };
-        let reply = client.data(b"Subject: x\r\n\r\nx\r\n").unwrap();
+        let reply = client.data(b"From: a@sender.test\r\nSubject: x\r\n\r\nx\r\n").unwrap();
         // Nothing can be sent where no recipient was accepted.
         assert!(if accepted { reply.code == 250 } else { reply.code >= 500 }, "{reply:?}");
     };

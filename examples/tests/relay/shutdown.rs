@@ -16,7 +16,7 @@ fn a_running_transaction_is_finished() {
         assert_eq!(busy.command(line).unwrap().code, 250);
     }
     assert_eq!(busy.command("DATA").unwrap().code, 354);
-    busy.send(b"Subject: slow\r\n\r\nfirst half\r\n").unwrap();
+    busy.send(b"From: a@sender.test\r\nSubject: slow\r\n\r\nfirst half\r\n").unwrap();
 
     relay.terminate();
     let reply = idle.reply().unwrap();

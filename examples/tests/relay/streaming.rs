@@ -9,7 +9,15 @@ use crate::support::sink::Sink;
 const SIZE: usize = 50 << 20;
 
 fn message(size: usize) -> Vec<u8> {
-    let mut message = b"Subject: big\r\n\r\n".to_vec();
+    // The signature is none, but the body is hashed for it all the same, in two canonical forms.
+    let signature = |form: &str| {
+        format!(
+            "DKIM-Signature: v=1; a=rsa-sha256; c={form}; d=sender.test; s=s;\r\n h=from; \
+             bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\r\n"
+        )
+    };
+    let from = "From: a@sender.test\r\nSubject: big\r\n\r\n";
+    let mut message = (signature("relaxed/relaxed") + &signature("simple/simple") + from).into_bytes();
     for number in 0_u64.. {
         if message.len() + 100 > size {
             break;
@@ -39,6 +47,9 @@ fn fifty_mebibytes_grow_the_relay_by_less_than_eight() {
     send("b@sink.test", &small);
     delivered(&site.mail(), 1);
     sink.wait(1);
+    let first = delivered(&site.mail(), 1);
+    let results = added(&first[0]).results.unwrap();
+    assert_eq!(results.matches("dkim=").count(), 2, "{results}");
     let before = relay.peak_memory();
 
     let big = message(SIZE);

@@ -4,22 +4,35 @@
 #[derive(Debug)]
 pub(crate) struct Added {
     pub(crate) return_path: Option<String>,
+    /// What the relay found out about the message.
+    pub(crate) results: Option<String>,
+    /// Whether it is marked as one for quarantine.
+    pub(crate) marked: bool,
     pub(crate) received: String,
     pub(crate) message: Vec<u8>,
 }
 
-/// Takes `Return-Path` and the first `Received` off; panics where there is no `Received`.
+/// Takes off what stands above the first `Received`, and that; panics where there is another field
+/// before a `Received`, or none.
 pub(crate) fn added(content: &[u8]) -> Added {
     let (mut field, mut rest) = first_field(content);
     let return_path = field.strip_prefix("Return-Path: ").map(str::to_owned);
     if return_path.is_some() {
         (field, rest) = first_field(rest);
     }
+    let results = field.strip_prefix("Authentication-Results: ").map(str::to_owned);
+    if results.is_some() {
+        (field, rest) = first_field(rest);
+    }
+    let marked = field == "X-Spam-Flag: YES";
+    if marked {
+        (field, rest) = first_field(rest);
+    }
     let received = field
         .strip_prefix("Received: ")
         .unwrap_or_else(|| panic!("a Received field must come first, not {field:?}"))
         .to_owned();
-    Added { return_path, received, message: rest.to_vec() }
+    Added { return_path, results, marked, received, message: rest.to_vec() }
 }
 
 /// The first header field, unfolded, and what follows it.

@@ -106,8 +106,7 @@ impl Relay {
         let refusal = refusal.map(said);
         let id = intake.id();
         let time = Timestamp::from_millis(0);
-        let trace =
-            Received { helo: "c", peer: None, by: "mx", with: "SMTP", id: "1", recipient: None, time };
+        let trace = Received { helo: "c", peer: None, by: "mx", with: "SMTP", id: "1", recipient: None, time };
         let unit = NewUnit::new(QueueKey::new("maildir"), time, time);
         let unit = unit.with(NewRcpt::new("<b@hik.test>".parse().unwrap()));
         intake.commit(Envelope::new(self.sender.parse().unwrap(), time), trace, vec![unit]).await.unwrap();
@@ -170,7 +169,7 @@ async fn what_is_not_asked_for_is_not_looked_up() {
         assert!(taken.fields.starts_with("Authentication-Results: hik.test;"), "{}", taken.fields);
     }
     let dmarc = Relay::new(VerifyConfig { dmarc: report, ..off() }).take(&of("a@strict.test")).await;
-    assert_eq!(dmarc.asked, ["txt _dmarc.strict.test", "txt client.test", "txt spf.test"]);
+    assert_eq!(dmarc.asked, ["txt _dmarc.strict.test", "txt _dmarc.test", "txt client.test", "txt spf.test"]);
 }
 
 #[tokio::test]

@@ -25,16 +25,10 @@ impl Signature {
         Self::Author { keys, limits, section: Vec::new() }
     }
 
-    /// Takes the next piece; `over`: the header section ends in it, or before. The header section
-    /// is as large as the intake lets it be.
-    pub(super) fn push(&mut self, piece: &[u8], over: bool) {
+    /// Takes the next piece. What comes before [`begin`](Self::begin) is kept.
+    pub(super) fn push(&mut self, piece: &[u8]) {
         match self {
-            Self::Author { section, .. } => {
-                section.extend_from_slice(piece);
-                if over {
-                    self.begin();
-                }
-            }
+            Self::Author { section, .. } => section.extend_from_slice(piece),
             Self::Signing(signing) => signing.push(piece),
             Self::Nobody => {}
         }
@@ -54,8 +48,8 @@ impl Signature {
         }
     }
 
-    /// The header section is over.
-    fn begin(&mut self) {
+    /// The header section is over, as large as the intake lets it be.
+    pub(super) fn begin(&mut self) {
         let Self::Author { keys, limits, section } = self else { return };
         let signers = author(section, *limits).map(|author| keys.signers(&author)).unwrap_or_default();
         *self = if signers.is_empty() {
@@ -137,7 +131,8 @@ mod tests {
         for step in [1, 2, 7, 50, message.len()] {
             let (prepend, text) = submit(&keys, message.as_bytes(), step).await.unwrap();
             assert_eq!(String::from_utf8_lossy(&text), format!("X: y\r\n{rest}{forged}"));
-            let names: Vec<_> = prepend.lines().filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect();
+            let fields = prepend.lines().filter(|line| !line.starts_with([' ', '\t']));
+            let names: Vec<_> = fields.filter_map(|field| field.split_once(':')).map(|(name, _)| name).collect();
             assert_eq!(names, ["Received", "DKIM-Signature", "DKIM-Signature", "Date", "Message-ID"]);
             let whole = [prepend.as_bytes(), &text].concat();
             let found = verified(&zone, &whole).await.dkim.unwrap();

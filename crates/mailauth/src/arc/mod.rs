@@ -5,7 +5,7 @@
 //! names.
 
 mod chain;
-#[cfg(feature = "seal")]
+#[cfg(any(test, fuzzing, feature = "seal"))]
 mod seal;
 mod sets;
 
@@ -15,7 +15,7 @@ use hikyaku_message::results;
 use crate::dkim;
 
 pub use chain::Chain;
-#[cfg(feature = "seal")]
+#[cfg(any(test, fuzzing, feature = "seal"))]
 pub use seal::{SealError, Sealing};
 
 /// What became of the chain.

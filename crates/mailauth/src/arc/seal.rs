@@ -146,4 +146,4 @@ impl Before {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

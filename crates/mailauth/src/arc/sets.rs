@@ -57,7 +57,7 @@ impl Sets {
 }
 
 /// The highest instance that any field of ARC has, whatever else is wrong.
-#[cfg(feature = "seal")]
+#[cfg(any(test, fuzzing, feature = "seal"))]
 pub(super) fn highest(header: &Header<'_>) -> u8 {
     let kind = |field: &HeaderField<'_>| Field::ALL.into_iter().find(|kind| field.is(kind.as_str()));
     header.fields().filter_map(|field| instance(&field, kind(&field)?)).max().unwrap_or(0)
@@ -168,10 +168,10 @@ impl Seal {
 pub(super) fn message(field: &HeaderField<'_>, instance: u8) -> Result<(Facts, Signature), Problem> {
     let wrong = |problem| Problem::Message(instance, problem);
     let (facts, signature) = Signature::parse(field, Kind::Arc);
-    let signature = signature.map_err(wrong)?;
-    if signature.algorithm == Algorithm::RsaSha1 {
+    if facts.algorithm == Some(Algorithm::RsaSha1) {
         return Err(wrong(dkim::Problem::Sha1));
     }
+    let signature = signature.map_err(wrong)?;
     // Other fields of ARC should not be covered either, but are in use, and are there when the
     // signature is made: what is sealed with it is not.
     if list(&signature.names).any(|name| name.eq_ignore_ascii_case(Field::Seal.as_str().as_bytes())) {
@@ -208,7 +208,7 @@ impl Covered {
     }
 
     /// The octets of all that was added.
-    #[cfg(feature = "seal")]
+    #[cfg(any(test, fuzzing, feature = "seal"))]
     pub(super) fn octets(self) -> Vec<u8> {
         self.octets
     }

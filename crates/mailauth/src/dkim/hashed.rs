@@ -22,7 +22,11 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(header: &Header<'a>) -> Self {
-        let all: Vec<Field<'a>> = header.fields().collect();
+        Self::of(header.fields().collect())
+    }
+
+    /// The same of fields that are known, from the top to the bottom.
+    pub(crate) fn of(all: Vec<Field<'a>>) -> Self {
         let mut sorted: Vec<(u64, usize)> =
             all.iter().enumerate().map(|(at, field)| (start(field.name()), at)).collect();
         sorted.sort_unstable_by(|&(one, one_at), &(other, other_at)| {
@@ -95,18 +99,23 @@ pub(crate) fn last(own: &Field<'_>, emptied: Range<usize>, form: Canonicalizatio
 /// The first eight octets of a name in lower case, as a number that is in the order of names:
 /// most names differ in them.
 fn start(name: &[u8]) -> u64 {
-    let mut octets = [0; 8];
-    let length = name.len().min(8);
-    octets[..length].copy_from_slice(&name[..length]);
-    octets.make_ascii_lowercase();
-    u64::from_be_bytes(octets)
+    let octets = name.first_chunk::<8>().copied().unwrap_or_else(|| {
+        let mut octets = [0; 8];
+        octets.iter_mut().zip(name).for_each(|(octet, of_name)| *octet = *of_name);
+        octets
+    });
+    u64::from_be_bytes(octets.map(|octet| octet.to_ascii_lowercase()))
 }
 
 /// The order of names whose first eight octets are the same.
 fn compare(one: &[u8], other: &[u8]) -> Ordering {
     #[cfg(test)]
     tests::COMPARED.set(tests::COMPARED.get() + 1);
-    one.iter().map(u8::to_ascii_lowercase).cmp(other.iter().map(u8::to_ascii_lowercase))
+    let rest = |name: &'_ [u8]| name.len().min(8);
+    let (one_rest, other_rest) = (&one[rest(one)..], &other[rest(other)..]);
+    // Where nothing is left of either, one may still be longer by octets that are 0.
+    let rests = one_rest.iter().map(u8::to_ascii_lowercase).cmp(other_rest.iter().map(u8::to_ascii_lowercase));
+    rests.then(one.len().cmp(&other.len()))
 }
 
 #[cfg(test)]

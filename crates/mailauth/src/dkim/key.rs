@@ -2,12 +2,11 @@
 
 use hikyaku_dns::{Answer, Txt};
 
-use super::signature::base64;
 use super::{Algorithm, Problem};
 use crate::Hash;
 use crate::crypto::PublicKey;
 use crate::lookups::Published;
-use crate::tags::{Tags, list};
+use crate::tags::{Tags, base64, list};
 
 /// Octets that a record may have in all; a key of 8192 bit has 1,400.
 const LONGEST: usize = 4096;

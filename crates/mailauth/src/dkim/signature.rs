@@ -2,23 +2,13 @@
 
 use std::ops::Range;
 
-use base64::Engine as _;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hikyaku_dns::Name;
 use hikyaku_message::Field;
 use hikyaku_wire::Timestamp;
 
 use super::{Algorithm, Problem};
 use crate::Canonicalization;
-use crate::tags::{Tags, TagsError, list, without_space};
-
-/// Base64 with or without its padding, as the grammar allows both (RFC 6376 §2.10).
-pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
+use crate::tags::{Tags, TagsError, base64, list};
 
 /// In which field a signature stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +93,9 @@ impl Signature {
             return Err(Problem::BadTag("bh"));
         }
         let names = required("h")?;
-        if !list(names).all(is_field_name) {
+        // A name that is empty names no field; in chains it is in use.
+        let is_blank = |name: &[u8]| kind == Kind::Arc && name.is_empty();
+        if !list(names).all(|name| is_field_name(name) || is_blank(name)) {
             return Err(Problem::BadTag("h"));
         }
         if !list(names).any(|name| name.eq_ignore_ascii_case(b"from")) {
@@ -112,11 +104,16 @@ impl Signature {
         let below = match tags.get("i") {
             Some(identity) if kind == Kind::Dkim => {
                 let at = memchr::memrchr(b'@', identity).ok_or(Problem::BadTag("i"))?;
-                let within = domain_name(&identity[at + 1..]).ok_or(Problem::BadTag("i"))?;
-                if !within.is_within(&domain) {
-                    return Err(Problem::ForeignIdentity);
+                let within = &identity[at + 1..];
+                if tags.get("d").is_some_and(|domain| domain.eq_ignore_ascii_case(within)) {
+                    false
+                } else {
+                    let within = domain_name(within).ok_or(Problem::BadTag("i"))?;
+                    if !within.is_within(&domain) {
+                        return Err(Problem::ForeignIdentity);
+                    }
+                    within != domain
                 }
-                within != domain
             }
             _ => false,
         };
@@ -221,9 +218,4 @@ fn is_field_name(name: &[u8]) -> bool {
 
 fn is_base64(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/' | b'=')
-}
-
-/// Octets of base64 with white space in it; not none.
-pub(crate) fn base64(value: &[u8]) -> Option<Vec<u8>> {
-    BASE64.decode(without_space(value)).ok().filter(|octets| !octets.is_empty())
 }

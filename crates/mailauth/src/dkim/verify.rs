@@ -1,7 +1,7 @@
 //! Verification (RFC 6376 §6).
 
 use hikyaku_dns::{Name, Resolver};
-use hikyaku_message::{AddressList, Header, results};
+use hikyaku_message::{AddressList, FieldSpan, Header, results};
 use hikyaku_wire::Timestamp;
 
 use super::hashed::Fields;
@@ -14,6 +14,8 @@ use crate::{BodyHashes, Digests, Hash, HashId, Lookups};
 #[derive(Debug)]
 pub struct Signatures {
     found: Vec<Found>,
+    /// Where the fields of the section lie, so that they are looked for once.
+    spans: Vec<FieldSpan>,
     rules: Rules,
 }
 
@@ -33,7 +35,14 @@ impl Signatures {
     /// those at the top (RFC 6376 §6.1).
     pub fn find(header: &Header<'_>, rules: &Rules, bodies: &mut BodyHashes) -> Self {
         let mut parsed: Vec<(usize, Facts, Result<Signature, Problem>)> = Vec::new();
+        let mut spans = Vec::with_capacity(32);
+        let mut start = header.span().start as u64;
         for (at, field) in header.fields().enumerate() {
+            let octets = field.octets();
+            let value = if octets.ends_with(b"\r\n") { 2 } else { 0 } + field.raw_value().len();
+            let end = start + octets.len() as u64;
+            spans.push(FieldSpan { start, colon: end - value as u64 - 1, end });
+            start = end;
             if field.is("DKIM-Signature") {
                 let (facts, signature) = Signature::parse(&field, Kind::Dkim);
                 parsed.push((at, facts, signature.and_then(|signature| acceptable(signature, rules))));
@@ -54,7 +63,7 @@ impl Signatures {
                 Found { at, facts, signature }
             })
             .collect();
-        Self { found, rules: rules.clone() }
+        Self { found, spans, rules: rules.clone() }
     }
 
     /// Whether there are none.
@@ -75,11 +84,13 @@ impl Signatures {
         let mut verified = Vec::with_capacity(self.found.len());
         let mut fields = None;
         let mut signed = Vec::new();
+        let spans = &self.spans;
         for Found { at, facts, signature } in self.found {
             let mut one = Verified::of(facts);
             let problem = match signature {
                 Ok((signature, hash)) => {
-                    let fields = fields.get_or_insert_with(|| Fields::new(header));
+                    let field = |span: &FieldSpan| span.field(header.octets());
+                    let fields = fields.get_or_insert_with(|| Fields::of(spans.iter().map_while(field).collect()));
                     let body = (digests.digest(hash), digests.length(hash));
                     let check = Check { at, signature, body, rules: &self.rules };
                     check.verify(fields, &mut signed, lookups, now, &mut one).await.err()
@@ -164,6 +175,7 @@ impl Check<'_> {
         one.key_bits = Some(key.bits());
         let verifier = key.verifier(signature.algorithm, signature.below)?;
         signed.clear();
+        signed.reserve(2048);
         fields.signed(&signature.names, at, signature.own.clone(), signature.header, signed);
         if !verifier.verifies(signature.algorithm.hash(), signed, &signature.signature) {
             return Err(Problem::Signature);

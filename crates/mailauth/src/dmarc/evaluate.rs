@@ -44,7 +44,7 @@ pub async fn evaluate<R: Resolver>(lookups: &Lookups<'_, R>, identifiers: &Ident
     }
     outcome.organization = aligner.organization.take().and_then(Result::ok);
     let passed = outcome.spf_aligned || outcome.dkim_aligned;
-    let mut failure = aligner.failure.filter(|_| !passed);
+    let mut failure = aligner.failure;
 
     let policy = match own {
         true => record.own(),
@@ -53,7 +53,7 @@ pub async fn evaluate<R: Resolver>(lookups: &Lookups<'_, R>, identifiers: &Ident
             Ok(true) => record.below(),
             Ok(false) => record.missing(),
             Err(error) => {
-                failure = failure.or((!passed).then_some(Stop::Lookup(error)));
+                failure = failure.or(Some(Stop::Lookup(error)));
                 record.below()
             }
         },

@@ -129,10 +129,9 @@ pub(super) fn organization(start: &Name, found: &[Found]) -> Name {
     for (name, record) in found {
         match record.psd {
             Some(false) => return name.clone(),
-            Some(true) if name != start => {
-                return ending(start, name.labels().count() + 1).unwrap_or_else(|| start.clone());
-            }
-            _ => {}
+            // Where the walk began there is none below.
+            Some(true) => return ending(start, name.labels().count() + 1).unwrap_or_else(|| start.clone()),
+            None => {}
         }
     }
     found.last().map_or(start, |(name, _)| name).clone()

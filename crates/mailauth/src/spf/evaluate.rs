@@ -65,7 +65,7 @@ impl<'a, 'l, R: Resolver, W: Watch> Evaluation<'a, 'l, R, W> {
     /// The result, and the text of the domain for a client that fails.
     pub(super) async fn run(&mut self) -> Result<(results::Spf, Option<String>), Reason> {
         let domain = Arc::clone(&self.claim.domain);
-        let record = self.fetch(&domain, None).await?;
+        let record = self.fetch(&domain, None, 0).await?;
         self.frames.push(Frame { record, domain, next: 0 });
         loop {
             let result = match self.advance().await? {
@@ -130,7 +130,7 @@ impl<'a, 'l, R: Resolver, W: Watch> Evaluation<'a, 'l, R, W> {
         self.count(&domain, || format!("redirect={target}"))?;
         let name = self.target(target, &domain).await?;
         self.watch.note(depth, || Event::Redirect { target: target.clone(), name: name.as_deref().cloned() });
-        self.refer(target, name, &domain).await.map(Next::Redirect)
+        self.refer(target, name, &domain, depth).await.map(Next::Redirect)
     }
 
     /// Ends the record on top, and each below it of which that is the result; gives the last one,
@@ -178,23 +178,29 @@ impl<'a, 'l, R: Resolver, W: Watch> Evaluation<'a, 'l, R, W> {
             expanded: expanded(Some(target), name.as_deref()),
             verdict: Verdict::Entered,
         });
-        self.refer(target, name, by).await
+        self.refer(target, name, by, self.frames.len()).await
     }
 
     /// The record that an `include` or `redirect` refers to.
-    async fn refer(&mut self, target: &DomainSpec, name: Option<Arc<Name>>, by: &Name) -> Result<Frame, Reason> {
+    async fn refer(
+        &mut self,
+        target: &DomainSpec,
+        name: Option<Arc<Name>>,
+        by: &Name,
+        depth: usize,
+    ) -> Result<Frame, Reason> {
         // A name of one label is no domain that could be checked (RFC 7208 §4.3).
         let Some(domain) = name.filter(|name| name.labels().nth(1).is_some()) else {
             return Err(Reason::NoTarget { domain: by.clone(), target: target.to_string() });
         };
-        let record = self.fetch(&domain, Some(by)).await?;
+        let record = self.fetch(&domain, Some(by), depth).await?;
         Ok(Frame { record, domain, next: 0 })
     }
 
     /// The record of a domain, to which another may have referred.
-    async fn fetch(&mut self, domain: &Name, by: Option<&Name>) -> Result<Arc<Record>, Reason> {
+    async fn fetch(&mut self, domain: &Name, by: Option<&Name>, depth: usize) -> Result<Arc<Record>, Reason> {
         let publication = self.lookups.published::<Publication>(domain).await;
-        self.watch.note(self.frames.len(), || {
+        self.watch.note(depth, || {
             let found = match &publication {
                 Ok(publication) => publication.found(),
                 Err(error) => Found::Failed(*error),
@@ -214,11 +220,7 @@ impl<'a, 'l, R: Resolver, W: Watch> Evaluation<'a, 'l, R, W> {
 
     /// Asks a mechanism that needs lookups.
     async fn ask(&mut self, directive: &Directive, domain: &Arc<Name>) -> Result<(Verdict, Option<Name>), Reason> {
-        let spec = match &directive.mechanism {
-            Mechanism::A { domain, .. } | Mechanism::Mx { domain, .. } | Mechanism::Ptr(domain) => domain.as_ref(),
-            Mechanism::Exists(domain) => Some(domain),
-            Mechanism::All | Mechanism::Include(_) | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => None,
-        };
+        let spec = directive.mechanism.domain();
         let name = match spec {
             Some(spec) => self.target(spec, domain).await?,
             None => Some(Arc::clone(domain)),

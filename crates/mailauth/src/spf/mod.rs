@@ -17,6 +17,8 @@ mod record;
 mod trace;
 mod validated;
 
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;
 
@@ -184,6 +186,10 @@ impl Published for Publication {
                 Err(error) => Self::Malformed(error),
             },
         }
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + if let Self::Record(record) = self { record.size() } else { 0 }
     }
 }
 

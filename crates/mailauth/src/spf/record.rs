@@ -132,6 +132,14 @@ impl Record {
     pub fn parse(text: &[u8]) -> Result<Self, RecordError> {
         parse::record(text)
     }
+
+    /// About how many octets it takes.
+    pub(super) fn size(&self) -> usize {
+        let specs = self.directives.iter().filter_map(|directive| directive.mechanism.domain());
+        let specs = specs.chain(&self.redirect).chain(&self.explanation).map(DomainSpec::size);
+        let others = self.others.iter().map(|other| size_of::<Modifier>() + other.name.len() + other.value.size());
+        size_of::<Self>() + size_of_val(&*self.directives) + specs.chain(others).sum::<usize>()
+    }
 }
 
 impl Qualifier {
@@ -142,6 +150,17 @@ impl Qualifier {
             Self::Fail => results::Spf::Fail,
             Self::SoftFail => results::Spf::SoftFail,
             Self::Neutral => results::Spf::Neutral,
+        }
+    }
+}
+
+impl Mechanism {
+    /// The name it speaks of, where the record says one.
+    pub(super) fn domain(&self) -> Option<&DomainSpec> {
+        match self {
+            Self::Include(domain) | Self::Exists(domain) => Some(domain),
+            Self::A { domain, .. } | Self::Mx { domain, .. } | Self::Ptr(domain) => domain.as_ref(),
+            Self::All | Self::Ip4 { .. } | Self::Ip6 { .. } => None,
         }
     }
 }

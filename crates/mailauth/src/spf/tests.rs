@@ -1,28 +1,49 @@
 //! Checks against zones in memory.
 
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use hikyaku_dns::Zone;
 
 use super::*;
+use crate::now::now;
 use crate::{Budget, Records};
 
-mod suite;
+mod bounds;
+mod checks;
+mod grammar;
+mod macros;
+mod traces;
 
-/// All answers are there, so that every future is ready at once.
-fn now<F: Future>(future: F) -> F::Output {
-    match pin!(future).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("a zone never waits"),
-    }
-}
-
-/// The first moment of a message; which one it is does not matter.
-#[allow(clippy::disallowed_methods, reason = "tests may read the clock")]
+/// The beginning of a message; when that is does not matter.
+#[allow(clippy::disallowed_methods, reason = "nothing is measured with it")]
 fn instant() -> Instant {
     Instant::now()
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+/// Below the name of each line, what stands behind it: a TXT record, or one of another type.
+fn zone(lines: &[(&str, &str)]) -> Zone {
+    let mut zone = Zone::default();
+    for (owner, data) in lines {
+        let typed = ["A ", "AAAA ", "MX ", "PTR ", "CNAME "].iter().any(|word| data.starts_with(word));
+        let read: Zone = if typed {
+            format!("{owner}. 60 {data}.").replace("MX 0 ..", "MX 0 .").parse().unwrap_or_else(|_| {
+                // Addresses end in no dot.
+                format!("{owner}. 60 {data}").parse().unwrap()
+            })
+        } else {
+            let mut zone = Zone::default();
+            zone.add(name(owner), 60, hikyaku_dns::Data::Txt(Txt::from(*data)));
+            zone
+        };
+        for (owner, records) in read.records {
+            records.into_iter().for_each(|record| zone.add(owner.clone(), record.ttl, record.data));
+        }
+    }
+    zone
 }
 
 fn question<'a>(client: &str, hello: &'a str, sender: &'a str) -> Question<'a> {
@@ -30,13 +51,27 @@ fn question<'a>(client: &str, hello: &'a str, sender: &'a str) -> Question<'a> {
     Question { client: client.parse().unwrap(), hello, sender, receiver: "mx.receiver.test", now }
 }
 
-fn explained(zone: &Zone, question: &Question<'_>, identity: Identity) -> Trace {
+/// The path of MAIL is checked, and how many lookups that made.
+fn counted(zone: &Zone, question: &Question<'_>, budget: Budget) -> (Trace, u32) {
     let records = Records::new(zone);
-    let lookups = records.lookups(instant(), Budget::default());
-    let trace = now(explain(&lookups, question, identity));
+    let lookups = records.lookups(instant(), budget);
+    let trace = now(explain(&lookups, question, Identity::MailFrom));
     // The plain check says the same and asks the same.
-    let plain = records.lookups(instant(), Budget::default());
-    assert_eq!(now(check(&plain, question, identity)), trace.outcome);
+    let plain = records.lookups(instant(), budget);
+    assert_eq!(now(check(&plain, question, Identity::MailFrom)), trace.outcome);
     assert_eq!(plain.asked(), lookups.asked());
-    trace
+    (trace, lookups.asked())
+}
+
+fn checked(zone: &Zone, client: &str, sender: &str) -> Outcome {
+    counted(zone, &question(client, "mail.client.test", sender), Budget::default()).0.outcome
+}
+
+/// The result for a client of 192.0.2.1 that sends for a user of `a.test`.
+fn result(lines: &[(&str, &str)]) -> results::Spf {
+    checked(&zone(lines), "192.0.2.1", "user@a.test").result
+}
+
+fn reason(lines: &[(&str, &str)]) -> Reason {
+    checked(&zone(lines), "192.0.2.1", "user@a.test").reason.unwrap()
 }

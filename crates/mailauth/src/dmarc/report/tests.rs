@@ -178,6 +178,24 @@ fn an_older_report_is_read() {
     assert_eq!(read_xml(&report.to_xml()), Ok(report));
 }
 
+/// RFC 9990 §3.2: names with another prefix than that of the document are those of extensions,
+/// also where they sound alike.
+#[test]
+fn extensions_are_skipped() {
+    let plain = sample("", "", &sample_row("", ""));
+    let extended = plain
+        .replace(
+            "</feedback>",
+            "<x:record/><x:policy_published><x:domain>evil</x:domain></x:policy_published></feedback>",
+        )
+        .replace("</row>", "<x:count>9</x:count><more><count>9</count></more></row>");
+    assert_eq!(read_xml(&extended), read_xml(&plain));
+    let prefixed = plain.replace("</", "</d:").replace('<', "<d:").replace("<d:/d:", "</d:");
+    assert_eq!(read_xml(&prefixed), read_xml(&plain));
+    assert_eq!(read_xml(&prefixed).unwrap().rows.len(), 1);
+    assert_eq!(read_xml(&prefixed.replace("d:count", "count")), Err(ReportError::Missing("count")));
+}
+
 #[test]
 fn what_is_no_report() {
     let value = |element, text: &str| {
@@ -317,6 +335,8 @@ fn names_of_strangers_do_no_harm() {
     let xml = report.to_xml();
     assert!(xml.contains("<domain>../a/b!c  X: y&lt;/domain&gt;&lt;p&gt;</domain>"), "{xml}");
     assert_eq!(read_xml(&xml).unwrap().published.domain, "../a/b!c  X: y</domain><p>");
+    // What XML cannot hold at all (XML 1.0 §2.2).
+    assert_eq!(clean(" \t a\u{0}\u{fffe}b\u{ffff}\u{85}"), "a \u{fffd}b\u{fffd}");
     let receiver = name("mail.receiver.example");
     assert_eq!(
         report.file_name(&receiver, Some("a-1/é")),
@@ -594,6 +614,22 @@ fn overrides_and_spf_are_reported() {
         human_result: None,
     };
     assert_eq!(row.spf, [expected]);
+}
+
+/// RFC 9990 §3.1: where the policy changes within the period, the last is reported.
+#[test]
+fn the_last_policy_is_reported() {
+    let mut collector = Collector::new(CollectorLimits::default());
+    for policy in ["none", "reject", "quarantine"] {
+        let record = format!("v=DMARC1; p={policy}; rua=mailto:a@example.com");
+        let outcome = outcome(&zone(&[("_dmarc.example.com", &record)]), "example.com", &[]);
+        let client = "192.0.2.1".parse().unwrap();
+        collector.add(&Message { client, envelope_from: None, outcome: &outcome, spf: None, dkim: &[] });
+    }
+    let reports = collected(collector);
+    assert_eq!((reports[0].1.p, reports[0].2.published.p), (Some(Policy::Quarantine), Policy::Quarantine));
+    let done: Vec<_> = reports[0].2.rows.iter().map(|row| row.disposition).collect();
+    assert_eq!(done, [Disposition::None, Disposition::Reject, Disposition::Quarantine]);
 }
 
 /// However much comes in, what is kept has bounds, and what is left out is said.
