@@ -7,9 +7,9 @@ use hikyaku_message::{Field as HeaderField, Header};
 
 use super::{Field, Problem};
 use crate::canonical;
-use crate::dkim::signature::{Facts, Kind, Signature, base64, number};
+use crate::dkim::signature::{Facts, Kind, Signature, number};
 use crate::dkim::{self, Algorithm};
-use crate::tags::{Tags, TagsError, list};
+use crate::tags::{Tags, TagsError, base64, list};
 use crate::{Canonicalization, dkim::hashed};
 
 /// The highest instance (RFC 8617 §4.2.1).
