@@ -30,6 +30,8 @@ targets! {
     dns_zone = hikyaku_dns::fuzzing::zone;
     /// A certificate: its names are those that webpki finds, and addresses that read the same.
     hikyaku_certificate = hikyaku::fuzzing::certificate;
+    /// A message: its forged authentication results are taken out, the same for every split.
+    hikyaku_forged = hikyaku::fuzzing::forged;
     /// The digest of a public key: read, printed and read again it is the same.
     hikyaku_pin = hikyaku::fuzzing::pin;
     /// The canonical forms of bodies and fields: as the standard says them, in pieces of any size.

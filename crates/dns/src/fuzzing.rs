@@ -65,19 +65,18 @@ mod tests {
 
     #[test]
     fn the_corpus_is_replayed() {
-        let targets: &[(&str, fn(&[u8]))] = &[
-            ("dns_answers", super::answers),
-            #[cfg(feature = "json")]
-            ("dns_json", super::json),
-            ("dns_zone", super::zone),
-        ];
-        for (target, run) in targets {
-            let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-            let seeds: Vec<_> = corpus.read_dir().expect("the corpus").collect();
-            assert!(!seeds.is_empty());
-            for seed in seeds {
-                run(&std::fs::read(seed.expect("a seed").path()).expect("a file"));
-            }
+        replay("dns_answers", super::answers);
+        #[cfg(feature = "json")]
+        replay("dns_json", super::json);
+        replay("dns_zone", super::zone);
+    }
+
+    fn replay(target: &str, run: fn(&[u8])) {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+        let seeds: Vec<_> = corpus.read_dir().expect("the corpus").collect();
+        assert!(!seeds.is_empty());
+        for seed in seeds {
+            run(&std::fs::read(seed.expect("a seed").path()).expect("a file"));
         }
     }
 

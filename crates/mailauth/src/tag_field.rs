@@ -18,28 +18,32 @@ pub(crate) struct TagField {
 impl TagField {
     /// Begins with a name and a colon.
     pub(crate) fn new(name: &str) -> Self {
-        Self { text: format!("{name}:"), line: 0 }
+        // Most are that long: names of twenty fields, and a signature of 256 octets in base64.
+        let mut text = String::with_capacity(1024);
+        text.push_str(name);
+        text.push(':');
+        Self { text, line: 0 }
     }
 
     /// Adds a tag that is not broken.
     pub(crate) fn tag(&mut self, name: &str, value: &str) {
-        self.begin(&format!("{name}={value};"));
+        self.begin(name, value);
+        self.text.push(';');
     }
 
     /// Adds a tag with a list.
     pub(crate) fn list(&mut self, name: &str, values: &[&str]) {
-        let mut pieces = values.iter().enumerate().map(|(at, value)| {
-            let end = if at + 1 == values.len() { ';' } else { ':' };
-            format!("{value}{end}")
-        });
-        let first = pieces.next().unwrap_or_else(|| String::from(";"));
-        self.begin(&format!("{name}={first}"));
-        for piece in pieces {
-            if self.room() < piece.len() {
+        let (first, more) = values.split_first().unwrap_or((&"", &[]));
+        self.begin(name, first);
+        for value in more {
+            self.text.push(':');
+            // What ends it, a colon or a semicolon, stays in its line.
+            if self.room() < value.len() + 1 {
                 self.fold();
             }
-            self.text.push_str(&piece);
+            self.text.push_str(value);
         }
+        self.text.push(';');
     }
 
     /// Adds a tag with octets in base64, which is not broken.
@@ -50,7 +54,12 @@ impl TagField {
     /// Adds the tag `b=`, still without its value, as the last one: the field as it is signed,
     /// without a line end.
     pub(crate) fn unsigned(mut self) -> Unsigned {
-        self.begin("b=");
+        if self.room() < " b=".len() {
+            self.fold();
+        } else {
+            self.text.push(' ');
+        }
+        self.text.push_str("b=");
         Unsigned(self)
     }
 
@@ -65,14 +74,16 @@ impl TagField {
         self.text.push('\t');
     }
 
-    /// Begins a tag: behind a space, or in a new line.
-    fn begin(&mut self, word: &str) {
-        if self.room() < word.len() + 1 {
+    /// Begins a tag: behind a space, or in a new line where it and the octet behind it do not fit.
+    fn begin(&mut self, name: &str, value: &str) {
+        if self.room() < " =;".len() + name.len() + value.len() {
             self.fold();
         } else {
             self.text.push(' ');
         }
-        self.text.push_str(word);
+        self.text.push_str(name);
+        self.text.push('=');
+        self.text.push_str(value);
     }
 }
 
@@ -135,9 +146,9 @@ mod tests {
         assert_eq!(
             last,
             [
-                &format!("\t{}", "/".repeat(13)),
+                &format!("\t{}", "/".repeat(12)),
                 &format!("\t{}", "/".repeat(77)),
-                &format!("\te=; b={}", "/".repeat(70))
+                &format!("\te=; b={}", "/".repeat(71))
             ][..]
         );
         assert!(signed.ends_with("/\r\n"));

@@ -119,9 +119,11 @@ fn record(which: u8, how: u8) -> Data {
 struct World {
     zone: Mutex<Zone>,
     seconds: AtomicU64,
-    said: Mutex<BTreeMap<(Name, RecordType), (Answer<Data>, u64)>>,
+    said: Mutex<BTreeMap<(Name, RecordType), Said>>,
     asked: AtomicU64,
 }
+
+type Said = (Answer<Data>, u64);
 
 fn world_time(world: &World) -> u64 {
     world.seconds.load(Ordering::Relaxed)
