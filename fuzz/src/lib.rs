@@ -40,12 +40,18 @@ targets! {
     mailauth_list_filter = hikyaku_mailauth::fuzzing::list_filter;
     /// A list of tags: read, printed and read again it is the same.
     mailauth_tags = hikyaku_mailauth::fuzzing::tags;
+    /// ARC sets: judged with bounded lookups, and one more seal makes a chain of one more.
+    mailauth_arc = hikyaku_mailauth::fuzzing::chain;
     /// A record of DMARC: read, printed and read again it is the same.
     mailauth_dmarc_record = hikyaku_mailauth::fuzzing::dmarc_record;
     /// An aggregate report: read, written and read again it is the same, packed or not.
     mailauth_dmarc_report = hikyaku_mailauth::fuzzing::dmarc_report;
     /// What stands in the DNS and what was authenticated: few questions, none twice, and only what passed aligns.
     mailauth_dmarc_walk = hikyaku_mailauth::fuzzing::dmarc_walk;
+    /// Keys: what is read signs and is verified, and what is not is not shown.
+    mailauth_pem = hikyaku_mailauth::fuzzing::pem;
+    /// A message: signed it verifies, in whatever pieces it came, and with a longer body it does not.
+    mailauth_sign = hikyaku_mailauth::fuzzing::sign;
     /// A check of SPF against any records: it ends within its lookups, and says the same twice.
     mailauth_spf_check = hikyaku_mailauth::fuzzing::spf_check;
     /// A macro of SPF: what it expands to is what a slow reading of the RFC gives.

@@ -5,6 +5,7 @@ mod dkim;
 mod dmarc;
 mod lists;
 mod message;
+mod sign;
 
 pub use dkim::{canonical, dkim_key, dkim_signature, dkim_verify, tags};
 pub use crate::spf::fuzzing::{spf_check, spf_macro, spf_record};
@@ -13,3 +14,4 @@ pub use dmarc::dmarc_report;
 pub use dmarc::{dmarc_record, dmarc_walk};
 pub use lists::list_filter;
 pub use message::message;
+pub use sign::{chain, pem, sign};

@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn lines_are_folded_where_nothing_is_meant() {
         let mut field = TagField::new("X");
-        field.tag("a", &"1".repeat(73));
+        field.tag("a", &"1".repeat(72));
         field.tag("c", "2");
         let names = ["From"; 20];
         field.list("h", &names);
@@ -122,22 +122,22 @@ mod tests {
             unsigned.text(),
             format!(
                 "X: a={};\r\n\tc=2; h={}\r\n\t{};\r\n\td={};\r\n\te=; b=",
-                "1".repeat(73),
-                "From:".repeat(13),
-                ["From"; 7].join(":"),
+                "1".repeat(72),
+                "From:".repeat(14),
+                ["From"; 6].join(":"),
                 "3".repeat(100),
             )
         );
         let lines = unsigned.text().split("\r\n").map(str::len).collect::<Vec<_>>();
-        assert_eq!(lines[..3], [78, 73, 36]);
+        assert_eq!(lines[..3], [78, 78, 31]);
         let signed = unsigned.sign(&[0xff; 120]);
         let last: Vec<&str> = signed.trim_end().rsplit("\r\n").take(3).collect();
         assert_eq!(
             last,
             [
-                &format!("\t{}", "/".repeat(14)),
+                &format!("\t{}", "/".repeat(13)),
                 &format!("\t{}", "/".repeat(77)),
-                &format!("\te=; b={}", "/".repeat(69))
+                &format!("\te=; b={}", "/".repeat(70))
             ][..]
         );
         assert!(signed.ends_with("/\r\n"));

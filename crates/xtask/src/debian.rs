@@ -12,13 +12,14 @@ use crate::interop;
 use crate::run::{output, succeed};
 
 /// (program, package that holds it).
-const INSTALLED: [(&str, &str); 6] = [
+const INSTALLED: [(&str, &str); 7] = [
     ("/usr/bin/swaks", "swaks"),
     ("/usr/bin/curl", "curl"),
     ("/usr/bin/python3", "python3"),
     ("/usr/bin/msmtp", "msmtp"),
     ("/usr/bin/sslscan", "sslscan"),
     ("/usr/bin/ldns-signzone", "ldnsutils"),
+    ("/usr/bin/dkimsign", "python3-dkim"),
 ];
 
 /// What those, and the unpacked servers, load while they run, and only recommend: TLS for
@@ -27,7 +28,8 @@ const LOADED: [&str; 3] = ["libnet-ssleay-perl", "libsasl2-modules", "netbase"];
 
 /// (program, package that holds it), of servers: unpacked and not installed. The path is one
 /// inside the package.
-const UNPACKED: [(&str, &str); 2] = [("usr/sbin/smtp-sink", "postfix"), ("usr/sbin/nsd", "nsd")];
+const UNPACKED: [(&str, &str); 3] =
+    [("usr/sbin/smtp-sink", "postfix"), ("usr/sbin/nsd", "nsd"), ("usr/sbin/opendkim", "opendkim")];
 
 /// Installs and unpacks what is missing, and prints the list.
 pub(crate) fn install() -> Result<(), String> {

@@ -5,6 +5,7 @@
 mod support;
 
 mod clients;
+mod dkim;
 mod dnssec;
 mod logins;
 mod messages;

@@ -54,7 +54,8 @@ fn run(suite: &str, wrong: &[Wrong], mut run: impl FnMut(&Row) -> Result<(), Str
         }
         told.extend(listed.then_some(case));
     }
-    failures.extend(wrong.iter().filter(|row| !told.contains(&row.0.to_owned())).map(|row| format!("{}: no row", row.0)));
+    failures
+        .extend(wrong.iter().filter(|row| !told.contains(&row.0.to_owned())).map(|row| format!("{}: no row", row.0)));
     assert!(rows > 0, "{} is empty", file.display());
     println!("the suite `{suite}`: {rows} rows, {} of them listed as wrong", wrong.len());
     assert!(failures.is_empty(), "{} of {rows} rows of `{suite}`:\n{}", failures.len(), failures.join("\n"));
