@@ -41,8 +41,13 @@ message = ask["message"].encode("latin-1")
 keys = {(name + ".").encode(): text.encode() for name, text in ask["keys"].items()}
 def text_of(name, timeout=5):
     return keys.get(name if isinstance(name, bytes) else name.encode())
+def verify(at):
+    try:
+        return dkim.DKIM(message).verify(idx=at, dnsfunc=text_of)
+    except dkim.ValidationError:
+        return False
 if ask["do"] == "verify":
-    print(json.dumps([dkim.DKIM(message).verify(idx=at, dnsfunc=text_of) for at in range(ask["count"])]))
+    print(json.dumps([verify(at) for at in range(ask["count"])]))
 elif ask["do"] == "verify chain":
     cv, results, reason = dkim.ARC(message).verify(dnsfunc=text_of)
     print(json.dumps([cv.decode(), str(reason)]))
@@ -106,10 +111,10 @@ fn today() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since.as_millis()).expect("it is before the end of time"))
 }
 
-/// Signs the message.
-fn sign(signers: Vec<dkim::Signer>) -> String {
+/// Signs a message.
+fn sign(signers: Vec<dkim::Signer>, message: &str) -> String {
     let mut signing = dkim::Signing::new(signers);
-    MESSAGE.as_bytes().chunks(13).for_each(|piece| signing.push(piece));
+    message.as_bytes().chunks(13).for_each(|piece| signing.push(piece));
     signing.finish("", today()).expect("signed")
 }
 
@@ -141,7 +146,7 @@ fn now<F: Future>(future: F) -> F::Output {
 fn dkimpy_verifies_ours() {
     let signers = |pem, selector| FORMS.map(|forms| signer(selector, pem, forms));
     // All in one message, which dual signing makes as well.
-    let fields = sign(signers(RSA, "rsa").into_iter().chain(signers(ED25519, "ed")).collect());
+    let fields = sign(signers(RSA, "rsa").into_iter().chain(signers(ED25519, "ed")).collect(), MESSAGE);
     let ask = |message: &str| json!({"do": "verify", "count": 8, "message": message, "keys": keys_as_json()});
     let good = format!("{fields}{MESSAGE}");
     assert_eq!(dkimpy(ask(&good)), json!(vec![true; 8]), "{fields}");
@@ -175,6 +180,11 @@ fn we_verify_those_of_dkimpy() {
     }
 }
 
+/// The message as opendkim sees it: one space behind each colon, as milters have it.
+fn spaced() -> String {
+    MESSAGE.replace("To:a", "To: a").replace("list-id:\t", "list-id: ").replace("Subject:  ", "Subject: ")
+}
+
 /// Runs opendkim on one message, in a folder, where no service is started: it prints what it
 /// would add, and ends.
 fn opendkim(folder: &Path, configuration: &str, message: &str) -> String {
@@ -195,8 +205,8 @@ fn opendkim_verifies_ours() {
     let conf = format!("Mode v\nTestPublicKeys {}\n", file.display());
     for (pem, selector, algorithm) in [(RSA, "rsa", "rsa-sha256"), (ED25519, "ed", "ed25519-sha256")] {
         for forms in FORMS {
-            let fields = sign(vec![signer(selector, pem, forms)]);
-            let good = format!("{fields}{MESSAGE}");
+            let fields = sign(vec![signer(selector, pem, forms)], &spaced());
+            let good = format!("{fields}{}", spaced());
             let said = opendkim(folder.path(), &conf, &good);
             let pass = format!("header.a={algorithm} header.s={selector}");
             assert!(said.contains("dkim=pass") && said.contains(&pass), "{said}");
@@ -213,6 +223,10 @@ fn we_verify_those_of_opendkim() {
     for (pem, selector, algorithm) in [(RSA, "rsa", "rsa-sha256"), (ED25519, "ed", "ed25519-sha256")] {
         std::fs::write(&key, pem).expect("a file");
         for (header, body) in FORMS {
+            if (algorithm, header) == ("ed25519-sha256", Simple) {
+                // What opendkim 2.11 signs so it does not verify itself.
+                continue;
+            }
             let conf = format!(
                 "Mode s\nDomain {DOMAIN}\nSelector {selector}\nKeyFile {}\nCanonicalization {}/{}\n\
                  SignatureAlgorithm {algorithm}\nOversignHeaders From\n",
@@ -220,16 +234,13 @@ fn we_verify_those_of_opendkim() {
                 header.as_str(),
                 body.as_str()
             );
-            let said = opendkim(folder.path(), &conf, MESSAGE);
-            let at = said.find("DKIM-Signature:").unwrap_or_else(|| panic!("it has not signed: {said}"));
-            let mut lines = said[at..].lines();
-            let mut field = format!("{}\r\n", lines.next().expect("a line"));
-            lines.take_while(|line| line.starts_with('\t')).for_each(|line| {
-                field.push_str(line);
-                field.push_str("\r\n");
-            });
+            let said = opendkim(folder.path(), &conf, &spaced());
+            let start = "hname='DKIM-Signature' hvalue='";
+            let at = said.find(start).unwrap_or_else(|| panic!("it has not signed: {said}")) + start.len();
+            let value = said[at..].split('\'').next().expect("it ends").replace('\n', "\r\n");
+            let field = format!("DKIM-Signature: {value}\r\n");
             assert!(field.contains(algorithm), "{field}");
-            assert_eq!(verify(&format!("{field}{MESSAGE}")).0, [results::Dkim::Pass], "{field}");
+            assert_eq!(verify(&format!("{field}{}", spaced())).0, [results::Dkim::Pass], "{field}");
         }
     }
 }
@@ -239,7 +250,8 @@ fn dkimpy_verifies_our_seals_and_we_its() {
     let ask = |message: &str| json!({"do": "verify chain", "message": message, "keys": keys_as_json()});
     let found = AuthenticationResults::new(Value::new("mx.example.net").expect("a value")).expect("an identifier");
     let found = found.with(results::Arc::None.into()).with(results::Spf::Pass.into());
-    let mut message = format!("{}{MESSAGE}", found.field());
+    // It takes what it says of the chain from the field of its own host, which we do not cover.
+    let mut message = format!("{}{MESSAGE}", found.field().replace("arc=none", "arc=pass"));
     for instance in 1..=4 {
         let chain = verify(&message).1;
         // We and it in turns, each on top of the other's.
@@ -248,8 +260,6 @@ fn dkimpy_verifies_our_seals_and_we_its() {
             sealing.push(message.as_bytes());
             sealing.finish(&chain, &found, today()).expect("sealed")
         } else {
-            // It takes what it says of the chain from the field of its own host.
-            message = message.replacen("arc=none", "arc=pass", 1);
             let request = json!({
                 "do": "seal", "message": message, "keys": {}, "selector": "rsa", "domain": DOMAIN, "key": RSA,
             });

@@ -237,6 +237,10 @@ fn d59_lengths() {
     let (verified, asked, _) = check(&short, &key(), &pass, NOW);
     assert_eq!((verified[0].reason.clone(), asked), (Some(Problem::ShortBody), 0));
     assert_eq!(verified[0].result, PermError);
+    // One octet too few is too few.
+    let message = signed(MESSAGE, &Draft { length: Some(19), ..Draft::default() });
+    let changed = String::from_utf8(message).unwrap().replace("Bye", "By");
+    assert_eq!(reason(changed.as_bytes()), Some(Problem::ShortBody));
     // A wrong signature that covers a part is wrong, and not only partial.
     let message = signed(MESSAGE, &Draft { length: Some(3), ..Draft::default() });
     let changed = String::from_utf8(message).unwrap().replace("Ann", "Eve");
