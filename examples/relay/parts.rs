@@ -14,7 +14,7 @@ use hikyaku::{
     Accounts, Address, AuditLog, Certificates, Config, Delivery, DeliveryLimits, Dns, Gate, Intake, Listener,
     ListenerConfig, Maildirs, Mode, Names, Route, ServerTls, Service, SigningKeys, SigningKeysError, Store, Submission,
     TlsError, Users, Verification, audit,
-    dns::{Name, System, SystemError, Timing, Zone, ZoneError},
+    dns::{Name, System, SystemError, Timing, TrustAnchors, Zone, ZoneError},
     policy::Policy,
     queue::{DynDraft, DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
     random,
@@ -31,7 +31,7 @@ pub(crate) struct Parts {
     /// What is found out about the mail of other servers.
     pub(crate) verification: Verification<Arc<Dns>>,
     /// What signs the mail of users.
-    pub(crate) keys: SigningKeys,
+    pub(crate) keys: Arc<SigningKeys>,
     pub(crate) audit: Arc<AuditLog>,
     /// Who can log in, if anybody can.
     pub(crate) accounts: Option<Accounts>,
@@ -89,7 +89,7 @@ impl Parts {
     pub(crate) async fn open(config: Config) -> Result<Self, Problem> {
         fs::create_dir_all(&config.data_dir).map_err(file(&config.data_dir))?;
         let certificates = certificates(&config)?;
-        let keys = SigningKeys::load(config.dkim.clone())?;
+        let keys = Arc::new(SigningKeys::load(config.dkim.clone())?);
         let accounts = match &config.auth {
             Some(auth) => Some(Accounts::load(auth, &config.local_domains)?),
             None => None,
@@ -115,8 +115,13 @@ impl Parts {
                 let zone = Zone::read(&text, &Name::root());
                 Dns::from(zone.map_err(|source| Problem::Zone { path: path.display().to_string(), source })?)
             }
-            None if config.dns_servers.is_empty() => Dns::from(System::from_configuration(Timing::default())?),
-            None => Dns::from(System::from_servers(&config.dns_servers, Timing::default())?),
+            None => {
+                let system = match &config.dns_servers[..] {
+                    [] => System::from_configuration(Timing::default())?,
+                    servers => System::from_servers(servers, Timing::default())?,
+                };
+                Dns::from(if config.dns_validate { system.validating(&TrustAnchors::Root)? } else { system })
+            }
         };
         let (policy, resolver) = (config.policy()?, Arc::new(resolver));
         let names = Names { hostname: config.hostname.clone(), authserv_id: config.authserv_id.clone() };
@@ -127,6 +132,7 @@ impl Parts {
             resolver,
             hostname: config.hostname.clone(),
             helo: config.delivery.helo.clone(),
+            keys: keys.clone(),
             routes: config.routes(),
             maildirs: Maildirs::new(config.maildir.clone()),
             directory: config.directory.clone(),

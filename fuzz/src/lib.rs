@@ -22,12 +22,30 @@ macro_rules! targets {
 targets! {
     /// A line of the audit log: read, written and read again it is the same.
     audit_line = hikyaku_audit::fuzzing::line;
+    /// Answers that change while time goes on: a cache keeps what it may, as long as it may.
+    dns_answers = hikyaku_dns::fuzzing::answers;
+    /// A zone of JSON: its records read the same as a master file, or it is refused.
+    dns_json = hikyaku_dns::fuzzing::json;
     /// A master file: read and printed it reads the same, or it is refused.
     dns_zone = hikyaku_dns::fuzzing::zone;
     /// A certificate: its names are those that webpki finds, and addresses that read the same.
     hikyaku_certificate = hikyaku::fuzzing::certificate;
+    /// A message: its forged authentication results are taken out, the same for every split.
+    hikyaku_forged = hikyaku::fuzzing::forged;
     /// The digest of a public key: read, printed and read again it is the same.
     hikyaku_pin = hikyaku::fuzzing::pin;
+    /// The canonical forms of bodies and fields: as the standard says them, in pieces of any size.
+    mailauth_canonical = hikyaku_mailauth::fuzzing::canonical;
+    /// The record of a key: what is read is a key of a size that may be used.
+    mailauth_dkim_key = hikyaku_mailauth::fuzzing::dkim_key;
+    /// A signature: what is read of it is read of its relaxed form too.
+    mailauth_dkim_signature = hikyaku_mailauth::fuzzing::dkim_signature;
+    /// Verification: bounded work, and what is signed passes only as long as it stays the same.
+    mailauth_dkim_verify = hikyaku_mailauth::fuzzing::dkim_verify;
+    /// Which answers of a DNS list count: read, printed and read again it is the same.
+    mailauth_list_filter = hikyaku_mailauth::fuzzing::list_filter;
+    /// A list of tags: read, printed and read again it is the same.
+    mailauth_tags = hikyaku_mailauth::fuzzing::tags;
     /// ARC sets: judged with bounded lookups, and one more seal makes a chain of one more.
     mailauth_arc = hikyaku_mailauth::fuzzing::chain;
     /// A record of DMARC: read, printed and read again it is the same.

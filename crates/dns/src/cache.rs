@@ -8,7 +8,7 @@ use crate::{Answer, Error, Kept, Mx, Name, Presence, RecordType, Resolver, Tlsa,
 
 /// Answers with more data than this, in octets, are passed on and not kept, so
 /// that the bound on entries is one on memory too.
-const MAX_KEPT: usize = 16 * 1024;
+pub(crate) const MAX_KEPT: usize = 16 * 1024;
 
 /// How much a [`Cache`] keeps, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,16 +43,17 @@ impl<K: Eq + Hash, V> Kept<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        // Each look at a table hashes the key, which is most of the work here.
+        // What is used is young again, unless its time is over. Each look at a table hashes the
+        // key, which is most of the work here.
         if !self.old.is_empty()
             && let Some((key, entry)) = self.old.remove_entry(key)
             && entry.left(now).is_some()
         {
             self.insert_entry(key, entry);
         }
+        // If it was the one that filled the young generation, it is old again.
         let entry = self.young.get(key).or_else(|| self.old.get(key))?;
-        let left = entry.left(now)?;
-        Some((&entry.value, left))
+        Some((&entry.value, entry.left(now)?))
     }
 
     /// Keeps a value until then, in the place of what the key had.
@@ -76,5 +77,80 @@ impl<K: Eq + Hash, V> Kept<K, V> {
 impl<V> Entry<V> {
     fn left(&self, now: Instant) -> Option<Duration> {
         self.until.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is kept under a key at a time, in seconds, and for how long still.
+    fn get(kept: &mut Kept<&'static str, u32>, key: &'static str, start: Instant, seconds: u64) -> Option<(u32, u64)> {
+        let (value, left) = kept.get(key, start + Duration::from_secs(seconds))?;
+        Some((*value, left.as_secs()))
+    }
+
+    #[test]
+    fn a_value_is_kept_until_its_time_is_over() {
+        // Young and old: with room for one, what comes in is old at once.
+        for entries in [1, 10] {
+            let (mut kept, start) = (Kept::new(entries), Instant::now());
+            assert!(kept.is_empty() && get(&mut kept, "a", start, 0).is_none());
+            kept.insert("a", 1, start + Duration::from_secs(10));
+            assert_eq!(get(&mut kept, "a", start, 0), Some((1, 10)));
+            assert_eq!(get(&mut kept, "a", start, 9), Some((1, 1)));
+            assert_eq!(get(&mut kept, "b", start, 0), None);
+            assert_eq!(get(&mut kept, "a", start, 10), None);
+            assert_eq!(get(&mut kept, "a", start, 11), None);
+            // The last value counts, also where it ends sooner.
+            kept.insert("a", 2, start + Duration::from_secs(20));
+            kept.insert("a", 3, start + Duration::from_secs(12));
+            assert_eq!(get(&mut kept, "a", start, 11), Some((3, 1)));
+            assert_eq!(kept.len(), 1);
+        }
+    }
+
+    #[test]
+    fn there_are_never_more_than_allowed() {
+        let start = Instant::now();
+        let later = start + Duration::from_secs(10);
+        for entries in 0..8 {
+            let mut kept = Kept::new(entries);
+            for key in 0..100_u32 {
+                kept.insert(key, key, later);
+                assert!(kept.len() <= entries);
+                assert_eq!(kept.get(&key, start).is_some(), entries > 0, "the last is kept");
+                kept.get(&(key / 2), start);
+                assert!(kept.len() <= entries);
+            }
+            assert!(kept.len() >= entries / 2, "{} of {entries}", kept.len());
+        }
+    }
+
+    #[test]
+    fn what_is_used_stays_and_what_is_not_goes() {
+        let (mut kept, start) = (Kept::new(4), Instant::now());
+        let later = start + Duration::from_secs(10);
+        for key in ["used", "unused"] {
+            kept.insert(key, 0, later);
+        }
+        for key in ["c", "d", "e", "f", "g", "h"] {
+            assert!(kept.get("used", start).is_some(), "before {key}");
+            kept.insert(key, 0, later);
+        }
+        assert!(kept.get("unused", start).is_none());
+    }
+
+    /// A value whose time is over does not push out others when it is looked for.
+    #[test]
+    fn what_is_over_is_not_made_young() {
+        let (mut kept, start) = (Kept::new(4), Instant::now());
+        kept.insert("over", 0, start);
+        kept.insert("b", 0, start + Duration::from_secs(10));
+        assert_eq!(kept.len(), 2);
+        assert!(kept.get("over", start).is_none());
+        assert_eq!(kept.len(), 1);
+        kept.insert("c", 0, start + Duration::from_secs(10));
+        assert!(kept.get("b", start).is_some());
     }
 }

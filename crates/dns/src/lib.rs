@@ -32,7 +32,7 @@ mod kept;
 mod master;
 mod mx;
 mod name;
-#[cfg(test)]
+#[cfg(any(fuzzing, test))]
 mod now;
 mod record;
 mod resolver;

@@ -292,6 +292,13 @@ impl<'e, 'a> Fields<'e, 'a> {
     }
 
     fn text(&mut self) -> Result<Txt, ZoneError> {
+        // The form of RFC 3597 is allowed for any type.
+        if let Some(token) = self.tokens.first().filter(|token| !token.quoted && token.raw == br"\#") {
+            let octets = self.unknown()?;
+            let strings = split(&octets).filter(|strings| !strings.is_empty());
+            let strings = strings.ok_or(token.wrong(ZoneErrorKind::Invalid("strings, each behind its length")))?;
+            return Ok(Txt { strings });
+        }
         let mut strings = vec![self.string()?];
         while !self.tokens.is_empty() {
             strings.push(self.string()?);
@@ -355,6 +362,17 @@ impl<'e, 'a> Fields<'e, 'a> {
             None => Ok(octets),
         }
     }
+}
+
+/// Strings in wire form.
+fn split(mut octets: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut strings = Vec::new();
+    while let Some((length, rest)) = octets.split_first() {
+        let (string, rest) = rest.split_at_checked(usize::from(*length))?;
+        strings.push(string.to_vec());
+        octets = rest;
+    }
+    Some(strings)
 }
 
 /// Seconds, or numbers with the units `w`, `d`, `h`, `m`, `s`.

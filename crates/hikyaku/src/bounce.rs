@@ -1,6 +1,6 @@
 //! Tells the sender what could not be delivered (RFC 3464).
 
-use bytes::Bytes;
+use hikyaku_dns::Name;
 use hikyaku_message::{Action, Report, ReportRecipient, Returned};
 use hikyaku_queue::{
     Attempt, BodyReader, Claimed, Draft, Envelope, MsgId, NewRcpt, NewUnit, Queue, QueueError, Schedule, Sealed,
@@ -8,7 +8,7 @@ use hikyaku_queue::{
 };
 use hikyaku_wire::{Body, EnhancedCode, ForwardPath, Host, LocalPart, Mailbox, ReversePath, Timestamp};
 
-use crate::{Routes, id, random};
+use crate::{Routes, SigningKeys, id, random};
 
 /// Octets of the original that are searched for its header section.
 const HEADER_LIMIT: usize = 64 * 1024;
@@ -16,6 +16,7 @@ const HEADER_LIMIT: usize = 64 * 1024;
 /// What every bounce of a relay has in common.
 pub(crate) struct Bounce<'a> {
     pub(crate) hostname: &'a str,
+    pub(crate) keys: &'a SigningKeys,
     pub(crate) routes: &'a Routes,
     pub(crate) schedule: &'a Schedule,
     pub(crate) now: Timestamp,
@@ -55,11 +56,13 @@ impl Bounce<'_> {
         envelope.body = if report.needs_8bitmime() { Body::EightBitMime } else { Body::SevenBit };
         let mut text = Vec::new();
         report.write(&mut text);
+        let author = Name::from_domain(self.hostname);
+        let signatures = author.map(|author| self.keys.sign(&author, &text, self.now)).unwrap_or_default();
         let mut draft = queue.draft(msg, SizeHint(Some(text.len() as u64))).await?;
         draft.write(text.into()).await?;
         let path = ForwardPath::Mailbox(to.clone());
         let unit = NewUnit::new(self.routes.route(&path).key(), self.now, self.schedule.expires(self.now));
-        let sealed = draft.seal(envelope, Bytes::new(), vec![unit.with(NewRcpt::new(path))]).await?;
+        let sealed = draft.seal(envelope, signatures.into(), vec![unit.with(NewRcpt::new(path))]).await?;
         Ok(Some((sealed, to.clone())))
     }
 

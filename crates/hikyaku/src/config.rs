@@ -93,6 +93,8 @@ pub struct Config {
     pub directory: Directory,
     /// The DNS servers to ask; those of the system if there is none.
     pub dns_servers: Vec<SocketAddr>,
+    /// Whether their answers are validated by DNSSEC, from the keys of the root down.
+    pub dns_validate: bool,
     /// A zone file that answers in place of all DNS servers.
     pub dns_zone: Option<PathBuf>,
     /// The audit log.
@@ -209,6 +211,7 @@ impl Default for Config {
             maildir: data_dir.join("mail"),
             directory: Directory::default(),
             dns_servers: Vec::new(),
+            dns_validate: false,
             dns_zone: None,
             audit: data_dir.join("audit.jsonl"),
             data_dir,
@@ -449,6 +452,7 @@ mod tests {
             maildir: "/var/mail".into(),
             directory,
             dns_servers: vec!["192.0.2.53:53".parse().unwrap()],
+            dns_validate: true,
             dns_zone: Some("zone.txt".into()),
             audit: "/var/log/relay.jsonl".into(),
         };
@@ -546,6 +550,7 @@ users = ["Alice", "postmaster"]
 postmaster = "alice"
 [dns]
 servers = ["192.0.2.53:53"]
+validate = true
 zone = "zone.txt"
 "#;
 
@@ -599,6 +604,7 @@ zone = "zone.txt"
             (1, "local_domains", "local_domains = ['a..b']"),
             (3, "local_domains", "local_domains = [\n'b.test',\n'a..b']"),
             (2, "dns.servers", "[dns]\nservers = ['x']"),
+            (2, "dns.validate", "[dns]\nvalidate = 'yes'"),
             (1, "policy", "policy = 'relay.policy'"),
             (2, "local.users", "[local]\nusers = 'all'"),
             (2, "local.users", "[local]\nusers = ['alice', 'bob@example.test']"),

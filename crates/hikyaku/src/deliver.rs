@@ -20,7 +20,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use crate::{AuditLog, Connection, Directory, Maildirs, Route, Routes, Stop, now};
+use crate::{AuditLog, Connection, Directory, Maildirs, Route, Routes, SigningKeys, Stop, now};
 
 /// How much is done at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct Delivery<Q, R> {
     pub hostname: String,
     /// What we say in EHLO.
     pub helo: Hello,
+    /// What signs bounces.
+    pub keys: Arc<SigningKeys>,
     /// Where bounces go.
     pub routes: Routes,
     /// Where local mail ends.

@@ -2,11 +2,13 @@
 
 use std::str::FromStr;
 
+use bytes::Bytes;
+use hikyaku_message::results::must_remove;
 use hikyaku_wire::Mailbox;
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
-use crate::{SpkiPin, tls::names};
+use crate::{SpkiPin, intake::forged::Forged, tls::names};
 
 /// `[2]` of a `GeneralName`.
 const DNS_NAME: u8 = 0x82;
@@ -44,6 +46,39 @@ pub fn pin(data: &[u8]) {
     }
 }
 
+/// What stays of a message, whose first octet says how it is split, is what a slow reader leaves of
+/// it that has all of it at once.
+pub fn forged(data: &[u8]) {
+    let Some((step, message)) = data.split_first() else { return };
+    let mut forged = Forged::new("mx.test", u64::MAX);
+    let mut kept = Vec::new();
+    for piece in message.chunks(usize::from(*step).max(1)) {
+        let pushed = forged.push(&Bytes::copy_from_slice(piece), |part| kept.extend_from_slice(&part));
+        pushed.expect("there is no limit");
+    }
+    forged.finish(|part| kept.extend_from_slice(&part));
+    assert_eq!(kept, without_forged(message));
+}
+
+fn without_forged(message: &[u8]) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> = message.split_inclusive(|octet| *octet == b'\n').collect();
+    let is_end = |at: usize| lines[at] == b"\r\n" && (at == 0 || lines[at - 1].ends_with(b"\r\n"));
+    let end = (0..lines.len()).find(|at| is_end(*at)).unwrap_or(lines.len());
+    let body = lines.split_off(end);
+    let mut kept = Vec::new();
+    while let Some(first) = lines.first() {
+        let is_one = first.to_ascii_lowercase().starts_with(b"authentication-results");
+        let more = lines[1..].iter().take_while(|line| is_one && line.starts_with(b" ") || line.starts_with(b"\t"));
+        let field: Vec<&[u8]> = lines.drain(..1 + more.count()).collect();
+        let field = field.concat();
+        let colon = field.iter().position(|octet| *octet == b':').unwrap_or(field.len() - 1);
+        if !must_remove(&field[..colon], &field[colon + 1..], "mx.test") {
+            kept.extend_from_slice(&field);
+        }
+    }
+    [kept, body.concat()].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
@@ -61,6 +96,7 @@ mod tests {
     fn the_corpus_is_replayed() {
         replay("hikyaku_certificate", certificate);
         replay("hikyaku_pin", pin);
+        replay("hikyaku_forged", forged);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What happens to a message while it streams in: limits, what is asked of a submission, and the
 //! road into the queue.
 
-mod forged;
+pub(crate) mod forged;
 mod signature;
 mod submission;
 

@@ -8,7 +8,11 @@ use std::{
 };
 
 use hikyaku_dns::Name;
-use hikyaku_mailauth::{SigningKey, SigningKeyError, dkim::Signer};
+use hikyaku_mailauth::{
+    SigningKey, SigningKeyError,
+    dkim::{Signer, Signing},
+};
+use hikyaku_wire::Timestamp;
 use zeroize::Zeroizing;
 
 /// A key that signs the mail of a domain.
@@ -96,6 +100,18 @@ impl SigningKeys {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.listed.is_empty()
+    }
+
+    /// The fields that sign a message of this host itself; none if there is no key for its author, or
+    /// if it does not sign: such a message must go out all the same.
+    pub(crate) fn sign(&self, author: &Name, message: &[u8], now: Timestamp) -> String {
+        let signers = self.any().map(|keys| keys.signers(author)).unwrap_or_default();
+        if signers.is_empty() {
+            return String::new();
+        }
+        let mut signing = Signing::new(signers);
+        signing.push(message);
+        signing.finish("", now).unwrap_or_default()
     }
 
     /// The keys as they are now, if there are some.

@@ -1,11 +1,13 @@
 //! What the fuzz targets call: each function takes any octets and panics if something does not
 //! hold.
 
+mod dkim;
 mod dmarc;
 mod lists;
 mod message;
 mod sign;
 
+pub use dkim::{canonical, dkim_key, dkim_signature, dkim_verify, tags};
 pub use crate::spf::fuzzing::{spf_check, spf_macro, spf_record};
 #[cfg(feature = "report")]
 pub use dmarc::dmarc_report;

@@ -413,6 +413,27 @@ large 300 TXT 16385
     }
 
     #[test]
+    fn what_is_held_is_left_for_later() {
+        let records = Records::new(counted());
+        let domain = name("a.example.test");
+        for (held, before, after) in [(0, 10, 0), (3, 7, 3), (5, 5, 5), (100, 5, 5)] {
+            let lookups = records.lookups(Instant::now(), Budget { queries: 10 });
+            lookups.hold(held);
+            for _ in 0..before {
+                now(lookups.a(&domain)).unwrap();
+            }
+            assert_eq!(now(lookups.a(&domain)), Err(LookupError::Budget), "{held}");
+            assert_eq!(lookups.asked(), before);
+            lookups.hold(0);
+            for _ in 0..after {
+                now(lookups.a(&domain)).unwrap();
+            }
+            assert_eq!(now(lookups.a(&domain)), Err(LookupError::Budget), "{held}");
+            assert_eq!(lookups.asked(), 10);
+        }
+    }
+
+    #[test]
     fn records_live_as_long_as_their_answers() {
         let limits =
             Limits { positive: Duration::from_secs(1_000), negative: Duration::from_secs(50), ..Limits::default() };
@@ -436,11 +457,13 @@ large 300 TXT 16385
         for (seconds, asked) in [(0, 1), (999, 0), (1_000, 1)] {
             assert_eq!(asks("long.example.test", seconds).1, asked, "{seconds}");
         }
-        // A failure is no answer.
+        // A failure is no answer, and what is over at once takes no room.
+        let kept = records.len();
         for _ in 0..2 {
             assert_eq!(asks("fails.example.test", 0), (Err(LookupError::Dns(Error::ServerFailure)), 1));
             assert_eq!(asks("zero.example.test", 0).1, 1);
         }
+        assert_eq!(records.len(), kept);
     }
 
     #[test]

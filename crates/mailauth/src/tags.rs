@@ -68,18 +68,23 @@ impl<'a> Tags<'a> {
     }
 
     pub(crate) fn tag(&self, name: &str) -> Option<&Tag<'a>> {
-        self.tags.iter().find(|tag| tag.name == name.as_bytes())
+        self.tags.iter().find(|tag| same(tag.name, name.as_bytes()))
     }
 }
 
 /// Whether two tags have one name, in less than quadratic time.
 fn has_twins(tags: &[Tag<'_>]) -> bool {
     if tags.len() <= 16 {
-        return tags.iter().enumerate().any(|(at, tag)| tags[..at].iter().any(|other| other.name == tag.name));
+        return tags.iter().enumerate().any(|(at, tag)| tags[..at].iter().any(|other| same(other.name, tag.name)));
     }
     let mut names: Vec<&[u8]> = tags.iter().map(|tag| tag.name).collect();
     names.sort_unstable();
     names.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// Whether two names are one. Most have one or two letters and differ in the first.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.first() == other.first() && one == other
 }
 
 /// `tag-name = ALPHA *ALNUMPUNC`
@@ -139,8 +144,28 @@ pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
 pub(crate) fn base64(value: &[u8]) -> Option<Vec<u8>> {
     let mut octets = Vec::with_capacity(value.len() / 4 * 3 + 3);
     let (mut bits, mut count, mut padding) = (0_u32, 0_usize, 0_usize);
-    for octet in value {
-        match SIX_BITS[usize::from(*octet)] {
+    let mut rest = value;
+    while let Some((&octet, after)) = rest.split_first() {
+        // Whole groups without white space between them are read at once.
+        if count % 4 == 0 && padding == 0 {
+            let (groups, _) = rest.as_chunks::<4>();
+            let mut read = 0;
+            for group in groups {
+                let [a, b, c, d] = group.map(|octet| u32::from(SIX_BITS[usize::from(octet)]));
+                if (a | b | c | d) >= 64 {
+                    break;
+                }
+                let [_, one, two, three] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
+                octets.extend([one, two, three]);
+                read += 4;
+            }
+            if read > 0 {
+                count += read;
+                rest = &rest[read..];
+                continue;
+            }
+        }
+        match SIX_BITS[usize::from(octet)] {
             six @ 0..64 if padding == 0 => {
                 bits = bits << 6 | u32::from(six);
                 count += 1;
@@ -152,6 +177,7 @@ pub(crate) fn base64(value: &[u8]) -> Option<Vec<u8>> {
             SPACE => {}
             _ => return None,
         }
+        rest = after;
     }
     let last = match (count % 4, padding) {
         (0, 0) => 0,
@@ -159,8 +185,10 @@ pub(crate) fn base64(value: &[u8]) -> Option<Vec<u8>> {
         (3, 0 | 1) => 2,
         _ => return None,
     };
-    // What the last group has, at the top of its three octets.
-    octets.extend_from_slice(&(bits << (6 * (4 - count % 4))).to_be_bytes()[1..1 + last]);
+    if last > 0 {
+        // What the last group has, at the top of its three octets.
+        octets.extend_from_slice(&(bits << (6 * (4 - count % 4))).to_be_bytes()[1..=last]);
+    }
     (count > 0).then_some(octets)
 }
 

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -72,7 +72,7 @@ impl Sign {
 }
 
 /// Reads a private key; the error names the file and nothing of what is in it.
-pub(super) fn key(file: &PathBuf) -> Result<SigningKey, Problem> {
+pub(super) fn key(file: &Path) -> Result<SigningKey, Problem> {
     let told = |error: &dyn std::fmt::Display| Problem(format!("{}: {error}", file.display()));
     let pem = String::from_utf8(read(file)?).map_err(|_| told(&"not a PEM file"))?;
     SigningKey::from_pem(&pem).map_err(|error| told(&error))

@@ -5,6 +5,7 @@ use crate::support::relay::Site;
 
 /// All keys of the specification in one file.
 const EVERY_KEY: &str = r#"hostname = "mx.example.test"
+authserv_id = "example.test"
 data_dir = "data"
 local_domains = ["example.test", "example.org"]
 relay_domains = ["customer.test"]
@@ -41,6 +42,25 @@ user = "alice"
 [[auth.certificate]]
 name = "client.example.org"
 user = "bert"
+
+[verify]
+spf = "enforce"
+dkim = "report"
+dmarc = "enforce"
+arc = "report"
+iprev = "off"
+trusted_sealers = ["lists.example.net"]
+timeout = 10
+
+[[dkim]]
+domain = "example.test"
+selector = "a"
+key = "dkim-rsa.pem"
+
+[[dkim]]
+domain = "example.test"
+selector = "b"
+key = "dkim-ed25519.pem"
 
 [limits]
 connections = 1000
@@ -90,6 +110,7 @@ postmaster = "bert@example.test"
 
 [dns]
 servers = ["192.0.2.53:53"]
+validate = false
 
 [audit]
 file = "audit.jsonl"
@@ -143,6 +164,13 @@ fn each_error_names_file_line_and_key() {
         ("user = \"alice\"", "user = \"\"", "user"),
         ("auth_attempts = 2", "auth_attempts = 0", "auth_attempts"),
         ("loopback = true", "loopback = \"yes\"", "loopback"),
+        ("authserv_id = \"example.test\"", "authserv_id = \"a b\"", "authserv_id"),
+        ("spf = \"enforce\"", "spf = \"strict\"", "spf"),
+        ("dmarc = \"enforce\"", "dmark = \"enforce\"", "dmark"),
+        ("timeout = 10", "timeout = \"10s\"", "timeout"),
+        ("[\"lists.example.net\"]", "[\"lists example\"]", "trusted_sealers"),
+        ("selector = \"b\"", "selektor = \"b\"", "selektor"),
+        ("validate = false", "validate = 0", "validate"),
         ("store = \"spool\"", "store = \"paper\"", "store"),
         ("store = \"spool\"", "stores = \"spool\"", "stores"),
         ("route = \"smarthost\"", "route = \"pigeon\"", "route"),

@@ -113,6 +113,27 @@ fn mail_of_users_goes_out_with_good_signatures() {
     assert!(!output.status.success() && told.contains(&expected), "{told}");
 }
 
+#[test]
+fn a_bounce_is_signed_by_the_domain_of_this_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key.pem");
+    let zone = renew(&key, "s._domainkey.example.test");
+    let sink = Sink::with_rule(|line| line.contains("<gone@").then_some("550 5.1.1 no such user here"));
+    let tables = format!(
+        "[[dkim]]\ndomain = \"example.test\"\nselector = \"s\"\nkey = {key:?}\n\
+         [delivery]\nroute = \"smarthost\"\nsmarthost = \"{}\"\n",
+        sink.address()
+    );
+    let site = site("", &tables, &user("alice", ""));
+    let relay = site.start();
+    let message = b"From: alice@example.test\r\nSubject: x\r\n\r\nbody\r\n";
+    assert_eq!(submit(&site, &relay, "alice@example.test", "gone@far.test", message).code, 250);
+    let bounce = crate::support::delivered(&site.mail(), 1).remove(0);
+    assert!(bounce.starts_with(b"Return-Path: <>\nDKIM-Signature:"), "{}", String::from_utf8_lossy(&bounce));
+    assert_eq!(signatures(&zone, &with_crlf(&bounce)), ["pass s example.test"]);
+    relay.stop();
+}
+
 /// The relay believes its own signature, as every other server does.
 #[test]
 fn mail_of_one_relay_passes_at_the_next() {

@@ -63,6 +63,7 @@ pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
     config.directory.users = file.local.users.0;
     config.directory.postmaster = file.local.postmaster.map(|name| postmaster(text, &name, &config)).transpose()?;
     config.dns_servers = file.dns.servers.into_iter().map(|server| server.0).collect();
+    config.dns_validate = file.dns.validate;
     config.dns_zone = file.dns.zone;
     config.audit = file.audit.file.unwrap_or_else(|| config.data_dir.join("audit.jsonl"));
     Ok(config)
@@ -218,6 +219,8 @@ struct LocalTable {
 struct DnsTable {
     #[serde(default)]
     servers: Vec<Parsed<SocketAddr>>,
+    #[serde(default)]
+    validate: bool,
     zone: Option<PathBuf>,
 }
 

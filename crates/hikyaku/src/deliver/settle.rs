@@ -33,7 +33,8 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
                 states.push((no, RcptState::Deferred(attempt)));
             }
         }
-        let bounce = Bounce { hostname: &self.hostname, routes: &self.routes, schedule: &self.schedule, now };
+        let Self { hostname, keys, routes, schedule, .. } = self;
+        let bounce = Bounce { hostname, keys, routes, schedule, now };
         let told = failed.iter().map(|(_, path, _, attempt)| (path.clone(), attempt.clone())).collect();
         let sealed = bounce.seal(&self.queue, &claimed, body, told).await;
         let recipients: Vec<_> = failed.iter().map(|(_, path, ..)| path.clone()).collect();

@@ -10,6 +10,10 @@ use hikyaku_queue::{BodyReader, Envelope, Memory, NewRcpt, NewUnit, Queue, Queue
 use hikyaku_wire::Timestamp;
 
 use super::*;
+use crate::{
+    SigningKeys,
+    signing::testing::{Folder, record},
+};
 
 const ZONE: &str = r#"
 spf.test. 300 TXT "v=spf1 ip4:192.0.2.1 exp=why.spf.test -all"
@@ -64,12 +68,14 @@ struct Relay {
     needs: policy::Needs,
     client: Option<IpAddr>,
     sender: &'static str,
+    /// More of the zone.
+    zone: String,
 }
 
 impl Relay {
     fn new(config: VerifyConfig) -> Self {
         let needs = policy::Needs::default();
-        Self { config, needs, client: Some([192, 0, 2, 1].into()), sender: "<a@spf.test>" }
+        Self { config, needs, client: Some([192, 0, 2, 1].into()), sender: "<a@spf.test>", zone: String::new() }
     }
 
     fn stranger(self) -> Self {
@@ -82,7 +88,8 @@ impl Relay {
 
     async fn take(&self, message: &str) -> Taken {
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let resolver = Asked(Arc::new(ZONE.parse().unwrap()), asked.clone());
+        let zone = format!("{ZONE}{}", self.zone).parse().unwrap();
+        let resolver = Asked(Arc::new(zone), asked.clone());
         let names = Names { hostname: "mx.hik.test".to_owned(), authserv_id: "hik.test".to_owned() };
         let limits = HeaderLimits::default();
         let verification = Verification::new(resolver, self.config.clone(), self.needs, limits, names);
@@ -260,6 +267,61 @@ async fn d52_without_one_author_there_is_nobody_to_ask() {
         let report = VerifyConfig { dmarc: Check::Report, ..VerifyConfig::default() };
         assert_eq!(Relay::new(report).take(message).await.refusal, None, "{message:?}");
     }
+}
+
+/// The message with a signature of each domain, and the zone of their keys.
+fn signed(domains: &[&str], message: &str) -> (String, String) {
+    let folder = Folder::new();
+    let listed = domains.iter().map(|domain| folder.key(domain, "s")).collect();
+    let keys = SigningKeys::load(listed).unwrap();
+    let zone = (0..domains.len()).map(|index| record(&keys, index)).collect();
+    let sign = |domain: &&str| keys.sign(&domain.parse().unwrap(), message.as_bytes(), now());
+    (domains.iter().map(sign).collect::<String>() + message, zone)
+}
+
+#[tokio::test]
+async fn a_good_signature_is_enough_where_one_is_asked_for() {
+    let (message, zone) = signed(&["strict.test", "b.test"], &of("a@strict.test"));
+    let config = VerifyConfig { dkim: Check::Enforce, dmarc: Check::Enforce, ..off() };
+    let good = Relay { zone: zone.clone(), ..Relay::new(config.clone()).stranger() }.take(&message).await;
+    let pass = |domain: &str| (results::Dkim::Pass, domain.to_owned());
+    assert_eq!(good.facts.dkim, Some(vec![pass("strict.test"), pass("b.test")]));
+    assert_eq!((good.refusal, good.facts.dmarc), (None, Some(results::Dmarc::Pass)));
+    assert_eq!(good.found.unwrap().event().dkim, ["pass strict.test s", "pass b.test s"]);
+    // One of two is enough.
+    let zone = zone.lines().nth(1).unwrap().to_owned();
+    let config = VerifyConfig { dmarc: Check::Report, ..config };
+    let one = Relay { zone, ..Relay::new(config.clone()) }.take(&message).await;
+    assert_eq!(one.refusal, None);
+    assert!(Relay::new(config).take(&message).await.refusal.unwrap().starts_with("dkim: 550 5.7.20 "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signature_whose_key_does_not_come_is_asked_for_again() {
+    let (message, _) = signed(&["slow.test"], &of("a@spf.test"));
+    let taken = Relay::new(VerifyConfig { dkim: Check::Enforce, ..off() }).take(&message).await;
+    assert!(taken.refusal.unwrap().starts_with("dkim: 451 4.7.20 "));
+    assert_eq!(taken.facts.dkim, Some(vec![(results::Dkim::TempError, "slow.test".to_owned())]));
+}
+
+/// C1: whatever client and message ask for, it is bounded for both together.
+#[tokio::test]
+async fn a_message_causes_fifty_lookups_at_the_most() {
+    let mut zone =
+        String::from("big.test. 300 TXT \"v=spf1 mx:m1.test mx:m2.test mx:m3.test mx:m4.test mx:m5.test -all\"\n");
+    for n in 1..=5 {
+        for host in 0..10 {
+            zone += &format!("m{n}.test. 300 MX 10 h{host}.m{n}.test.\nh{host}.m{n}.test. 300 A 192.0.2.77\n");
+        }
+    }
+    let domains: Vec<String> = (0..10).map(|n| format!("d{n}.test")).collect();
+    let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
+    let (message, keys) = signed(&domains, &of("a@1.2.3.4.5.6.7.8.9.strict.test"));
+    zone += &keys;
+    let relay = Relay { zone, ..Relay::new(VerifyConfig::default()).from("<a@big.test>") };
+    let taken = relay.take(&message).await;
+    assert!(taken.asked.iter().any(|asked| asked.starts_with("txt _dmarc.")), "{:?}", taken.asked);
+    assert!((40..=50).contains(&taken.asked.len()), "{} {:?}", taken.asked.len(), taken.asked);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ const NAME: &[u8] = b"authentication-results";
 /// of the octets. Looked at is every line up to the first empty one, also behind a line without
 /// a colon, where some readers see the header section go on.
 #[derive(Debug)]
-pub(super) struct Forged {
+pub(crate) struct Forged {
     authserv_id: String,
     at: At,
     /// The last octet of the line so far, or of the line before, and the one before that.
@@ -39,16 +39,16 @@ enum At {
 
 /// More octets than may be held.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLong;
+pub(crate) struct TooLong;
 
 impl Forged {
-    pub(super) fn new(authserv_id: &str, most: u64) -> Self {
+    pub(crate) fn new(authserv_id: &str, most: u64) -> Self {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         Self { authserv_id: authserv_id.to_owned(), at: At::Start, last: *b"\r\n", held: Vec::new(), most }
     }
 
     /// Takes the next piece, and gives what stays of it and of what was held before.
-    pub(super) fn push(&mut self, piece: &Bytes, mut out: impl FnMut(Bytes)) -> Result<(), TooLong> {
+    pub(crate) fn push(&mut self, piece: &Bytes, mut out: impl FnMut(Bytes)) -> Result<(), TooLong> {
         // Octets of the piece from here on, and before `at`, stay and have not been given yet.
         let (mut from, mut at) = (0, 0);
         while at < piece.len() && self.at != At::Body {
@@ -98,13 +98,13 @@ impl Forged {
     }
 
     /// The message is over: gives what is still held, if it stays.
-    pub(super) fn finish(&mut self, mut out: impl FnMut(Bytes)) {
+    pub(crate) fn finish(&mut self, mut out: impl FnMut(Bytes)) {
         self.close(&mut out);
         self.at = At::Body;
     }
 
     /// Whether all that follows stays.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.at == At::Body
     }
 

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use hikyaku::{
     Address, AuditLog, Delivery, DeliveryLimits, Directory, Dns, Gate, GateLimits, Handler, Intake, Listener, Maildirs,
-    Route, Routes, Service, Stop, Stopper,
+    Route, Routes, Service, SigningKeys, Stop, Stopper,
     audit::{Entry, Event},
     dns::Zone,
     message::Received,
@@ -140,6 +140,7 @@ impl Relay {
             resolver: Dns::from(zone),
             hostname: "relay.test".to_owned(),
             helo: "relay.test".parse().unwrap(),
+            keys: Arc::new(SigningKeys::load(Vec::new()).unwrap()),
             routes,
             maildirs: Maildirs::new(folder.path().join("mail")),
             directory: Directory::default(),

@@ -491,6 +491,90 @@ fn only_trusted_sealers_vouch_and_only_for_this_author() {
     assert_eq!(vouched(other, &["list.test"], &["list.test"]), None);
 }
 
+/// The message behind a mailing list that has sealed what it saw.
+fn sealed(results: &str) -> Vec<u8> {
+    let signer = dkim::Signer::new(name("list.test"), name("s"), Arc::new(key()));
+    let mut sealing = arc::Sealing::new(signer, HeaderLimits::default());
+    sealing.push(MESSAGE);
+    let none = arc::Outcome { result: results::Arc::None, sealers: Vec::new(), reason: None };
+    let set = sealing.finish(&none, &results.parse().unwrap(), NOW).unwrap();
+    [set.as_bytes(), MESSAGE].concat()
+}
+
+#[test]
+fn only_the_seal_of_a_trusted_host_excuses() {
+    let mut zone = zone();
+    let keys = format!("s._domainkey.list.test. 300 TXT \"{}\"", key().record());
+    zone.records.extend(keys.parse::<Zone>().unwrap().records);
+    let judge = |trusted: &[&str], message: &[u8]| {
+        let trusted_sealers = trusted.iter().map(|text| name(text)).collect();
+        let rules = Rules { trusted_sealers, ..Rules::default() };
+        judge_with(&rules, zone.clone(), ["198.51.100.9", "list.test", "x@list.test", "r"], message)
+    };
+    let message = sealed("list.test; dmarc=pass header.from=author.test");
+    let reject = (results::Dmarc::Fail, dmarc::Policy::Reject);
+    for trusted in [&[][..], &["other.test"]] {
+        let done = judge(trusted, &message);
+        assert_eq!(done.arc.as_ref().unwrap().result, results::Arc::Pass);
+        assert_eq!(dmarc(&done), reject);
+        assert!(field(&done).to_string().contains("; arc=pass smtp.remote-ip=198.51.100.9; dmarc=fail header.from="));
+    }
+    let done = judge(&["list.test"], &message);
+    assert_eq!(dmarc(&done), (results::Dmarc::Fail, dmarc::Policy::None));
+    assert!(done.dmarc.as_ref().unwrap().overrides[0].comment.as_ref().unwrap().contains("as[1].d=list.test"));
+    // The list has seen it fail, or somebody has changed it since.
+    assert_eq!(dmarc(&judge(&["list.test"], &sealed("list.test; dmarc=fail header.from=author.test"))), reject);
+    let changed = String::from_utf8(message.clone()).unwrap().replace("Bert", "Bart");
+    let done = judge(&["list.test"], changed.as_bytes());
+    assert_eq!(done.arc.as_ref().unwrap().result, results::Arc::Fail);
+    assert_eq!(dmarc(&done), reject);
+    // What passes anyway, or has no author, is not excused.
+    let records = Records::new(zone.clone());
+    let lookups = records.lookups(Instant::now(), Budget::default());
+    let rules = Rules { trusted_sealers: vec![name("list.test")], ..Rules::default() };
+    let done = self::judge(&rules, &lookups, FULL, &[&message]);
+    assert_eq!(dmarc(&done), (results::Dmarc::Pass, dmarc::Policy::None));
+    assert_eq!(done.dmarc.unwrap().overrides, []);
+}
+
+/// 10,000 signatures, 50 ARC sets, a maze for SPF and a long name of the author in one message.
+#[test]
+fn everything_hostile_at_once_keeps_to_the_budget() {
+    let mut message = String::new();
+    for at in 0..10_000 {
+        message.push_str(&format!(
+            "DKIM-Signature: v=1; a=rsa-sha256; d=d{at}.test; s=s; h=from; b=AAAA;\r\n \
+             bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\n"
+        ));
+    }
+    for i in (1..=50).rev() {
+        let cv = if i == 1 { "none" } else { "pass" };
+        message.push_str(&format!(
+            "ARC-Seal: i={i}; a=rsa-sha256; d=a{i}.test; s=s; cv={cv}; t=1; b=AAAA\r\n\
+             ARC-Message-Signature: i={i}; a=rsa-sha256; d=a{i}.test; s=s; h=from; b=AAAA;\r\n \
+             bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\n\
+             ARC-Authentication-Results: i={i}; a{i}.test; dmarc=pass header.from=author.test\r\n"
+        ));
+    }
+    message.push_str("From: x@a.b.c.d.e.f.g.h.i.j.k.author.test\r\n\r\nbody\r\n");
+    let header = HeaderLimits { octets: 1 << 24, fields: 20_000, hops: 100 };
+    let trusted_sealers = (1..=50).map(|i| name(&format!("a{i}.test"))).collect();
+    let rules = Rules { header, trusted_sealers, ..Rules::default() };
+    let records = Records::new(zone());
+    let lookups = records.lookups(Instant::now(), Budget::default());
+    let said = ["198.51.100.9", "x.test", "x@x.test", "r"];
+    let results = now(ClientResults::check(&rules, &lookups, &client(said), NOW));
+    let mut verifier = Verifier::new(&rules);
+    message.as_bytes().chunks(4096).for_each(|piece| verifier.push(piece));
+    assert!(verifier.hashes() <= 2, "{}", verifier.hashes());
+    let done = now(verifier.finish(&lookups, results, NOW));
+    assert!(lookups.asked() <= 50, "{}", lookups.asked());
+    assert_eq!(done.dkim.as_ref().unwrap().len(), 10_000);
+    assert_eq!(done.arc.as_ref().unwrap().result, results::Arc::Fail);
+    assert_eq!(dmarc(&done), (results::Dmarc::Fail, dmarc::Policy::Reject));
+    assert!(field(&done).field().len() < 8192);
+}
+
 #[test]
 fn what_is_excused_fails_and_is_not_refused() {
     let mut done = check(["198.51.100.9", "x.test", "", "r"], MESSAGE);

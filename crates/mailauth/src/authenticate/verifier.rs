@@ -139,6 +139,11 @@ impl Verifier {
     pub(super) fn kept(&self) -> usize {
         self.header.len()
     }
+
+    /// How many hashes of the body are computed.
+    pub(super) fn hashes(&self) -> usize {
+        self.bodies.count()
+    }
 }
 
 /// The one domain of the author (RFC 9989 §5.3.1), or why there is none, in words for people.

@@ -9,15 +9,20 @@ use crate::Canonicalization;
 use crate::canonical;
 use crate::tags::list;
 
-/// The fields of a header section by their names, so that each name of each signature is found
-/// without a walk through all of them.
+/// Up to so many fields are walked through for each name; more are sorted first.
+const FEW: usize = 64;
+
+/// The fields of a header section by their names, so that to find those of a signature costs
+/// little more than to read it, however many there are.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a> {
     /// From the top to the bottom.
     all: Vec<Field<'a>>,
-    /// The first octets of the names, and the places of the fields: by name, and those of one
-    /// name from the bottom to the top.
-    sorted: Vec<(u64, usize)>,
+    /// The first octets of their names.
+    starts: Vec<u64>,
+    /// If they are not few, their places: by name, and those of one name from the bottom to the
+    /// top.
+    sorted: Vec<usize>,
 }
 
 impl<'a> Fields<'a> {
@@ -27,13 +32,18 @@ impl<'a> Fields<'a> {
 
     /// The same of fields that are known, from the top to the bottom.
     pub(crate) fn of(all: Vec<Field<'a>>) -> Self {
-        let mut sorted: Vec<(u64, usize)> =
-            all.iter().enumerate().map(|(at, field)| (start(field.name()), at)).collect();
-        sorted.sort_unstable_by(|&(one, one_at), &(other, other_at)| {
-            let names = one.cmp(&other).then_with(|| compare(all[one_at].name(), all[other_at].name()));
-            names.then(other_at.cmp(&one_at))
+        let starts: Vec<u64> = all.iter().map(|field| start(field.name())).collect();
+        let fields = Self { all, starts, sorted: Vec::new() };
+        if fields.all.len() > FEW { fields.into_sorted() } else { fields }
+    }
+
+    fn into_sorted(mut self) -> Self {
+        self.sorted.extend(0..self.all.len());
+        self.sorted.sort_unstable_by(|&one, &other| {
+            let names = || compare(self.all[one].name(), self.all[other].name());
+            self.starts[one].cmp(&self.starts[other]).then_with(names).then(other.cmp(&one))
         });
-        Self { all, sorted }
+        self
     }
 
     /// A field by its place from the top.
@@ -63,17 +73,36 @@ impl<'a> Fields<'a> {
     /// A name of which no field is left adds nothing. The signature's own field is none of those
     /// that are named: it was not there yet when they were signed.
     pub(crate) fn named(&self, names: &[u8], own: Option<usize>, form: Canonicalization, out: &mut Vec<u8>) {
+        let take = |at: usize| canonical::field(&self.all[at], form, out);
+        if self.sorted.is_empty() { self.walk(names, own, take) } else { self.search(names, own, take) }
+    }
+
+    fn walk(&self, names: &[u8], own: Option<usize>, mut take: impl FnMut(usize)) {
+        let mut taken = own.map_or(0, |own| 1_u64.checked_shl(own as u32).unwrap_or(0));
+        for name in list(names) {
+            let wanted = start(name);
+            let found = self.starts.iter().enumerate().rev().find(|&(at, start)| {
+                *start == wanted && taken >> at & 1 == 0 && compare(self.all[at].name(), name).is_eq()
+            });
+            if let Some((at, _)) = found {
+                taken |= 1 << at;
+                take(at);
+            }
+        }
+    }
+
+    fn search(&self, names: &[u8], own: Option<usize>, mut take: impl FnMut(usize)) {
         // Of each name, at the place of its lowest field, how many fields were taken.
         let mut taken = vec![0; self.sorted.len()];
         for name in list(names) {
             let wanted = start(name);
-            let is = |&(start, at): &(u64, usize)| start.cmp(&wanted).then_with(|| compare(self.all[at].name(), name));
-            let first = self.sorted.partition_point(|entry| is(entry).is_lt());
+            let is = |&at: &usize| self.starts[at].cmp(&wanted).then_with(|| compare(self.all[at].name(), name));
+            let first = self.sorted.partition_point(|at| is(at).is_lt());
             let Some(count) = taken.get_mut(first) else { continue };
-            while let Some(entry) = self.sorted.get(first + *count).filter(|entry| is(entry).is_eq()) {
+            while let Some(&at) = self.sorted.get(first + *count).filter(|at| is(at).is_eq()) {
                 *count += 1;
-                if Some(entry.1) != own {
-                    canonical::field(&self.all[entry.1], form, out);
+                if Some(at) != own {
+                    take(at);
                     break;
                 }
             }
@@ -113,6 +142,9 @@ fn compare(one: &[u8], other: &[u8]) -> Ordering {
     tests::COMPARED.set(tests::COMPARED.get() + 1);
     let rest = |name: &'_ [u8]| name.len().min(8);
     let (one_rest, other_rest) = (&one[rest(one)..], &other[rest(other)..]);
+    if one.len() == other.len() && one_rest.eq_ignore_ascii_case(other_rest) {
+        return Ordering::Equal;
+    }
     // Where nothing is left of either, one may still be longer by octets that are 0.
     let rests = one_rest.iter().map(u8::to_ascii_lowercase).cmp(other_rest.iter().map(u8::to_ascii_lowercase));
     rests.then(one.len().cmp(&other.len()))
@@ -140,6 +172,13 @@ mod tests {
         let tags = crate::tags::Tags::parse(value).unwrap();
         let mut out = Vec::new();
         fields.signed(names.as_bytes(), own, tags.tag("b").unwrap().span.clone(), form, &mut out);
+        // Few fields are walked through; searched, they are the same.
+        if fields.sorted.is_empty() {
+            let (mut walked, mut searched) = (Vec::new(), Vec::new());
+            fields.walk(names.as_bytes(), Some(own), |at| walked.push(at));
+            fields.into_sorted().search(names.as_bytes(), Some(own), |at| searched.push(at));
+            assert_eq!(walked, searched);
+        }
         String::from_utf8(out).unwrap()
     }
 

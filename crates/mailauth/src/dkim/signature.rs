@@ -24,7 +24,7 @@ pub(crate) enum Kind {
 pub(crate) struct Facts {
     pub(crate) domain: Option<Name>,
     pub(crate) selector: Option<String>,
-    /// The name that the key is published under.
+    /// The name that the key is published under, until it is taken into the signature.
     pub(crate) key: Option<Name>,
     pub(crate) identity: Option<String>,
     pub(crate) algorithm: Option<Algorithm>,
@@ -82,9 +82,9 @@ impl Signature {
         required("a")?;
         let algorithm = facts.algorithm.ok_or(Problem::Algorithm)?;
         required("d")?;
-        let domain = facts.domain.clone().ok_or(Problem::BadTag("d"))?;
+        let domain = facts.domain.as_ref().ok_or(Problem::BadTag("d"))?;
         required("s")?;
-        let key = facts.key.clone().ok_or(Problem::BadTag("s"))?;
+        let key = facts.key.take().ok_or(Problem::BadTag("s"))?;
         let (header, body) = facts.canonicalization.ok_or(Problem::BadTag("c"))?;
         let own = tags.tag("b").ok_or(Problem::MissingTag("b"))?;
         let signature = base64(own.value).ok_or(Problem::BadTag("b"))?;
@@ -93,12 +93,16 @@ impl Signature {
             return Err(Problem::BadTag("bh"));
         }
         let names = required("h")?;
-        // A name that is empty names no field; in chains it is in use.
-        let is_blank = |name: &[u8]| kind == Kind::Arc && name.is_empty();
-        if !list(names).all(|name| is_field_name(name) || is_blank(name)) {
-            return Err(Problem::BadTag("h"));
+        let mut from = false;
+        for name in list(names) {
+            // A name that is empty names no field; in chains it is in use.
+            let is_blank = kind == Kind::Arc && name.is_empty();
+            if !is_field_name(name) && !is_blank {
+                return Err(Problem::BadTag("h"));
+            }
+            from |= name.eq_ignore_ascii_case(b"from");
         }
-        if !list(names).any(|name| name.eq_ignore_ascii_case(b"from")) {
+        if !from {
             return Err(Problem::FromNotSigned);
         }
         let below = match tags.get("i") {
@@ -109,10 +113,10 @@ impl Signature {
                     false
                 } else {
                     let within = domain_name(within).ok_or(Problem::BadTag("i"))?;
-                    if !within.is_within(&domain) {
+                    if !within.is_within(domain) {
                         return Err(Problem::ForeignIdentity);
                     }
-                    within != domain
+                    within != *domain
                 }
             }
             _ => false,

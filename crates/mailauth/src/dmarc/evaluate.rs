@@ -221,7 +221,7 @@ impl Outcome {
     }
 
     /// A message whose From field does not name exactly one domain: DMARC cannot say anything of
-    /// it (RFC 9989 §5.3.1, §11.5), which is for the receiver to refuse. The result is permerror, and
+    /// it (RFC 9989 §5.3.1), which is for the receiver to refuse. The result is permerror, and
     /// the disposition none, as there is no domain that could have asked for another.
     #[must_use]
     pub fn without_author(reason: impl Into<String>) -> Self {

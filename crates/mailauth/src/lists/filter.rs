@@ -271,6 +271,7 @@ mod tests {
             ("127.0.0.", FilterError::Number(8)),
             ("127.0.0.256", FilterError::Number(8)),
             ("127.0.0.65538", FilterError::Number(8)),
+            ("127.0.0.1000", FilterError::Number(8)),
             ("127.0.0.02", FilterError::Number(8)),
             ("127.0.0.00", FilterError::Number(8)),
             ("127.0.0.-2", FilterError::Number(8)),

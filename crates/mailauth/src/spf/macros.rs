@@ -172,13 +172,14 @@ impl DomainSpec {
         if !is_top_label(&end[dot + 1..]) {
             return Err(MacroError::TopLabel);
         }
-        if macros.pieces.len() == 1 {
+        // A text that is too long is cut when it is expanded, and stays what it is until then.
+        if macros.pieces.len() == 1 && text.strip_suffix(b".").unwrap_or(text).len() <= MAX_NAME {
             return Ok(Self(Spec::Name(Arc::new(name_of(text)?))));
         }
         Ok(Self(Spec::Macros(macros)))
     }
 
-    /// The name, if there is no macro in it.
+    /// The name, if there is no macro in it and it is not too long to be one.
     pub fn name(&self) -> Option<&Name> {
         match &self.0 {
             Spec::Name(name) => Some(name),

@@ -29,16 +29,11 @@ fn zone(lines: &[(&str, &str)]) -> Zone {
     let mut zone = Zone::default();
     for (owner, data) in lines {
         let typed = ["A ", "AAAA ", "MX ", "PTR ", "CNAME "].iter().any(|word| data.starts_with(word));
-        let read: Zone = if typed {
-            format!("{owner}. 60 {data}.").replace("MX 0 ..", "MX 0 .").parse().unwrap_or_else(|_| {
-                // Addresses end in no dot.
-                format!("{owner}. 60 {data}").parse().unwrap()
-            })
-        } else {
-            let mut zone = Zone::default();
+        if !typed {
             zone.add(name(owner), 60, hikyaku_dns::Data::Txt(Txt::from(*data)));
-            zone
-        };
+            continue;
+        }
+        let read = Zone::read(format!("{owner} 60 {data}").as_bytes(), &Name::root()).unwrap();
         for (owner, records) in read.records {
             records.into_iter().for_each(|record| zone.add(owner.clone(), record.ttl, record.data));
         }

@@ -20,7 +20,7 @@ fn d57_records() {
         (format!("v=DKIM1; k=ed25519; {P}"), None),
         (format!("k=ed25519;{P};"), None),
         (format!("v=DKIM1; n=notes; g=*; x_y=z; k=ed25519; {P}"), None),
-        (format!("v=DKIM1; k=ed25519; p= iojj3XQJ8ZX9UtstPL \t pdcspnCb8dlBIb83SIAbQPb1w"), None),
+        ("v=DKIM1; k=ed25519; p= iojj3XQJ8ZX9UtstPL \t pdcspnCb8dlBIb83SIAbQPb1w".to_owned(), None),
         (format!("k=ed25519; {P}; h=sha1:sha256; s=email"), None),
         (format!("k=ed25519; {P}; h=sha256; s=other : *; t=y:s:x"), None),
         (format!("k=ed25519; {P}; h=sha1"), Some(Problem::KeyHash)),

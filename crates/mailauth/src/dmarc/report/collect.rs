@@ -11,7 +11,7 @@ use hikyaku_wire::Timestamp;
 use super::{
     DiscoveryMethod, Disposition, DkimResult, Metadata, PolicyPublished, Report, Row, SpfResult, SpfScope, clean,
 };
-use crate::dmarc::{Destination, Outcome, Override, Policy, Record};
+use crate::dmarc::{Destination, Outcome, Override, OverrideReason, Policy, Record};
 use crate::{dkim, spf};
 
 /// Signatures of one row (RFC 9990 §3.1.3).
@@ -185,7 +185,6 @@ fn row(message: &Message<'_>, author: &Name) -> Row {
         Policy::Quarantine => Disposition::Quarantine,
         Policy::Reject => Disposition::Reject,
     };
-    let reason = |one: &Override| Override { reason: one.reason, comment: one.comment.as_deref().map(clean) };
     let spf = message.spf.and_then(|spf| {
         let domain = spf.domain.as_ref()?.to_string();
         Some(SpfResult { domain, scope: Some(SpfScope::MailFrom), result: spf.result, human_result: None })
@@ -202,6 +201,17 @@ fn row(message: &Message<'_>, author: &Name) -> Row {
         envelope_to: None,
         dkim: signatures(message.dkim, author, outcome.organization.as_ref()),
         spf: spf.into_iter().collect(),
+    }
+}
+
+/// A reason in the words of RFC 9990: those of RFC 7489 become comments.
+fn reason(one: &Override) -> Override {
+    let comment = one.comment.as_deref().map(clean);
+    match one.reason {
+        OverrideReason::Forwarded | OverrideReason::SampledOut => {
+            Override { reason: OverrideReason::Other, comment: Some(comment.unwrap_or_else(|| one.reason.to_string())) }
+        }
+        reason => Override { reason, comment },
     }
 }
 

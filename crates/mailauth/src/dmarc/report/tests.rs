@@ -178,7 +178,7 @@ fn an_older_report_is_read() {
     assert_eq!(read_xml(&report.to_xml()), Ok(report));
 }
 
-/// RFC 9990 §3.2: names with another prefix than that of the document are those of extensions,
+/// RFC 9990 §5: names with another prefix than that of the document are those of extensions,
 /// also where they sound alike.
 #[test]
 fn extensions_are_skipped() {
@@ -262,7 +262,7 @@ fn what_is_no_report() {
     assert_eq!(read_xml(&sample("", "", &row)), Err(ReportError::Missing("type")));
 }
 
-/// RFC 9990 §7.1: archives and documents that are made to exhaust their reader.
+/// RFC 9990 §8.1: archives and documents that are made to exhaust their reader.
 #[test]
 fn bombs_stop_at_the_bounds() {
     let limits = ReportLimits { octets: 1 << 20, rows: 3 };
@@ -586,6 +586,7 @@ fn overrides_and_spf_are_reported() {
     let mut outcome = outcome(&zone, "example.com", &[]);
     let reason = Override { reason: OverrideReason::TrustedForwarder, comment: Some("arc\r\n=pass".to_owned()) };
     outcome.override_with(Policy::None, reason);
+    outcome.override_with(Policy::None, Override { reason: OverrideReason::Forwarded, comment: None });
     let checked = spf::Outcome {
         identity: spf::Identity::MailFrom,
         result: results::Spf::SoftFail,
@@ -605,7 +606,9 @@ fn overrides_and_spf_are_reported() {
     let reports = collected(collector);
     let row = &reports[0].2.rows[0];
     assert_eq!((row.disposition, row.dkim_aligned, row.spf_aligned), (Disposition::None, false, false));
-    assert_eq!(row.reasons[0].comment.as_deref(), Some("arc  =pass"));
+    let reasons: Vec<_> = row.reasons.iter().map(|one| (one.reason, one.comment.as_deref().unwrap_or(""))).collect();
+    let expected = [(OverrideReason::TrustedForwarder, "arc  =pass"), (OverrideReason::Other, "forwarded")];
+    assert_eq!(reasons, expected);
     assert_eq!(row.envelope_from.as_deref(), Some("lists.example"));
     let expected = SpfResult {
         domain: "lists.example".to_owned(),

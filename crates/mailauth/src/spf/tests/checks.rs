@@ -23,6 +23,24 @@ fn the_identities() {
     assert_eq!(ask(Identity::MailFrom, "h.test", "u@b.test"), (Spf::None, some("b.test")));
 }
 
+/// RFC 7208 §2.4, §4.3.
+#[test]
+fn who_names_no_user_is_the_postmaster() {
+    let zone = zone(&[("a.test", "v=spf1 -all exp=e.test"), ("e.test", "%{s} %{l} %{o} %{h}")]);
+    let records = Records::new(&zone);
+    for (identity, hello, sender, says) in [
+        (Identity::Helo, "a.test", "u@b.test", "postmaster@a.test postmaster a.test a.test"),
+        (Identity::MailFrom, "a.test", "", "postmaster@a.test postmaster a.test a.test"),
+        (Identity::MailFrom, "h", "@a.test", "postmaster@a.test postmaster a.test h"),
+        (Identity::MailFrom, "h", "a.test", "postmaster@a.test postmaster a.test h"),
+        (Identity::MailFrom, "h", "U@A.test", "U@a.test U a.test h"),
+    ] {
+        let lookups = records.lookups(instant(), Budget::default());
+        let outcome = now(check(&lookups, &question("192.0.2.1", hello, sender), identity));
+        assert_eq!(outcome.explanation.as_deref(), Some(says), "{sender}");
+    }
+}
+
 #[test]
 fn a_claim_without_a_domain_is_none_without_lookups() {
     let zone = Zone::default();
@@ -203,6 +221,18 @@ fn a_failing_lookup_is_temporary_wherever_it_is_needed() {
     assert_eq!(checked(&zone, "192.0.2.1", "u@a.test").result, Spf::TempError);
 }
 
+/// RFC 7208 §5.7: addresses of IPv4 are asked for, whatever the client has.
+#[test]
+fn exists_asks_for_ipv4() {
+    let zone = zone(&[
+        ("a.test", "v=spf1 exists:%{i}.b.test -exists:c.test"),
+        ("*.b.test", "AAAA ::1"),
+        ("c.test", "A 127.0.0.2"),
+    ]);
+    assert_eq!(checked(&zone, "2001:db8::1", "u@a.test").result, Spf::Fail);
+    assert_eq!(checked(&zone, "192.0.2.1", "u@a.test").result, Spf::Fail);
+}
+
 /// RFC 7208 §5.5.
 #[test]
 fn ptr_matches_names_that_lead_back() {
@@ -225,6 +255,15 @@ fn ptr_matches_names_that_lead_back() {
     assert_eq!(with(":b.test", &["x.a.test"]), Spf::Fail);
     assert_eq!(with(":b.test", &["x.a.test", "b.test"]), Spf::Pass);
     assert_eq!(with("", &[]), Spf::Fail);
+
+    // A name whose address is not known is passed over.
+    let names = [("a.test", "v=spf1 ptr -all"), ("1.2.0.192.in-addr.arpa", "PTR f.a.test")];
+    for (second, result) in [("PTR g.a.test", Spf::Pass), ("PTR f.a.test", Spf::Fail)] {
+        let lines = [&names[..], &[("1.2.0.192.in-addr.arpa", second), ("g.a.test", "A 192.0.2.1")]].concat();
+        let mut zone = zone(&lines);
+        zone.failures.insert((name("f.a.test"), RecordType::A), Error::Timeout.into());
+        assert_eq!(checked(&zone, "192.0.2.1", "u@a.test").result, result);
+    }
 }
 
 /// RFC 7208 §7.3: the name itself, else one below it, else any.
@@ -376,7 +415,12 @@ fn d56_ten_exchanges_and_not_eleven() {
     let reason = Reason::TooManyExchanges { name: name("a.test"), count: 11 };
     assert_eq!((trace.outcome.reason, asked), (Some(reason), 2));
     // A domain without mail.
-    assert_eq!(result(&[("a.test", "v=spf1 mx -all"), ("a.test", "MX 0 .")]), Spf::Fail);
+    let (trace, asked) = counted(
+        &zone(&[("a.test", "v=spf1 mx -all"), ("a.test", "MX 0 .")]),
+        &question("192.0.2.1", "h.test", "u@a.test"),
+        Budget::default(),
+    );
+    assert_eq!((trace.outcome.result, asked), (Spf::Fail, 2));
 }
 
 #[test]

@@ -108,6 +108,15 @@ fn names_that_are_too_long_lose_labels_on_the_left() {
     }
     // What is left of it is a name as ever.
     assert_eq!(expanded(&"%{d}.".repeat(255), &values).unwrap().len(), 3 * 65 - 1 + 5);
+    // So does a name without macros: it is printed as it was, and cut when it is looked up.
+    let (fits, long) = ("b.".repeat(125) + "c.d", "b.".repeat(125) + "c.dd");
+    let name_of = |text: &str| text.parse::<DomainSpec>().unwrap().name().map(|name| name.to_string());
+    assert_eq!(
+        (fits.len(), name_of(&fits), name_of(&(fits.clone() + "."))),
+        (253, Some(fits.clone()), Some(fits.clone()))
+    );
+    assert_eq!((name_of(&long), long.parse::<DomainSpec>().unwrap().to_string()), (None, long.clone()));
+    assert_eq!(expanded(&long, &values).unwrap(), long[2..]);
     assert_eq!(expanded(&"x".repeat(300), &values), None);
     assert_eq!(expanded(&("x".repeat(300) + ".y"), &values).as_deref(), Some("y"));
 }
