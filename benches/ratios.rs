@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let allocations = allocations();
     let all: Vec<Measured> = rows::all()
         .filter(|row| arguments.wants(row.name))
-        .map(|row| measure::row(row, arguments.rounds, allocations[row.name]))
+        .map(|row| measure::row(&row, arguments.rounds, allocations[row.name]))
         .collect();
     if all.is_empty() {
         eprintln!("no row is named so; the rows are: {}", rows::NAMES.join(" "));

@@ -79,7 +79,7 @@ pub struct Sides {
 ///
 /// # Panics
 /// The two sides have read different things.
-pub fn row(row: Row, rounds: usize, allocations: (u64, Option<u64>)) -> Measured {
+pub fn row(row: &Row, rounds: usize, allocations: (u64, Option<u64>)) -> Measured {
     let work = (row.work)();
     let (ours_read, peer_read) = (ours::read(&work), peer::read(&work));
     if let Some(peer_read) = peer_read {
@@ -87,7 +87,7 @@ pub fn row(row: Row, rounds: usize, allocations: (u64, Option<u64>)) -> Measured
     }
     assert!(!ours_read.iter().any(|word| word.ends_with("false")), "{}: {ours_read:?}", row.name);
     let sides = || Sides { ours: ours::task(&work), peer: peer::task(&work), limits: limits::tasks(&work) };
-    sides_of(&row, work.octets(), rounds, allocations, sides)
+    sides_of(row, work.octets(), rounds, allocations, sides)
 }
 
 /// Measures what is made anew for each sitting.

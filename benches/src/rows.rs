@@ -3,7 +3,6 @@
 use crate::work::{self, Work, lines};
 
 /// One row.
-#[derive(Clone, Copy)]
 pub struct Row<W = Work> {
     /// One word, for programs.
     pub name: &'static str,

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hikyaku_dns::{Data, Name, Zone};
-use hikyaku_mailauth::dkim::{Signer, Signing};
 use hikyaku_mailauth::SigningKey;
+use hikyaku_mailauth::dkim::{Signer, Signing};
 use hikyaku_wire::Timestamp;
 
 use crate::work;
