@@ -419,10 +419,8 @@ fn lookups_are_left_for_the_author_whatever_the_client_publishes() {
     }
     // Eight questions for an author with a long name, also where more signatures are allowed.
     let forged = (0..30).map(|at| {
-        format!(
-            "DKIM-Signature: v=1; a=rsa-sha256; d=d{at}.test; s=s; h=from; b=AAAA;\r\n bh={}\r\n",
-            "A".repeat(43) + "="
-        )
+        let hash = "Ck5SoRNWUpSR4X0COv7R5ub2pUTtl6xz4dTFz++ji4M=";
+        format!("DKIM-Signature: v=1; a=rsa-sha256; d=d{at}.test; s=s; h=from; b=AAAA;\r\n bh={hash}\r\n")
     });
     let message = forged.collect::<String>() + "From: x@a.b.c.d.e.f.g.h.author.test\r\n\r\nbody\r\n";
     let mut many = rules();
