@@ -150,6 +150,7 @@ pub struct Verified {
 
 impl Verified {
     /// A result of which nothing else is known.
+    #[cfg(test)]
     pub(crate) fn new(result: results::Dkim) -> Self {
         Self { result, ..Self::of(signature::Facts::default()) }
     }
