@@ -417,6 +417,20 @@ fn lookups_are_left_for_the_author_whatever_the_client_publishes() {
         }
         assert_eq!(done.client.helo.as_ref().unwrap().result, results::Spf::TempError);
     }
+    // Eight questions for an author with a long name, also where more signatures are allowed.
+    let forged = (0..30).map(|at| {
+        let hash = "Ck5SoRNWUpSR4X0COv7R5ub2pUTtl6xz4dTFz++ji4M=";
+        format!("DKIM-Signature: v=1; a=rsa-sha256; d=d{at}.test; s=s; h=from; b=AAAA;\r\n bh={hash}\r\n")
+    });
+    let message = forged.collect::<String>() + "From: x@a.b.c.d.e.f.g.h.author.test\r\n\r\nbody\r\n";
+    let mut many = rules();
+    many.dkim.as_mut().unwrap().signatures = 30;
+    for rules in [rules(), many] {
+        let records = Records::new(zone.clone());
+        let lookups = records.lookups(Instant::now(), Budget::default());
+        let done = judge(&rules, &lookups, ["198.51.100.9", "maze.test", "x@maze.test", "r"], &[message.as_bytes()]);
+        assert_eq!(dmarc(&done), (results::Dmarc::Fail, dmarc::Policy::Reject), "{}", lookups.asked());
+    }
 }
 
 #[test]
