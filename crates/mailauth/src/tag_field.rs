@@ -135,9 +135,9 @@ mod tests {
         assert_eq!(
             last,
             [
-                &format!("\t{}", "/".repeat(13)),
+                &format!("\t{}", "/".repeat(12)),
                 &format!("\t{}", "/".repeat(77)),
-                &format!("\te=; b={}", "/".repeat(70))
+                &format!("\te=; b={}", "/".repeat(71))
             ][..]
         );
         assert!(signed.ends_with("/\r\n"));
