@@ -7,8 +7,8 @@ mod lists;
 mod message;
 mod sign;
 
-pub use dkim::{canonical, dkim_key, dkim_signature, dkim_verify, tags};
 pub use crate::spf::fuzzing::{spf_check, spf_macro, spf_record};
+pub use dkim::{canonical, dkim_key, dkim_signature, dkim_verify, tags};
 #[cfg(feature = "report")]
 pub use dmarc::dmarc_report;
 pub use dmarc::{dmarc_record, dmarc_walk};
