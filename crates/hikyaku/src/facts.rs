@@ -34,7 +34,8 @@ pub struct VerifyConfig {
     /// Has the author's domain sent it (RFC 9989)? Enforced, what that domain wants to see refused
     /// is refused with 550 5.7.1, and what it wants to see in quarantine is marked; so that nobody
     /// can hide from it, a message without an author, or with authors of several domains, is
-    /// refused too. What cannot be found out now is taken. Default: enforced. It needs SPF and
+    /// refused too. What cannot be found out now comes again: 451 4.7.1, unless the domain asks for
+    /// nothing. Default: enforced. It needs SPF and
     /// DKIM, which are then made where they are off.
     pub dmarc: Check,
     /// Is the chain of ARC sets whole (RFC 8617)? Enforced, one that is not is refused with

@@ -62,6 +62,10 @@ impl<R> Verification<R> {
             Some(author) if dmarc.disposition == dmarc::Policy::Reject => {
                 format!("the DMARC policy of {author} asks to refuse this message")
             }
+            // Else whoever can make a lookup fail or wait could send as anybody.
+            Some(author) if dmarc.result == results::Dmarc::TempError && dmarc.policy != Some(dmarc::Policy::None) => {
+                return Some(("dmarc", later(1, format!("the DMARC policy of {author} cannot be evaluated now"))));
+            }
             Some(_) => return None,
             None => {
                 let reason = dmarc.reason.as_deref().unwrap_or("the From field does not name one author's domain");
