@@ -141,6 +141,16 @@ mod tests {
         assert!(kept.get("unused", start).is_none());
     }
 
+    #[test]
+    fn the_last_value_counts_also_where_the_one_before_is_old() {
+        let (mut kept, start) = (Kept::new(4), Instant::now());
+        let later = start + Duration::from_secs(10);
+        for (key, value) in [("a", 1), ("b", 1), ("a", 2)] {
+            kept.insert(key, value, later);
+        }
+        assert_eq!((get(&mut kept, "a", start, 0), kept.len()), (Some((2, 10)), 2));
+    }
+
     /// A value whose time is over does not push out others when it is looked for.
     #[test]
     fn what_is_over_is_not_made_young() {
