@@ -1,7 +1,7 @@
 //! What signatures are made of: the header section of a message that streams by, and the hashes
 //! of its body.
 
-use hikyaku_message::{Header, HeaderLimit, HeaderLimits, HeaderScan};
+use hikyaku_message::{Header, HeaderLimit, HeaderLimits, HeaderScan, Malformed};
 
 use crate::{BodyHashes, Digests};
 
@@ -62,9 +62,21 @@ impl Gathered {
 }
 
 /// A header section that is fields from the first octet to the last, without an empty line;
-/// `None` if there is anything else: what a signature covers must be what every reader sees.
+/// `None` if there is anything else, a field without a sound name, or a CR or LF alone: what a
+/// signature covers must be what every reader sees.
 pub(crate) fn fields(section: &[u8]) -> Option<Header<'_>> {
-    Header::parse(section, ANY).ok().filter(|header| header.span() == (0..section.len()))
+    let header = Header::parse(section, ANY).ok().filter(|header| header.span() == (0..section.len()))?;
+    // White space before a colon is read by all in the same way.
+    let is_sound = matches!(header.malformed(), None | Some(Malformed::SpaceBeforeColon));
+    (is_sound && has_whole_line_ends(section)).then_some(header)
+}
+
+/// Whether each CR stands before an LF and each LF behind a CR.
+fn has_whole_line_ends(section: &[u8]) -> bool {
+    memchr::memchr2_iter(b'\r', b'\n', section).all(|at| match section[at] {
+        b'\r' => section.get(at + 1) == Some(&b'\n'),
+        _ => at > 0 && section[at - 1] == b'\r',
+    })
 }
 
 #[cfg(test)]

@@ -90,7 +90,14 @@ impl<R> Verification<R> {
 
     fn arc(&self, found: &Authentication) -> Option<Refusal> {
         let arc = found.arc.as_ref().filter(|_| self.config.arc == Check::Enforce)?;
-        (arc.result == results::Arc::Fail).then(|| ("arc", refused(29, "the chain of ARC sets is broken".to_owned())))
+        let reply = match arc.result {
+            results::Arc::Fail if arc.is_temporary() => {
+                later(29, "the chain of ARC sets cannot be verified now".to_owned())
+            }
+            results::Arc::Fail => refused(29, "the chain of ARC sets is broken".to_owned()),
+            results::Arc::None | results::Arc::Pass => return None,
+        };
+        Some(("arc", reply))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hikyaku_dns::Name;
-use hikyaku_mailauth::dkim::Signing;
+use hikyaku_mailauth::dkim::{SignError, Signing};
 use hikyaku_message::{AddressList, Header, HeaderLimits};
 use hikyaku_wire::{Reply, Timestamp};
 
@@ -37,13 +37,18 @@ impl Signature {
     /// The message is over: the fields that go in front of it and of what stands before it.
     ///
     /// # Errors
-    /// The keys do not sign: the client is to come again.
+    /// The keys do not sign, and the client is to come again; or nobody should sign such a header
+    /// section (554 5.6.0).
     pub(super) fn finish(mut self, before: &str, now: Timestamp) -> Result<String, Reply> {
         self.begin();
         match self {
-            Self::Signing(signing) => signing
-                .finish(before, now)
-                .map_err(|error| Reply::LOCAL_ERROR_451.append(&format!(": the message cannot be signed: {error}"))),
+            Self::Signing(signing) => signing.finish(before, now).map_err(|error| {
+                let reply = match error {
+                    SignError::Malformed | SignError::NoFrom | SignError::SeveralFrom => Reply::BAD_CONTENT_554,
+                    _ => Reply::LOCAL_ERROR_451,
+                };
+                reply.append(&format!(": the message cannot be signed: {error}"))
+            }),
             Self::Author { .. } | Self::Nobody => Ok(String::new()),
         }
     }

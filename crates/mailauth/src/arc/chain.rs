@@ -6,7 +6,7 @@ use hikyaku_dns::{Name, Resolver};
 use hikyaku_message::{Header, results};
 use hikyaku_wire::Timestamp;
 
-use super::sets::{Covered, Seal, Sets, Status, message};
+use super::sets::{Covered, Seal, Sets, Status, message, old_message};
 use super::{Field, Outcome, Problem};
 use crate::dkim::hashed::Fields;
 use crate::dkim::key::KeyRecord;
@@ -35,8 +35,8 @@ struct Found {
 
 impl Chain {
     /// Finds them, and asks for the hash of the body that they need: one at most, as only the
-    /// last signature must still be right. Of the rules, those for the skew of clocks and for
-    /// `l=` count; SHA-1 is never allowed.
+    /// last signature must still be right. Of the rules, that for the skew of clocks counts; SHA-1
+    /// is never allowed.
     pub fn find(header: &Header<'_>, rules: &dkim::Rules, bodies: &mut BodyHashes) -> Self {
         Self { found: Found::find(header, bodies), rules: rules.clone() }
     }
@@ -58,19 +58,24 @@ impl Chain {
     ) -> Outcome {
         let found = match self.found {
             Ok(Some(found)) => found,
-            Ok(None) => return Outcome { result: results::Arc::None, sealers: Vec::new(), reason: None },
+            Ok(None) => return Outcome::new(results::Arc::None, Vec::new(), None),
             Err(problem) => return Outcome::failed(problem),
         };
+        let is_partial = found.signature.length.is_some_and(|covered| covered < digests.length(found.body));
         match found.verify(header, digests, lookups, now, &self.rules).await {
-            Ok(sealers) => Outcome { result: results::Arc::Pass, sealers, reason: None },
+            Ok(sealers) => Outcome { is_partial, ..Outcome::new(results::Arc::Pass, sealers, None) },
             Err(problem) => Outcome::failed(problem),
         }
     }
 }
 
 impl Outcome {
+    pub(crate) fn new(result: results::Arc, sealers: Vec<Name>, reason: Option<Problem>) -> Self {
+        Self { result, sealers, is_partial: false, reason }
+    }
+
     fn failed(problem: Problem) -> Self {
-        Self { result: results::Arc::Fail, sealers: Vec::new(), reason: Some(problem) }
+        Self::new(results::Arc::Fail, Vec::new(), Some(problem))
     }
 }
 
@@ -92,7 +97,13 @@ impl Found {
                 _ => return Err(Problem::Status(instance)),
             }
             seals.push(seal);
-            last = Some(message(&fields[sets.place(instance, Field::Message)], instance)?);
+            let field = &fields[sets.place(instance, Field::Message)];
+            if instance == highest {
+                last = Some(message(field, instance)?);
+            } else {
+                // It may be of any algorithm, as nobody verifies it any more (RFC 8617 §5.2).
+                old_message(field, instance)?;
+            }
         }
         let (facts, signature) = last.expect("there is at least one set");
         let body = bodies.want(signature.body, signature.length, signature.algorithm.hash());
@@ -150,9 +161,6 @@ impl Found {
         let own = self.sets.place(self.sets.highest(), Field::Message);
         fields.signed(&signature.names, own, signature.own.clone(), signature.header, octets);
         keys.verify(&signature.key, signature.algorithm, octets, &signature.signature).await?;
-        if signature.length.is_some_and(|covered| covered < length) && rules.partial == dkim::Partial::Policy {
-            return Err(dkim::Problem::Partial);
-        }
         Ok(())
     }
 }

@@ -26,8 +26,23 @@ pub struct Outcome {
     pub result: results::Arc,
     /// Who sealed, instance 1 first, where the chain passes.
     pub sealers: Vec<Name>,
+    /// Whether the last signature leaves the end of the body open (`l=`), so that whoever came
+    /// after it may have added to the message.
+    pub is_partial: bool,
     /// Why the chain does not pass.
     pub reason: Option<Problem>,
+}
+
+impl Outcome {
+    /// Whether the chain may yet pass: a key could not be looked up now. ARC has no word for it
+    /// (RFC 8617 §4.4); it is no reason to refuse a message for good, nor to seal it as broken.
+    pub fn is_temporary(&self) -> bool {
+        let problem = match &self.reason {
+            Some(Problem::Message(_, problem) | Problem::Seal(_, problem)) => problem,
+            _ => return false,
+        };
+        matches!(problem, dkim::Problem::Lookup(_))
+    }
 }
 
 /// Why a chain of ARC sets does not pass.

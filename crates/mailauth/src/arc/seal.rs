@@ -36,6 +36,9 @@ pub enum SealError {
     /// The chain is said to pass, or to be none, and the message has other sets.
     #[error("the message is not the one whose chain was verified")]
     OtherMessage,
+    /// It is not known whether the chain is whole, as a key could not be looked up.
+    #[error("the chain cannot be verified now")]
+    Temporary,
     /// It cannot be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -77,6 +80,9 @@ impl Sealing {
     ) -> Result<String, SealError> {
         if let Some(Problem::Failed(_)) = chain.reason {
             return Ok(String::new());
+        }
+        if chain.is_temporary() {
+            return Err(SealError::Temporary);
         }
         let (section, digests) = self.gathered.finish().map_err(SignError::from)?;
         let header = fields(&section).ok_or(SignError::Malformed)?;

@@ -172,12 +172,23 @@ pub(super) fn message(field: &HeaderField<'_>, instance: u8) -> Result<(Facts, S
         return Err(wrong(dkim::Problem::Sha1));
     }
     let signature = signature.map_err(wrong)?;
-    // Other fields of ARC should not be covered either, but are in use, and are there when the
-    // signature is made: what is sealed with it is not.
-    if list(&signature.names).any(|name| name.eq_ignore_ascii_case(Field::Seal.as_str().as_bytes())) {
+    covers_no_seal(&signature.names, instance)?;
+    Ok((facts, signature))
+}
+
+/// Reads the signature of a message that others have signed since: only its form counts.
+pub(super) fn old_message(field: &HeaderField<'_>, instance: u8) -> Result<(), Problem> {
+    let tags = Tags::parse(field.raw_value()).map_err(|_| Problem::Instance(Field::Message))?;
+    covers_no_seal(tags.get("h").unwrap_or_default(), instance)
+}
+
+/// Other fields of ARC should not be covered by a signature either, but are in use, and are there
+/// when the signature is made: what is sealed with it is not (RFC 8617 §4.1.2).
+fn covers_no_seal(names: &[u8], instance: u8) -> Result<(), Problem> {
+    if list(names).any(|name| name.eq_ignore_ascii_case(Field::Seal.as_str().as_bytes())) {
         return Err(Problem::SealCovered(instance));
     }
-    Ok((facts, signature))
+    Ok(())
 }
 
 /// What the seals of a chain cover: all sets up to their own, in the relaxed form, the seal

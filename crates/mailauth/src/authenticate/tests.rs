@@ -510,7 +510,7 @@ fn sealed(results: &str) -> Vec<u8> {
     let signer = dkim::Signer::new(name("list.test"), name("s"), Arc::new(key()));
     let mut sealing = arc::Sealing::new(signer, HeaderLimits::default());
     sealing.push(MESSAGE);
-    let none = arc::Outcome { result: results::Arc::None, sealers: Vec::new(), reason: None };
+    let none = arc::Outcome::new(results::Arc::None, Vec::new(), None);
     let set = sealing.finish(&none, &results.parse().unwrap(), NOW).unwrap();
     [set.as_bytes(), MESSAGE].concat()
 }

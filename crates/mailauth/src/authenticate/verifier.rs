@@ -75,7 +75,7 @@ impl Verifier {
         let mut done = Authentication { client, dkim: None, arc: None, dmarc: None, over: self.over };
         if let Some(limit) = self.over {
             done.dkim = self.rules.dkim.as_ref().map(|_| Vec::new());
-            let broken = arc::Outcome { result: results::Arc::Fail, sealers: Vec::new(), reason: None };
+            let broken = arc::Outcome::new(results::Arc::Fail, Vec::new(), None);
             done.arc = self.rules.arc.then_some(broken);
             done.dmarc = self.rules.dmarc.then(|| dmarc::Outcome::without_author(limit.to_string()));
             return done;
@@ -100,6 +100,7 @@ impl Verifier {
             if let (Some(dmarc), Ok(author)) = (&mut done.dmarc, &author)
                 && dmarc.result == results::Dmarc::Fail
                 && chain.result == results::Arc::Pass
+                && !chain.is_partial
                 && let Some(instance) = trust::vouched(&header, &chain.sealers, author, &self.rules.trusted_sealers)
             {
                 trust::excuse(dmarc, instance, &chain.sealers);
@@ -118,14 +119,16 @@ impl Verifier {
                 return;
             }
         };
-        let legacy = dkim::Rules::default();
+        let default = dkim::Rules::default();
         let rules = self.rules.dkim.as_ref();
         let bodies = &mut self.bodies;
         let signatures = rules.map(|rules| dkim::Signatures::find(&header, rules, bodies));
-        let chain = self.rules.arc.then(|| arc::Chain::find(&header, rules.unwrap_or(&legacy), bodies));
+        let chain = self.rules.arc.then(|| arc::Chain::find(&header, rules.unwrap_or(&default), bodies));
         self.found = Some(Found { signatures, chain, author: author(&header) });
-        // A line without a colon ends the section and is the first of the body: dropped, it would
-        // leave a signature good over a message that others read differently.
+        // A line without a colon ends the section and is the first of the body, and what stands
+        // before the first field belongs to nothing: dropped, they would leave a signature good
+        // over a message that others read differently.
+        self.bodies.push(&header.octets()[..header.span().start]);
         let rest = &header.octets()[header.span().end..];
         if rest != b"\r\n" {
             self.bodies.push(rest);
@@ -148,6 +151,9 @@ impl Verifier {
 
 /// The one domain of the author (RFC 9989 §5.3.1), or why there is none, in words for people.
 fn author(header: &Header<'_>) -> Result<Name, String> {
+    if header.span().start > 0 {
+        return Err("the message begins with a line that belongs to no field".to_owned());
+    }
     let mut fields = header.all("from");
     let Some(field) = fields.next() else { return Err("the message has no From field".to_owned()) };
     if fields.next().is_some() {

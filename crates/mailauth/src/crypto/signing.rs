@@ -19,7 +19,8 @@ const BITS_MIN: usize = 2048;
 /// does not sign.
 const BITS_MAX: usize = 4096;
 
-/// A key that signs: RSA of 2048 to 4096 bit (RFC 8301), or Ed25519 (RFC 8463).
+/// A key that signs: RSA of 2048, 3072 or 4096 bit with an exponent of at least
+/// 65537 (RFC 8301), or Ed25519 (RFC 8463).
 pub struct SigningKey(Pair);
 
 enum Pair {
@@ -55,11 +56,14 @@ pub enum SigningKeyError {
         "neither an RSA nor an Ed25519 key: make one with `openssl genrsa 2048` or `openssl genpkey -algorithm ed25519`"
     )]
     Algorithm,
-    /// An RSA modulus of so many bits: under 2048 or over 4096.
-    #[error("a key of {0} bit cannot sign, only one of 2048 to 4096 bit: make one with `openssl genrsa 2048`")]
+    /// An RSA modulus of so many bits, which is not 2048, 3072 or 4096.
+    #[error("a key of {0} bit cannot sign, only one of 2048, 3072 or 4096 bit: make one with `openssl genrsa 2048`")]
     Size(usize),
-    /// The numbers of the key do not belong together.
-    #[error("the parts of the private key do not belong together")]
+    /// The numbers of the key do not belong together, or its public exponent is under 65537.
+    #[error(
+        "the parts of the private key do not belong together, or its public exponent is under 65537: make one \
+         with `openssl genrsa 2048`"
+    )]
     Inconsistent,
     /// The library could not make a signature.
     #[error("no signature could be made with the key")]
@@ -107,7 +111,8 @@ impl SigningKey {
     fn rsa(pkcs1: &[u8]) -> Result<Self, SigningKeyError> {
         let modulus = der::rsa_private(pkcs1).ok_or(SigningKeyError::Malformed)?;
         let bits = der::bits(modulus);
-        if !(BITS_MIN..=BITS_MAX).contains(&bits) {
+        // The cryptographic library wants primes of whole 512 bits.
+        if !(BITS_MIN..=BITS_MAX).contains(&bits) || bits % 1024 != 0 {
             return Err(SigningKeyError::Size(bits));
         }
         let pair = RsaKeyPair::from_der(pkcs1).map_err(|_| SigningKeyError::Inconsistent)?;

@@ -145,8 +145,10 @@ impl Signing {
         let section = [prepended.as_bytes(), &section].concat();
         let header = fields(&section).ok_or(SignError::Malformed)?;
         let names = covered(&header, &[]);
-        if !names[1..].contains(&"From") {
-            return Err(SignError::NoFrom);
+        match header.all("From").count() {
+            0 => return Err(SignError::NoFrom),
+            1 => {}
+            _ => return Err(SignError::SeveralFrom),
         }
         let form = Form { names, fields: Fields::new(&header), now, lifetime: self.lifetime };
         let mut text = String::new();
@@ -244,11 +246,14 @@ pub enum SignError {
     /// It has no From field: what nobody has written cannot be signed (RFC 6376 §5.4).
     #[error("the message has no From field")]
     NoFrom,
+    /// It has more than one From field: who is shown as its author is not known (RFC 6376 §8.15).
+    #[error("the message has more than one From field")]
+    SeveralFrom,
     /// Its header section is over a limit.
     #[error("{0}")]
     Limit(HeaderLimit),
-    /// Its header section does not consist of fields, or does not end with an empty line: others
-    /// may see other fields than were signed.
+    /// Its header section does not consist of fields, holds a CR or LF alone, or does not end with
+    /// an empty line: others may see other fields than were signed.
     #[error("the header section of the message is malformed")]
     Malformed,
     /// What goes in front of it does not consist of fields that end in CR LF.

@@ -7,7 +7,7 @@ use crate::SigningKey;
 const DOMAINS: [&str; 2] = ["one.example", "two.example"];
 
 fn outcome(result: results::Arc, sealers: &[&str], reason: Option<Problem>) -> Outcome {
-    Outcome { result, sealers: sealers.iter().map(|name| name.parse().expect("a name")).collect(), reason }
+    Outcome::new(result, sealers.iter().map(|name| name.parse().expect("a name")).collect(), reason)
 }
 
 /// A set whose message signature has one more tag; the body is not hashed anew: `l=` is of the

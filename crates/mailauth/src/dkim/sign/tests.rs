@@ -194,8 +194,7 @@ fn messages_of_any_form() {
         "From: a@b\r\n\r\n\r\n \r\n\r\n",
         "From: a@b\r\n\r\nno end of line",
         "From: a@b\r\n\r\nbare\rcr and bare\nlf\r",
-        "From: a@b\r\nSubject: bare\nlf in \rit\r\n\r\n",
-        "FROM : a@b\r\nfrom:\r\nFrom:\r\n \r\n\r\nx",
+        "FROM : a@b\r\nto:\r\nTo:\r\n \r\n\r\nx",
         "Subject:\u{fc}\r\nFrom: \u{fc}@b\r\n\r\n\u{fc}",
     ] {
         for (header, body) in [(Simple, Simple), (Relaxed, Relaxed)] {
@@ -218,14 +217,15 @@ fn messages_that_are_not_signed() {
         ("From: a@b\r\nno colon\r\n\r\n", SignError::Malformed),
         ("From: a@b\r\nno colon", SignError::Malformed),
         ("From: a@b\r\n\r", SignError::Malformed),
-        ("From: a@b\nTo: a@b\n\nno CR LF at all", SignError::NoFrom),
+        // Who reads bare LF or CR as the end of a line sees other fields.
+        ("From: a@b\nTo: a@b\n\nno CR LF at all", SignError::Malformed),
+        ("From: a@b\r\nSubject: x\nFrom: c@d\r\n\r\n", SignError::Malformed),
+        ("From: a@b\r\nSubject: x\rFrom: c@d\r\n\r\n", SignError::Malformed),
+        ("From: a@b\r\nFr\0om: c@d\r\n\r\n", SignError::Malformed),
+        ("From: a@b\r\n: c@d\r\n\r\n", SignError::Malformed),
+        ("From: a@b\r\nFrom : c@d\r\n\r\n", SignError::SeveralFrom),
     ] {
         let found = sign(&[ed25519()], message.as_bytes());
-        if message.contains("no CR LF") {
-            // One field whose value is the rest: who reads bare LF sees something else.
-            assert!(found.is_ok(), "{found:?}");
-            continue;
-        }
         assert_eq!(found, Err(error), "{message:?}");
         assert_eq!(sign(&[], message.as_bytes()), Ok(String::new()), "nobody signs");
     }
@@ -271,15 +271,14 @@ fn bodies_are_not_kept() {
 }
 
 fn message() -> impl Strategy<Value = Vec<u8>> {
-    let name = prop::sample::select(vec!["From", "To", "subject", "X-A", "Received", "List-Id", "DATE"]);
-    let value = "[ \\ta-z\u{fc}\\x00\\r]{0,12}(\r\n[ \\t][a-z ]{0,5}){0,2}";
+    let name = prop::sample::select(vec!["To", "subject", "X-A", "Received", "List-Id", "DATE"]);
+    let value = "[ \\ta-z\u{fc}\\x00]{0,12}(\r\n[ \\t][a-z ]{0,5}){0,2}";
     let fields = prop::collection::vec((name, value), 0..6);
     let body = prop::collection::vec(prop::sample::select(b"ab \t\r\n=\0\xff".to_vec()), 0..40);
     (fields, body).prop_map(|(fields, body)| {
         let mut message = b"From: x@y\r\n".to_vec();
         for (name, value) in fields {
-            // A CR of the value and the CR LF behind it would be read in two ways.
-            message.extend_from_slice(format!("{name}:{}\r\n", value.trim_end_matches('\r')).as_bytes());
+            message.extend_from_slice(format!("{name}:{value}\r\n").as_bytes());
         }
         message.extend_from_slice(b"\r\n");
         message.extend_from_slice(&body);
