@@ -299,6 +299,8 @@ fn lookups_are_counted() {
     assert_eq!(check(&many, &zone(&names), 12, &Rules::default()).0.result, Pass);
     let (outcome, _) = check(&many, &zone(&names), 11, &Rules::default());
     assert_eq!(outcome.reason, Some(Problem::Seal(1, Dkim::Lookup(LookupError::Budget))));
+    assert!(outcome.is_temporary(), "the chain may be whole");
+    assert!(!check(&many, &zone(&names[1..]), 12, &Rules::default()).0.is_temporary());
 
     // A message of seals and nothing else is read once.
     let noise = "ARC-Seal: i=7\r\n".repeat(900) + MESSAGE;

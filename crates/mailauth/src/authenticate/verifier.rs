@@ -83,17 +83,24 @@ impl Verifier {
         let Some(Found { signatures, chain, author }) = self.found else { return done };
         let Ok(header) = Header::parse(&self.header, self.rules.header) else { return done };
         let digests = self.bodies.finish();
-        lookups.hold(self.rules.held_for_dmarc());
+        // Before the keys: a signature whose key never comes must not hide what the author asks for.
+        let before = lookups.asked();
+        let discovery = match &author {
+            _ if !self.rules.dmarc => None,
+            Ok(author) => Some(Ok((author, dmarc::Discovery::begin(lookups, author).await))),
+            Err(reason) => Some(Err(reason)),
+        };
+        let used = lookups.asked().saturating_sub(before);
+        lookups.hold(self.rules.held_for_dmarc().saturating_sub(used));
         if let Some(signatures) = signatures {
             done.dkim = Some(signatures.verify(&header, &digests, lookups, now).await);
         }
         lookups.hold(0);
-        if self.rules.dmarc {
-            done.dmarc = Some(match &author {
-                Ok(author) => evaluate(lookups, author, &done).await,
-                Err(reason) => dmarc::Outcome::without_author(reason.clone()),
-            });
-        }
+        done.dmarc = match discovery {
+            None => None,
+            Some(Ok((author, discovery))) => Some(evaluate(discovery, author, &done).await),
+            Some(Err(reason)) => Some(dmarc::Outcome::without_author(reason.clone())),
+        };
         // Last, because it can only excuse, and may take all the lookups that are left.
         if let Some(chain) = chain {
             let chain = chain.verify(&header, &digests, lookups, now).await;
@@ -164,9 +171,13 @@ fn author(header: &Header<'_>) -> Result<Name, String> {
     Name::from_domain(domain.as_str()).map_err(|error| format!("the author's domain: {error}"))
 }
 
-async fn evaluate<R: Resolver>(lookups: &Lookups<'_, R>, author: &Name, done: &Authentication) -> dmarc::Outcome {
+async fn evaluate<R: Resolver>(
+    discovery: dmarc::Discovery<'_, '_, R>,
+    author: &Name,
+    done: &Authentication,
+) -> dmarc::Outcome {
     let spf = done.client.mail_from.as_ref().and_then(|spf| Some((spf.result, spf.domain.as_ref()?)));
     let signed = done.dkim.iter().flatten();
     let dkim: Vec<_> = signed.filter_map(|one| Some((one.result, one.domain.clone()?))).collect();
-    dmarc::evaluate(lookups, &dmarc::Identifiers { author, spf, dkim: &dkim }).await
+    discovery.evaluate(&dmarc::Identifiers { author, spf, dkim: &dkim }).await
 }

@@ -15,59 +15,81 @@ use crate::{LookupError, Lookups};
 /// not known, or a domain would align if its organization, its signature or its SPF were known,
 /// and no other domain aligns (§5.3.6).
 pub async fn evaluate<R: Resolver>(lookups: &Lookups<'_, R>, identifiers: &Identifiers<'_>) -> Outcome {
-    let mut walks = Walks::new(lookups);
-    let mut outcome = Outcome::new(results::Dmarc::None, Some(identifiers.author.clone()));
-    let discovered = match discover(&mut walks, identifiers.author).await {
-        Ok(Ok(discovered)) => discovered,
-        Ok(Err(reason)) => {
-            outcome.reason = reason;
-            return outcome;
-        }
-        Err(stop) => return outcome.temporary(stop),
-    };
-    let Discovered { found_at, record, own } = discovered;
+    Discovery::begin(lookups, identifiers.author).await.evaluate(identifiers).await
+}
 
-    let mut aligner = Aligner { walks, author: identifiers.author, organization: None, failure: None };
-    if let Some((result, domain)) = identifiers.spf {
-        let weight = Weight::of(result == results::Spf::Pass, result == results::Spf::TempError);
-        outcome.spf_aligned = aligner.aligned(domain, record.aspf, weight).await;
-    }
-    // Those that are the author's domain first: nothing needs to be asked for them.
-    for same in [true, false] {
-        for (result, domain) in identifiers.dkim.iter().filter(|(_, domain)| (domain == identifiers.author) == same) {
-            if outcome.dkim_aligned {
-                break;
-            }
-            let weight = Weight::of(*result == results::Dkim::Pass, *result == results::Dkim::TempError);
-            outcome.dkim_aligned = aligner.aligned(domain, record.adkim, weight).await;
-        }
-    }
-    outcome.organization = aligner.organization.take().and_then(Result::ok);
-    let passed = outcome.spf_aligned || outcome.dkim_aligned;
-    let mut failure = aligner.failure;
+/// The record of the author's domain, looked for before the keys of signatures are: what others
+/// publish, and how slowly, must not come between.
+pub(crate) struct Discovery<'a, 'b, R> {
+    lookups: &'a Lookups<'b, R>,
+    walks: Walks<'a, 'b, R>,
+    found: Result<Result<Discovered, Option<String>>, Stop>,
+}
 
-    let policy = match own {
-        true => record.own(),
-        false if record.below() == record.missing() => record.below(),
-        false => match exists(lookups, &aligner.walks, identifiers.author).await {
-            Ok(true) => record.below(),
-            Ok(false) => record.missing(),
-            Err(error) => {
-                failure = failure.or(Some(Stop::Lookup(error)));
-                record.below()
-            }
-        },
-    };
-    outcome.found_at = Some(found_at);
-    outcome.published = policy;
-    outcome.policy = policy.map(|policy| if record.t { policy.milder() } else { policy });
-    outcome.record = Some(record);
-    match failure {
-        _ if passed => outcome.result = results::Dmarc::Pass,
-        Some(stop) => return outcome.temporary(stop),
-        None => outcome.fail(),
+impl<'a, 'b, R: Resolver> Discovery<'a, 'b, R> {
+    pub(crate) async fn begin(lookups: &'a Lookups<'b, R>, author: &Name) -> Self {
+        let mut walks = Walks::new(lookups);
+        let found = discover(&mut walks, author).await;
+        Self { lookups, walks, found }
     }
-    outcome
+
+    /// Evaluates what was found; the author must be the one that it began with.
+    pub(crate) async fn evaluate(self, identifiers: &Identifiers<'_>) -> Outcome {
+        let Self { lookups, walks, found } = self;
+        let mut outcome = Outcome::new(results::Dmarc::None, Some(identifiers.author.clone()));
+        let discovered = match found {
+            Ok(Ok(discovered)) => discovered,
+            Ok(Err(reason)) => {
+                outcome.reason = reason;
+                return outcome;
+            }
+            Err(stop) => return outcome.temporary(stop),
+        };
+        let Discovered { found_at, record, own } = discovered;
+
+        let mut aligner = Aligner { walks, author: identifiers.author, organization: None, failure: None };
+        if let Some((result, domain)) = identifiers.spf {
+            let weight = Weight::of(result == results::Spf::Pass, result == results::Spf::TempError);
+            outcome.spf_aligned = aligner.aligned(domain, record.aspf, weight).await;
+        }
+        // Those that are the author's domain first: nothing needs to be asked for them.
+        for same in [true, false] {
+            for (result, domain) in identifiers.dkim.iter().filter(|(_, domain)| (domain == identifiers.author) == same)
+            {
+                if outcome.dkim_aligned {
+                    break;
+                }
+                let weight = Weight::of(*result == results::Dkim::Pass, *result == results::Dkim::TempError);
+                outcome.dkim_aligned = aligner.aligned(domain, record.adkim, weight).await;
+            }
+        }
+        outcome.organization = aligner.organization.take().and_then(Result::ok);
+        let passed = outcome.spf_aligned || outcome.dkim_aligned;
+        let mut failure = aligner.failure;
+
+        let policy = match own {
+            true => record.own(),
+            false if record.below() == record.missing() => record.below(),
+            false => match exists(lookups, &aligner.walks, identifiers.author).await {
+                Ok(true) => record.below(),
+                Ok(false) => record.missing(),
+                Err(error) => {
+                    failure = failure.or(Some(Stop::Lookup(error)));
+                    record.below()
+                }
+            },
+        };
+        outcome.found_at = Some(found_at);
+        outcome.published = policy;
+        outcome.policy = policy.map(|policy| if record.t { policy.milder() } else { policy });
+        outcome.record = Some(record);
+        match failure {
+            _ if passed => outcome.result = results::Dmarc::Pass,
+            Some(stop) => return outcome.temporary(stop),
+            None => outcome.fail(),
+        }
+        outcome
+    }
 }
 
 /// The record that applies.

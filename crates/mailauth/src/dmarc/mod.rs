@@ -18,6 +18,7 @@ pub mod report;
 mod walk;
 
 pub use destination::Destination;
+pub(crate) use evaluate::Discovery;
 pub use evaluate::evaluate;
 pub use record::{Alignment, FailureOptions, Record};
 pub use walk::organizational_domain;
