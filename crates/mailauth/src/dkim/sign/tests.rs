@@ -72,7 +72,7 @@ fn results(verified: &[Verified]) -> Vec<results::Dkim> {
 const PASS: results::Dkim = results::Dkim::Pass;
 const FAIL: results::Dkim = results::Dkim::Fail;
 
-/// The same key, time and message always give the same field, which others have verified too.
+/// The same key, time and message always give the same field.
 #[test]
 fn a_signature_in_full() {
     let field = sign(&[ed25519()], MESSAGE.as_bytes()).expect("signed");
