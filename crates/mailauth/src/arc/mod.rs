@@ -37,11 +37,8 @@ impl Outcome {
     /// Whether the chain may yet pass: a key could not be looked up now. ARC has no word for it
     /// (RFC 8617 §4.4); it is no reason to refuse a message for good, nor to seal it as broken.
     pub fn is_temporary(&self) -> bool {
-        let problem = match &self.reason {
-            Some(Problem::Message(_, problem) | Problem::Seal(_, problem)) => problem,
-            _ => return false,
-        };
-        matches!(problem, dkim::Problem::Lookup(_))
+        let lookup = |problem: &dkim::Problem| matches!(problem, dkim::Problem::Lookup(_));
+        matches!(&self.reason, Some(Problem::Message(_, problem) | Problem::Seal(_, problem)) if lookup(problem))
     }
 }
 

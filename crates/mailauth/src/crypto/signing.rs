@@ -112,7 +112,7 @@ impl SigningKey {
         let modulus = der::rsa_private(pkcs1).ok_or(SigningKeyError::Malformed)?;
         let bits = der::bits(modulus);
         // The cryptographic library wants primes of whole 512 bits.
-        if !(BITS_MIN..=BITS_MAX).contains(&bits) || bits % 1024 != 0 {
+        if !(BITS_MIN..=BITS_MAX).contains(&bits) || !bits.is_multiple_of(1024) {
             return Err(SigningKeyError::Size(bits));
         }
         let pair = RsaKeyPair::from_der(pkcs1).map_err(|_| SigningKeyError::Inconsistent)?;

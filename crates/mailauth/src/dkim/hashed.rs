@@ -79,7 +79,7 @@ impl<'a> Fields<'a> {
 
     fn walk(&self, names: &[u8], own: Option<usize>, mut take: impl FnMut(usize)) {
         let mut taken = own.map_or(0, |own| 1_u64.checked_shl(own as u32).unwrap_or(0));
-        for name in list(names) {
+        for name in list(names).filter(|name| !name.is_empty()) {
             let wanted = start(name);
             let found = self.starts.iter().enumerate().rev().find(|&(at, start)| {
                 *start == wanted && taken >> at & 1 == 0 && compare(self.all[at].name(), name).is_eq()
@@ -94,7 +94,7 @@ impl<'a> Fields<'a> {
     fn search(&self, names: &[u8], own: Option<usize>, mut take: impl FnMut(usize)) {
         // Of each name, at the place of its lowest field, how many fields were taken.
         let mut taken = vec![0; self.sorted.len()];
-        for name in list(names) {
+        for name in list(names).filter(|name| !name.is_empty()) {
             let wanted = start(name);
             let is = |&at: &usize| self.starts[at].cmp(&wanted).then_with(|| compare(self.all[at].name(), name));
             let first = self.sorted.partition_point(|at| is(at).is_lt());

@@ -174,6 +174,12 @@ impl Verified {
         }
     }
 
+    /// Says what is wrong with it, or that nothing is.
+    fn judge(&mut self, problem: Option<Problem>) {
+        self.result = problem.as_ref().map_or(results::Dkim::Pass, Problem::result);
+        self.reason = problem;
+    }
+
     /// Whether it leaves the end of the body open (`l=`, RFC 6376 §8.2).
     pub fn is_partial(&self) -> bool {
         self.covered < self.body

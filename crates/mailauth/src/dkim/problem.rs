@@ -40,6 +40,9 @@ pub enum Problem {
     /// `x=` is past (RFC 6376 §3.5).
     #[error("the signature has expired")]
     Expired,
+    /// `t=` is more than a day ahead (RFC 6376 §3.5).
+    #[error("the signature was made in the future")]
+    Future,
     /// `l=` is more than the body has (RFC 6376 §3.5).
     #[error("the signature covers more octets than the body has")]
     ShortBody,
@@ -104,7 +107,7 @@ impl Problem {
     pub fn result(&self) -> results::Dkim {
         match self {
             Self::BodyHash | Self::Signature => results::Dkim::Fail,
-            Self::Partial | Self::TooMany => results::Dkim::Policy,
+            Self::Future | Self::Partial | Self::TooMany => results::Dkim::Policy,
             Self::Lookup(_) => results::Dkim::TempError,
             _ => results::Dkim::PermError,
         }

@@ -95,9 +95,8 @@ impl Signature {
         let names = required("h")?;
         let mut from = false;
         for name in list(names) {
-            // A name that is empty names no field; in chains it is in use.
-            let is_blank = kind == Kind::Arc && name.is_empty();
-            if !is_field_name(name) && !is_blank {
+            // A name that is empty names no field, and is in use.
+            if !is_field_name(name) && !name.is_empty() {
                 return Err(Problem::BadTag("h"));
             }
             from |= name.eq_ignore_ascii_case(b"from");

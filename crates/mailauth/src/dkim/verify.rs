@@ -1,7 +1,9 @@
 //! Verification (RFC 6376 §6).
 
+use std::time::Duration;
+
 use hikyaku_dns::{Name, Resolver};
-use hikyaku_message::{AddressList, FieldSpan, Header, results};
+use hikyaku_message::{AddressList, FieldSpan, Header};
 use hikyaku_wire::Timestamp;
 
 use super::hashed::Fields;
@@ -10,10 +12,16 @@ use super::signature::{Facts, Kind, Signature};
 use super::{Partial, Problem, Rules, Verified};
 use crate::{BodyHashes, Digests, Hash, HashId, Lookups};
 
+/// How far ahead of ours the clock of a signer may be before its signature is not accepted
+/// (RFC 6376 §3.5, `t=`).
+const FUTURE: Duration = Duration::from_secs(86_400);
+
 /// The signatures of a message, found in its header section.
 #[derive(Debug)]
 pub struct Signatures {
     found: Vec<Found>,
+    /// Which of them are verified, in that order.
+    order: Vec<usize>,
     /// Where the fields of the section lie, so that they are looked for once.
     spans: Vec<FieldSpan>,
     rules: Rules,
@@ -48,13 +56,13 @@ impl Signatures {
                 parsed.push((at, facts, signature.and_then(|signature| acceptable(signature, rules))));
             }
         }
-        let chosen = choose(header, &parsed, rules.signatures);
+        let order = choose(header, &parsed, rules.signatures);
         let found = parsed
             .into_iter()
-            .zip(chosen)
-            .map(|((at, facts, signature), chosen)| {
+            .enumerate()
+            .map(|(place, (at, facts, signature))| {
                 let signature = signature.and_then(|signature| {
-                    if !chosen {
+                    if !order.contains(&place) {
                         return Err(Problem::TooMany);
                     }
                     let hash = bodies.want(signature.body, signature.length, signature.algorithm.hash());
@@ -63,7 +71,7 @@ impl Signatures {
                 Found { at, facts, signature }
             })
             .collect();
-        Self { found, spans, rules: rules.clone() }
+        Self { found, order, spans, rules: rules.clone() }
     }
 
     /// Whether there are none.
@@ -72,8 +80,9 @@ impl Signatures {
     }
 
     /// Verifies them; the results are in the order in which the signatures stand in the header
-    /// section, which must be the one that they were found in. Of a signature whose body hash does
-    /// not match, and of one that has expired, no key is looked up.
+    /// section, which must be the one that they were found in. Keys of domains that may align with
+    /// that of From are looked up first. Of a signature whose body hash does not match, and of one
+    /// that has expired, no key is looked up.
     pub async fn verify<R: Resolver>(
         self,
         header: &Header<'_>,
@@ -82,24 +91,29 @@ impl Signatures {
         now: Timestamp,
     ) -> Vec<Verified> {
         let mut verified = Vec::with_capacity(self.found.len());
+        let mut checks = Vec::with_capacity(self.found.len());
+        for Found { at, facts, signature } in self.found {
+            let (check, problem) = match signature {
+                Ok((signature, hash)) => {
+                    let body = (digests.digest(hash), digests.length(hash));
+                    (Some(Check { at, signature, body, rules: &self.rules }), None)
+                }
+                Err(problem) => (None, Some(problem)),
+            };
+            let mut one = Verified::of(facts);
+            one.judge(problem);
+            verified.push(one);
+            checks.push(check);
+        }
+        let field = |span: &FieldSpan| span.field(header.octets());
         let mut fields = None;
         let mut signed = Vec::new();
-        let spans = &self.spans;
-        for Found { at, facts, signature } in self.found {
-            let mut one = Verified::of(facts);
-            let problem = match signature {
-                Ok((signature, hash)) => {
-                    let field = |span: &FieldSpan| span.field(header.octets());
-                    let fields = fields.get_or_insert_with(|| Fields::of(spans.iter().map_while(field).collect()));
-                    let body = (digests.digest(hash), digests.length(hash));
-                    let check = Check { at, signature, body, rules: &self.rules };
-                    check.verify(fields, &mut signed, lookups, now, &mut one).await.err()
-                }
-                Err(problem) => Some(problem),
-            };
-            one.result = problem.as_ref().map_or(results::Dkim::Pass, Problem::result);
-            one.reason = problem;
-            verified.push(one);
+        for place in self.order {
+            let Some(check) = checks[place].take() else { continue };
+            let fields = fields.get_or_insert_with(|| Fields::of(self.spans.iter().map_while(field).collect()));
+            let one = &mut verified[place];
+            let problem = check.verify(fields, &mut signed, lookups, now, one).await.err();
+            one.judge(problem);
         }
         verified
     }
@@ -113,11 +127,11 @@ fn acceptable(signature: Signature, rules: &Rules) -> Result<Signature, Problem>
     Ok(signature)
 }
 
-/// Which of the signatures are verified.
-fn choose(header: &Header<'_>, parsed: &[(usize, Facts, Result<Signature, Problem>)], most: usize) -> Vec<bool> {
+/// Which of the signatures are verified, in that order.
+fn choose(header: &Header<'_>, parsed: &[(usize, Facts, Result<Signature, Problem>)], most: usize) -> Vec<usize> {
     let candidates = || parsed.iter().enumerate().filter(|(_, (_, _, signature))| signature.is_ok());
-    if candidates().count() <= most {
-        return vec![true; parsed.len()];
+    if candidates().nth(1).is_none() {
+        return candidates().map(|(at, _)| at).take(most).collect();
     }
     let author = author(header);
     let aligned = |facts: &Facts| match (&author, &facts.domain) {
@@ -127,9 +141,7 @@ fn choose(header: &Header<'_>, parsed: &[(usize, Facts, Result<Signature, Proble
     };
     let mut order: Vec<(bool, usize)> = candidates().map(|(at, (_, facts, _))| (!aligned(facts), at)).collect();
     order.sort_unstable();
-    let mut chosen = vec![false; parsed.len()];
-    order.iter().take(most).for_each(|&(_, at)| chosen[at] = true);
-    chosen
+    order.into_iter().take(most).map(|(_, at)| at).collect()
 }
 
 /// The domain of From, if it has one.
@@ -160,6 +172,9 @@ impl Check<'_> {
         let Self { at, signature, body: (hash, length), rules } = self;
         one.covered = Some(signature.length.map_or(length, |covered| covered.min(length)));
         one.body = Some(length);
+        if one.timestamp.is_some_and(|made| now.saturating_add(FUTURE) < made) {
+            return Err(Problem::Future);
+        }
         if one.expiration.is_some_and(|expires| expires.saturating_add(rules.skew) < now) {
             return Err(Problem::Expired);
         }

@@ -79,7 +79,7 @@ impl Row {
 
     /// The time of the row, else one at which all signatures of the suites are good.
     fn now(&self) -> hikyaku_wire::Timestamp {
-        let seconds = self.value["now"].as_u64().unwrap_or(1_780_000_000);
+        let seconds = self.value["now"].as_u64().unwrap_or(1_796_000_000);
         hikyaku_wire::Timestamp::from_millis(i64::try_from(seconds * 1000).expect("a time of today"))
     }
 }

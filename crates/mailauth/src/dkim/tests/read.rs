@@ -31,7 +31,7 @@ fn each_tag_that_must_be_there() {
             "s" => Problem::BadTag("s"),
             "b" => Problem::BadTag("b"),
             "bh" => Problem::BadTag("bh"),
-            _ => Problem::BadTag("h"),
+            _ => Problem::FromNotSigned,
         };
         assert_eq!(read(&others.join(";"), Kind::Dkim), Err(expected));
     }
