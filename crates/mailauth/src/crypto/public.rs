@@ -83,6 +83,17 @@ impl PublicKey {
         }
     }
 
+    /// About how many octets it takes beside itself.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            // What aws-lc-rs has read is the same in DER, and as numbers once more: the modulus,
+            // its square for the arithmetic, and the tables around them.
+            Self::Rsa(key) if cfg!(feature = "aws-lc-rs") => 4 * key.pkcs1.len() + 1024,
+            Self::Rsa(key) => key.pkcs1.len(),
+            Self::Ed25519(_) => 0,
+        }
+    }
+
     /// Whether the signature is one of the octets: RSASSA-PKCS1-v1_5 with the hash, or PureEdDSA
     /// over the SHA-256 (RFC 8463 §3); there is no Ed25519 with SHA-1.
     pub(crate) fn verifies(&self, hash: Hash, octets: &[u8], signature: &[u8]) -> bool {

@@ -49,6 +49,13 @@ fn hashes_are_those_of_the_standards() {
 }
 
 #[test]
+fn a_key_takes_what_its_octets_take() {
+    let size = |bits| PublicKey::rsa(&pkcs1(bits, E65537)).expect("a key").size();
+    assert!((256..16 * 1024).contains(&size(2048)) && (1024..16 * 1024).contains(&size(8192)));
+    assert_eq!(PublicKey::ed25519(ED25519_PUBLIC).expect("a key").size(), 0);
+}
+
+#[test]
 fn signatures_of_openssl_verify_and_no_others() {
     let rsa = PublicKey::rsa(RSA2048_SPKI).expect("a key");
     let weak = PublicKey::rsa(RSA1024_SPKI).expect("a key");

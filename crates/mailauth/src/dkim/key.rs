@@ -36,6 +36,10 @@ impl Published for KeyRecord {
             [_, _, ..] => Err(Problem::SeveralKeys),
         })
     }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.0.as_ref().map_or(0, |key| key.key.size())
+    }
 }
 
 impl KeyRecord {

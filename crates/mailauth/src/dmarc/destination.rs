@@ -41,6 +41,11 @@ impl Destination {
         text.split(',').filter_map(Self::parse).take(MAX).collect()
     }
 
+    /// About how many octets a list takes beside itself.
+    pub(super) fn sizes(list: &Vec<Self>) -> usize {
+        list.capacity() * size_of::<Self>() + list.iter().map(|one| one.uri.len()).sum::<usize>()
+    }
+
     /// The URI.
     #[must_use]
     pub fn uri(&self) -> &str {

@@ -110,6 +110,11 @@ impl Record {
         self.np.or_else(|| self.below())
     }
 
+    /// About how many octets it takes.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + Destination::sizes(&self.rua) + Destination::sizes(&self.ruf)
+    }
+
     fn take(&mut self, seen: &mut Seen, name: &str, value: &str) {
         const NAMES: [&str; 10] = ["p", "sp", "np", "adkim", "aspf", "psd", "t", "fo", "rua", "ruf"];
         let Some(index) = NAMES.iter().position(|known| known.eq_ignore_ascii_case(name)) else {

@@ -35,6 +35,10 @@ impl Published for Site {
         let exists = answer.presence != Presence::NoName;
         Self { record: first.filter(|_| !several).map(Arc::new), several, exists }
     }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.record.as_ref().map_or(0, |record| record.size())
+    }
 }
 
 /// A domain with the record that it publishes.

@@ -146,7 +146,7 @@ impl MacroString {
     /// About how many octets it takes beside itself.
     pub(super) fn size(&self) -> usize {
         let texts = self.pieces.iter().map(|piece| if let Piece::Text(text) = piece { text.len() } else { 0 });
-        size_of_val(&*self.pieces) + texts.sum::<usize>()
+        self.pieces.capacity() * size_of::<Piece>() + texts.sum::<usize>()
     }
 
     /// `explain-string` (RFC 7208 §6.2): may also hold spaces, and the letters `c`, `r` and `t`.

@@ -137,8 +137,10 @@ impl Record {
     pub(super) fn size(&self) -> usize {
         let specs = self.directives.iter().filter_map(|directive| directive.mechanism.domain());
         let specs = specs.chain(&self.redirect).chain(&self.explanation).map(DomainSpec::size);
-        let others = self.others.iter().map(|other| size_of::<Modifier>() + other.name.len() + other.value.size());
-        size_of::<Self>() + size_of_val(&*self.directives) + specs.chain(others).sum::<usize>()
+        let others = self.others.iter().map(|other| other.name.capacity() + other.value.size());
+        let lists =
+            self.directives.capacity() * size_of::<Directive>() + self.others.capacity() * size_of::<Modifier>();
+        size_of::<Self>() + lists + specs.chain(others).sum::<usize>()
     }
 }
 

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::crypto::PublicKeyError;
+use crate::dkim::key::KeyRecord;
+use crate::lookups::Published as _;
 
 const P: &str = "p=iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=";
 
@@ -110,6 +112,22 @@ fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
         _ => vec![0x82, high, low],
     };
     [&[tag][..], &length, content].concat()
+}
+
+#[test]
+fn a_record_takes_what_its_key_takes() {
+    let size = |record: &str| {
+        let answer = hikyaku_dns::Answer {
+            records: vec![Txt::from(record)],
+            presence: hikyaku_dns::Presence::Found,
+            security: hikyaku_dns::Security::Insecure,
+            ttl: std::time::Duration::from_secs(60),
+        };
+        KeyRecord::read(&answer).size()
+    };
+    let none = size("v=DKIM1; p=");
+    assert_eq!((none, size(&format!("k=ed25519; {P}"))), (size_of::<KeyRecord>(), none));
+    assert!(size(&rsa(8192, &[3])) >= none + 1024);
 }
 
 /// D57, C2: sizes and exponents of RSA keys, whatever rules there are.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::lookups::Published as _;
 
 fn printed(text: &str) -> Option<String> {
     Record::parse(text.as_bytes()).map(|record| record.to_string())
@@ -167,4 +168,25 @@ fn destinations_of_reports() {
         assert_eq!(list(text), expected, "{text}");
     }
     assert_eq!(list(&"mailto:a@example.org,".repeat(21)).len(), 20);
+}
+
+#[test]
+fn a_record_takes_what_its_destinations_take() {
+    let size = |text: &str| Record::parse(text.as_bytes()).unwrap().size();
+    let none = size("v=DMARC1; p=none");
+    assert!(none >= size_of::<Record>());
+    let short = "a:b,".repeat(20);
+    for tag in ["rua", "ruf"] {
+        assert!(size(&format!("v=DMARC1; p=none; {tag}={short}")) >= none + 20 * (3 + size_of::<Destination>()));
+        let long = format!("mailto:{}@example.org", "x".repeat(5000));
+        assert!(size(&format!("v=DMARC1; p=none; {tag}={long}")) >= none + 5000);
+    }
+    let answer = hikyaku_dns::Answer {
+        records: vec![hikyaku_dns::Txt::from(&*format!("v=DMARC1; p=none; rua={short}"))],
+        presence: hikyaku_dns::Presence::Found,
+        security: hikyaku_dns::Security::Insecure,
+        ttl: std::time::Duration::from_secs(60),
+    };
+    let site = crate::dmarc::walk::Site::read(&answer);
+    assert!(site.size() >= size_of_val(&site) + none + 20 * (3 + size_of::<Destination>()));
 }

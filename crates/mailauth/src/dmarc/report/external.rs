@@ -31,6 +31,10 @@ impl Published for Consent {
         let records: Vec<Record> = answer.records.iter().filter_map(|text| Record::parse(&text.concat())).collect();
         Self { agrees: !records.is_empty(), instead: records.into_iter().flat_map(|record| record.rua).collect() }
     }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + Destination::sizes(&self.instead)
+    }
 }
 
 /// Of the destinations that the record of a domain names, those that want its reports: hosts of

@@ -139,3 +139,35 @@ fn a_long_claim_costs_no_lookup_more() {
     });
     assert_eq!((names.collect::<Vec<_>>(), asked), (vec![252, 6, 6], 4));
 }
+
+/// A text that is short enough to keep may take much more when it is read.
+#[test]
+fn what_is_large_when_read_is_not_kept() {
+    let spec = "b.test".parse::<Name>().unwrap();
+    for (term, more) in [
+        ("a ", 0),
+        ("ip4:192.0.2.1 ", 0),
+        ("a:b.test ", size_of_val(&spec) + 7),
+        ("exists:%{d}%{h}%{s} ", 3 * 8),
+        ("x=%{d} ", 8),
+    ] {
+        let terms = 16_000 / term.len();
+        let answer = |terms| {
+            let mut zone = Zone::default();
+            text(&mut zone, "a.test", &format!("v=spf1 {}", term.repeat(terms)));
+            zone
+        };
+        let sizes = [terms, 1].map(|terms| {
+            let zone = answer(terms);
+            let records = Records::new(&zone);
+            let lookups = records.lookups(instant(), ENOUGH);
+            let read = now(lookups.published::<Publication>(&name("a.test"))).unwrap();
+            assert!(matches!(*read, Publication::Record(_)), "{term}");
+            assert_eq!(records.len(), usize::from(terms == 1), "{term}");
+            read.size()
+        });
+        let item = if term.starts_with("x=") { size_of::<Modifier>() } else { size_of::<Directive>() };
+        assert!(sizes[0] >= terms * (item + more), "{term} {sizes:?}");
+        assert!(sizes[1] >= size_of::<Publication>() + size_of::<Record>() + item + more, "{term} {sizes:?}");
+    }
+}

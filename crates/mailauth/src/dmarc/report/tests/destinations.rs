@@ -86,3 +86,18 @@ fn a_size_that_is_not_exceeded() {
     assert_eq!((limited.fits(10_240), limited.fits(10_241)), (true, false));
     assert!(Destination::parse("mailto:a@example.com").unwrap().fits(u64::MAX));
 }
+
+/// Twenty short URIs take more than their text, and a host may publish many records with them.
+#[test]
+fn what_is_large_when_read_is_not_kept() {
+    let record = format!("v=DMARC1; rua={}", "a:b,".repeat(20));
+    let question = "blue.example.com._report._dmarc.red.example.net";
+    let rua = Record::parse(b"v=DMARC1; p=none; rua=mailto:a@red.example.net").unwrap();
+    for (records, kept) in [(1, 1), (60, 0)] {
+        let zone = zone(&vec![(question, &*record); records]);
+        let records = Records::new(&zone);
+        let lookups = records.lookups(Instant::now(), Budget::default());
+        now(destinations(&lookups, &name("blue.example.com"), &rua));
+        assert_eq!(records.len(), kept);
+    }
+}
