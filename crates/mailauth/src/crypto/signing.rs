@@ -116,7 +116,10 @@ impl SigningKey {
             return Err(SigningKeyError::Size(bits));
         }
         let pair = RsaKeyPair::from_der(pkcs1).map_err(|_| SigningKeyError::Inconsistent)?;
-        Ok(Self(Pair::Rsa(pair, modulus.len())))
+        let key = Self(Pair::Rsa(pair, modulus.len()));
+        // The library notices some damage only when it signs: better now than at the first mail.
+        key.sign(b"").map_err(|_| SigningKeyError::Inconsistent)?;
+        Ok(key)
     }
 
     fn seed(seed: &[u8]) -> Result<Self, SigningKeyError> {
