@@ -91,15 +91,11 @@ fn slow_name(text: &str, values: &Values<'_>) -> Option<Name> {
             }
         }
     }
-    let mut labels: Vec<&str> = expanded.strip_suffix('.').unwrap_or(&expanded).split('.').collect();
-    while labels.join(".").len() > 253 {
-        labels.remove(0);
+    let mut kept = expanded.strip_suffix('.').unwrap_or(&expanded);
+    while kept.len() > 253 {
+        kept = kept.split_once('.')?.1;
     }
-    if labels.is_empty() || !expanded.is_ascii() {
-        None
-    } else {
-        Name::from_labels(labels.iter().map(|l| l.as_bytes())).ok()
-    }
+    if expanded.is_ascii() { Name::from_labels(kept.split('.').map(str::as_bytes)).ok() } else { None }
 }
 
 fn slow_macro(inside: &str, values: &Values<'_>) -> Option<String> {
