@@ -43,8 +43,6 @@ impl Gathered {
 
     /// The message is over: the header section without the empty line at its end, and the hashes.
     pub(crate) fn finish(mut self) -> Result<(Vec<u8>, Digests), Unsound> {
-        // It may have ended within the section.
-        self.scan.finish();
         if let Some(limit) = self.scan.over() {
             return Err(Unsound::Limit(limit));
         }

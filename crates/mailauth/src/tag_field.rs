@@ -159,5 +159,12 @@ mod tests {
         let mut field = TagField::new("X");
         field.tag("a", &"1".repeat(61));
         assert_eq!(field.unsigned().sign(&[0; 6]), format!("X: a={}; b=AAAAAAAA\r\n", "1".repeat(61)));
+        // The tag fills it, and the signature begins the next one.
+        let mut field = TagField::new("X");
+        field.tag("a", &"1".repeat(69));
+        assert_eq!(field.unsigned().sign(&[0; 3]), format!("X: a={}; b=\r\n\tAAAA\r\n", "1".repeat(69)));
+        let mut field = TagField::new("X");
+        field.tag("a", &"1".repeat(70));
+        assert_eq!(field.unsigned().sign(&[0; 3]), format!("X: a={};\r\n\tb=AAAA\r\n", "1".repeat(70)));
     }
 }

@@ -6,7 +6,7 @@ use hikyaku_message::results::{self, ArcAuthenticationResults, AuthenticationRes
 use hikyaku_message::{Header, HeaderLimits};
 use hikyaku_wire::Timestamp;
 
-use super::sets::{Covered, INSTANCES, Sets, highest};
+use super::sets::{Covered, Sets, highest};
 use super::{Field, Outcome, Problem};
 use crate::dkim::hashed::Fields;
 use crate::dkim::sign::{Form, begin, covered, finish};
@@ -128,20 +128,12 @@ impl Before {
     fn of(header: &Header<'_>, chain: &Outcome) -> Result<Self, SealError> {
         let mut covered = Covered::default();
         if chain.result == results::Arc::Fail {
-            let highest = highest(header);
-            return if highest < INSTANCES {
-                Ok(Self { highest, status: "fail", covered })
-            } else {
-                Err(SealError::Full)
-            };
+            return Ok(Self { highest: highest(header), status: "fail", covered });
         }
         let sets = Sets::find(header).map_err(|_| SealError::OtherMessage)?;
         let highest = sets.highest();
         if usize::from(highest) != chain.sealers.len() || (highest == 0) != (chain.result == results::Arc::None) {
             return Err(SealError::OtherMessage);
-        }
-        if highest == INSTANCES {
-            return Err(SealError::Full);
         }
         let all: Vec<_> = header.fields().collect();
         for instance in 1..=highest {

@@ -13,7 +13,7 @@ use crate::tags::{Tags, TagsError, base64, list};
 use crate::{Canonicalization, dkim::hashed};
 
 /// The highest instance (RFC 8617 §4.2.1).
-pub(super) const INSTANCES: u8 = 50;
+const INSTANCES: u8 = 50;
 
 /// The sets, instance 1 first, each the places of its fields among all fields.
 #[derive(Clone, Debug, PartialEq, Eq)]

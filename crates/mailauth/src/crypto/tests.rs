@@ -107,6 +107,10 @@ fn a_public_key_is_read_with_and_without_its_frame() {
         ("more behind it", &[RSA2048_SPKI, &[0]].concat()),
         ("more behind the bare key", &[bare, &[0]].concat()),
         (
+            "more within the frame",
+            &der::element(der::SEQUENCE, &[der::only(RSA2048_SPKI, der::SEQUENCE).expect("a frame"), &[5, 0]].concat()),
+        ),
+        (
             "the frame of an Ed25519 key",
             &[&[0x30, 42, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 33, 0][..], &[1; 32]].concat(),
         ),
@@ -220,6 +224,31 @@ fn what_is_no_key_to_sign_with_says_why() {
     }
 }
 
+/// A private key in PKCS#1 of this version, with a modulus of so many bits and nothing else that is
+/// right.
+fn private(version: u8, bits: usize) -> Vec<u8> {
+    let public = pkcs1(bits, E65537);
+    let numbers = der::only(&public, der::SEQUENCE).expect("a sequence");
+    der::element(der::SEQUENCE, &[&[2, 1, version], numbers].concat())
+}
+
+#[test]
+fn sizes_of_keys_to_sign_with() {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    for (version, bits, error) in [
+        (0, 2047, SigningKeyError::Size(2047)),
+        (0, 2048, SigningKeyError::Inconsistent),
+        (0, 4096, SigningKeyError::Inconsistent),
+        (0, 4097, SigningKeyError::Size(4097)),
+        // More than two primes (RFC 8017 appendix A.1.2).
+        (1, 2048, SigningKeyError::Malformed),
+    ] {
+        let text = BASE64_STANDARD.encode(private(version, bits));
+        let pem = format!("-----BEGIN RSA PRIVATE KEY-----\n{text}\n-----END RSA PRIVATE KEY-----\n");
+        assert_eq!(SigningKey::from_pem(&pem).expect_err("no key"), error, "{version} {bits}");
+    }
+}
+
 #[test]
 fn der_has_one_form_only() {
     for (octets, content) in [
@@ -241,7 +270,8 @@ fn der_has_one_form_only() {
     }
     let long = [&[2, 0x81, 0x80][..], &[7; 0x80]].concat();
     assert_eq!(der::only(&long, der::INTEGER), Some(&[7; 0x80][..]));
-    // A length of 127 in the long form.
+    // A length of 127 in the long form, and one of 128 with a zero in front.
+    assert_eq!(der::only(&[&[2, 0x82, 0, 0x80][..], &[7; 0x80]].concat(), der::INTEGER), None);
     assert_eq!(der::only(&[&[2, 0x81, 0x7f][..], &[7; 0x7f]].concat(), der::INTEGER), None);
 }
 

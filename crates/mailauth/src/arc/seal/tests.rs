@@ -88,9 +88,12 @@ fn what_is_not_sealed() {
     let none = outcome(results::Arc::None, &[], None);
     let one = outcome(results::Arc::Pass, &DOMAINS[..1], None);
     let nobody = outcome(results::Arc::Pass, &[], None);
-    let sealed = sealed(&DOMAINS[..1]);
-    let broken = format!("ARC-Seal: i=2\r\n{sealed}");
-    for (message, chain) in [(&*sealed, &none), (MESSAGE, &one), (MESSAGE, &nobody), (&*broken, &one)] {
+    let two = outcome(results::Arc::Pass, &DOMAINS, None);
+    let [once, twice] = [&DOMAINS[..1], &DOMAINS].map(sealed);
+    let broken = format!("ARC-Seal: i=2\r\n{once}");
+    for (message, chain) in
+        [(&*once, &none), (MESSAGE, &one), (MESSAGE, &nobody), (&*broken, &one), (&*twice, &one), (&*once, &two)]
+    {
         assert_eq!(seal(signer(DOMAINS[0]), message, chain), Err(SealError::OtherMessage));
     }
     for (message, error) in [("To: a\r\n\r\n", SignError::NoFrom), ("From: a\r\nx\r\n\r\n", SignError::Malformed)] {

@@ -241,6 +241,10 @@ fn messages_that_are_not_signed() {
         assert_eq!(signing.gathered.kept(), 0, "nothing is kept");
         assert_eq!(signing.finish("", TIME), Err(SignError::Limit(limit)));
     }
+    // The field that goes over a limit is the last, and the message ends within it.
+    let mut signing = Signing::with_limits(vec![ed25519()], limits);
+    signing.push(format!("From: a@b\r\n{}Y: z", "X:\r\n".repeat(9)).as_bytes());
+    assert_eq!(signing.finish("", TIME), Err(SignError::Limit(HeaderLimit::Fields)));
 }
 
 #[test]
