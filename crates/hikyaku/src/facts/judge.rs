@@ -1,6 +1,6 @@
 //! What follows from what was found out: the first check that is enforced and fails refuses.
 
-use hikyaku_mailauth::{Authentication, ClientResults, dmarc};
+use hikyaku_mailauth::{Authentication, ClientResults, dmarc, spf::Reason};
 use hikyaku_message::results;
 use hikyaku_wire::{Code, EnhancedCode, Reply};
 
@@ -38,6 +38,8 @@ impl<R> Verification<R> {
                 }
                 refused(23, text)
             }
+            // Too many lookups for one message will be too many tomorrow.
+            results::Spf::TempError if matches!(spf.reason, Some(Reason::Budget { .. })) => return None,
             results::Spf::TempError => later(24, format!("SPF of {domain} cannot be looked up now")),
             _ => return None,
         };

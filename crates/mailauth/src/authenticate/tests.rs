@@ -232,7 +232,7 @@ fn a_line_that_is_no_field_is_the_first_of_the_body() {
     assert_eq!(with(b"").dkim.unwrap()[0].result, results::Dkim::Pass);
     let done = with(b"Click here");
     assert_eq!(done.dkim.as_ref().unwrap()[0].result, results::Dkim::Fail);
-    assert_eq!(dmarc(&done).0, results::Dmarc::Fail);
+    assert_eq!(dmarc(&done).0, results::Dmarc::PermError);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use hikyaku_dns::{Name, Resolver};
-use hikyaku_message::{AddressList, Header, HeaderLimit, HeaderScan, results};
+use hikyaku_message::{AddressList, Field, Header, HeaderLimit, HeaderScan, results};
 use hikyaku_wire::Timestamp;
 
 use super::{Authentication, ClientResults, Rules, trust};
@@ -158,8 +158,14 @@ impl Verifier {
 
 /// The one domain of the author (RFC 9989 §5.3.1), or why there is none, in words for people.
 fn author(header: &Header<'_>) -> Result<Name, String> {
-    if header.span().start > 0 {
-        return Err("the message begins with a line that belongs to no field".to_owned());
+    // Others may see another From field there, or read on behind it.
+    let rest = &header.octets()[header.span().end..];
+    let has_bad_name = |field: Field<'_>| {
+        let name = field.name();
+        name.is_empty() || !name.iter().all(|octet| (b'!'..=b'~').contains(octet))
+    };
+    if header.span().start > 0 || !matches!(rest, b"" | b"\r" | b"\r\n") || header.fields().any(has_bad_name) {
+        return Err("the header section is malformed, so that others may see another author".to_owned());
     }
     let mut fields = header.all("from");
     let Some(field) = fields.next() else { return Err("the message has no From field".to_owned()) };

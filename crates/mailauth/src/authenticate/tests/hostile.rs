@@ -218,3 +218,15 @@ fn a_line_before_the_first_field_breaks_signatures_and_hides_the_author() {
     assert_eq!(done.dkim.as_ref().unwrap()[0].result, results::Dkim::Fail);
     assert_eq!(dmarc(&done).0, results::Dmarc::PermError);
 }
+
+/// Where readers differ on what is a field, they may show another author.
+#[test]
+fn an_author_beside_malformed_lines_is_none() {
+    for line in ["no colon\r\n", "From\u{a0}: ceo@author.test\r\n", "\x01From: ceo@author.test\r\n", ": x\r\n"] {
+        let message = format!("From: a@attacker.test\r\n{line}From-X: y\r\n\r\nbody\r\n");
+        let done = check(["198.51.100.9", "x.test", "x@attacker.test", "r"], message.as_bytes());
+        assert_eq!(dmarc(&done).0, results::Dmarc::PermError, "{line:?}");
+    }
+    let done = check(["198.51.100.9", "x.test", "x@attacker.test", "r"], b"From : a@attacker.test\r\n\r\n");
+    assert_eq!(dmarc(&done).0, results::Dmarc::None, "white space before the colon is read by all in the same way");
+}
