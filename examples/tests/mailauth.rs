@@ -80,6 +80,11 @@ fn spf_and_what_the_domain_says() {
     let fail = spf("192.0.2.8", "<-anna@author.test>");
     assert_eq!((&fail["result"], &fail["explanation"]), (&json!("fail"), &json!("192.0.2.8 is not ours")));
     assert_eq!(fail["domain"], "author.test");
+    // A term of an included record gives no result of its own.
+    folder.write("inner", "a.test. TXT \"v=spf1 include:b.test\"\nb.test. TXT \"v=spf1 -all\"\n");
+    let inner = ["spf", "--zone", "inner", "--ip", "192.0.2.7", "--helo", "x.test", "--mail-from", "anna@a.test"];
+    let neutral = folder.json(&inner, "");
+    assert_eq!((&neutral["result"], &neutral["mechanism"]), (&json!("neutral"), &Value::Null));
     // The null path is the name of HELO.
     let none = spf("192.0.2.8", "");
     assert_eq!((&none["result"], &none["domain"]), (&json!("none"), &json!("mx.author.test")));
@@ -237,6 +242,8 @@ fn addresses_and_fields() {
         ("a@b.123", true),
         ("a@b.123 ", false),
         ("a@b", true),
+        ("a@b.", false),
+        ("a@", false),
     ] {
         assert_eq!(folder.json(&["address", "--", address], "")["valid"], valid, "{address}");
     }
@@ -287,7 +294,8 @@ fn records_that_nobody_can_use_are_told() {
     let folder = Folder::new();
     let zone = "$ORIGIN a.test.\n@ TXT \"v=spf1 ip4:192.0.2 -all\"\n_dmarc TXT \"v=DMARC1; p=nothing\"\n\
                 s._domainkey TXT \"v=DKIM1; p=AAAA\"\nx._domainkey TXT v=DKIM1; k=rsa; p=AAAA\n\
-                b TXT \"v=spf1 -all\"\nb TXT \"v=spf1 +all\"\n";
+                b TXT \"v=spf1 -all\"\nb TXT \"v=spf1 +all\"\n\
+                _dmarc.c TXT \"v=DMARC1; p=nothing; rua=mailto:a@a.test\"\n_dmarc.d TXT \"v=dmarc1; p=none\"\n";
     folder.write("draft", zone);
     let output = folder.run(&["dkim", "verify", "--zone", "draft", "mail"], "");
     assert_eq!(output.status.code(), Some(0));
@@ -298,6 +306,8 @@ fn records_that_nobody_can_use_are_told() {
         "draft: s._domainkey.a.test TXT: DKIM: ",
         "draft: b.a.test TXT: 2 SPF records",
         "draft: line 5",
+        "draft: _dmarc.c.a.test TXT: DMARC: without a valid p= the policy is none",
+        "draft: _dmarc.d.a.test TXT: no DMARC record",
     ] {
         assert!(told.contains(word), "{word} is not in\n{told}");
     }

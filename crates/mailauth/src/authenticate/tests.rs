@@ -120,6 +120,12 @@ fn all_of_a_good_message() {
 }
 
 #[test]
+fn a_message_that_nobody_sealed_is_none_of_anybody() {
+    let text = field(&judge_with(&Rules::default(), zone(), FULL, MESSAGE)).to_string();
+    assert!(text.contains("; arc=none; dmarc="), "{text}");
+}
+
+#[test]
 fn a_message_in_any_pieces_is_the_same() {
     let message = sign("author.test", MESSAGE);
     let records = Records::new(zone());
@@ -181,6 +187,17 @@ fn the_null_path_is_postmaster_at_the_name_of_helo_and_asked_once() {
     assert!(field(&done).to_string().contains("smtp.mailfrom=postmaster@mx.author.test"));
     // It aligns, as a subdomain.
     assert_eq!(dmarc(&done).0, results::Dmarc::Pass);
+}
+
+#[test]
+fn what_was_held_for_the_message_is_there_behind_the_client() {
+    let records = Records::new(zone());
+    let lookups = records.lookups(Instant::now(), Budget { queries: 20 });
+    now(ClientResults::check(&rules(), &lookups, &client(FULL), NOW));
+    assert_eq!(lookups.asked(), 6);
+    for _ in 6..20 {
+        now(lookups.a(&name("mx.author.test"))).unwrap();
+    }
 }
 
 #[test]

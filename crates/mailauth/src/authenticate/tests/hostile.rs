@@ -130,6 +130,12 @@ fn lookups_are_left_for_the_author_whatever_the_client_publishes() {
         }
         assert_eq!(done.client.helo.as_ref().unwrap().result, results::Spf::TempError);
     }
+    // Also the keys of its signatures are looked up.
+    let records = Records::new(zone.clone());
+    let lookups = records.lookups(Instant::now(), Budget::default());
+    let said = ["198.51.100.9", "maze.test", "x@maze.test", "r"];
+    let done = judge(&rules(), &lookups, said, &[&sign("author.test", MESSAGE)]);
+    assert_eq!(dmarc(&done), (results::Dmarc::Pass, dmarc::Policy::None));
     // Eight questions for an author with a long name, also where more signatures are allowed.
     let forged = (0..30).map(|at| {
         let hash = "Ck5SoRNWUpSR4X0COv7R5ub2pUTtl6xz4dTFz++ji4M=";

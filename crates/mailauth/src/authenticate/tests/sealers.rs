@@ -36,6 +36,8 @@ fn only_trusted_sealers_vouch_and_only_for_this_author() {
         "dmarc/2=pass header.from=author.test",
         "dmarc=pass header.from=other.test; dmarc=pass header.from=author.test",
         "dmarc=fail header.from=author.test; dmarc=pass header.from=author.test",
+        "dmarc=pass header.from=author.test; dmarc=fail header.from=author.test",
+        "dmarc=pass header.from=author.test; dmarc=pass header.from=other.test",
         "spf=pass smtp.mailfrom=author.test; dkim=pass header.d=author.test; arc=pass",
         "none",
     ] {
