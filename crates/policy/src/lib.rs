@@ -27,17 +27,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
 mod condition;
 mod counters;
 mod decide;
 mod domains;
 mod explain;
 mod facts;
+mod fault;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod identifier;
 mod language;
+mod lines;
 mod list;
+mod name_index;
 mod needs;
 mod networks;
 mod policy;
@@ -50,6 +54,7 @@ pub use decide::{Decision, Value};
 pub use domains::{DomainError, DomainPattern, Domains};
 pub use explain::{Explanation, Step};
 pub use facts::{Certificate, Facts, Finding, Listener, Message, Stage};
+pub use fault::Fault;
 pub use identifier::{Identifier, IdentifierError};
 pub use language::TextError;
 pub use list::{CertificatePattern, DomainRole, List, Members, Trust};
