@@ -36,6 +36,7 @@ mod facts;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod identifier;
+mod index;
 mod language;
 mod list;
 mod needs;
