@@ -2,7 +2,10 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use crate::{Domains, Networks};
+use crate::{
+    Domains, Networks, Policy,
+    random::{Choices, policy},
+};
 
 /// A list of networks: whatever parses prints, and what prints parses to the same list.
 pub fn policy_networks(data: &[u8]) {
@@ -16,6 +19,16 @@ pub fn policy_networks(data: &[u8]) {
 /// A list of domains: whatever parses prints, and what prints parses to the same list.
 pub fn policy_domains(data: &[u8]) {
     round_trip::<Domains>(data);
+}
+
+/// A policy as a program builds it: what it prints is that policy.
+pub fn policy_print(data: &[u8]) {
+    let policy = policy(&mut Choices::new(data));
+    let printed = policy.to_string();
+    let read = Policy::parse(&printed, &mut |file| Err(format!("no file is named here: {file}")));
+    let read = read.unwrap_or_else(|error| panic!("{error}\n{printed}"));
+    assert_eq!(read, policy, "{printed}");
+    assert_eq!(read.to_string(), printed);
 }
 
 fn round_trip<T: FromStr + Display + PartialEq>(data: &[u8]) -> Option<T> {
