@@ -3,8 +3,8 @@
 use std::{fmt::Display, str::FromStr};
 
 use crate::{
-    Domains, Networks, Policy,
-    random::{Choices, policy},
+    Domains, Limits, Networks, Policy,
+    random::{Choices, Edges, agree, policy},
 };
 
 /// A list of networks: whatever parses prints, and what prints parses to the same list.
@@ -29,6 +29,28 @@ pub fn policy_print(data: &[u8]) {
     let read = read.unwrap_or_else(|error| panic!("{error}\n{printed}"));
     assert_eq!(read, policy, "{printed}");
     assert_eq!(read.to_string(), printed);
+}
+
+/// A policy as a program builds it, and facts at its edges: what is proved of it is so for them.
+pub fn policy_prove(data: &[u8]) {
+    let mut choices = Choices::new(data);
+    let policy = policy(&mut choices);
+    let limits = Limits { steps: 300_000 };
+    let verdict = policy.verdict(&limits).ok();
+    if let Some(verdict) = &verdict {
+        agree::open(&policy, verdict);
+    }
+    let edges = Edges::new(&[&policy]);
+    for _ in 0..32 {
+        let facts = edges.facts(&mut choices);
+        agree::decided(&policy, &facts);
+        if let Some(verdict) = &verdict {
+            agree::closed(&policy, verdict, &facts);
+        }
+        if choices.is_empty() {
+            break;
+        }
+    }
 }
 
 fn round_trip<T: FromStr + Display + PartialEq>(data: &[u8]) -> Option<T> {

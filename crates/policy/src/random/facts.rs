@@ -6,9 +6,11 @@ use hikyaku_message::results::{Arc, Dkim, Iprev, Spf};
 use hikyaku_wire::{Domain, ForwardPath, ReversePath};
 
 use super::{Choices, policy::USERS};
+#[cfg(test)]
+use crate::Stage;
 use crate::{
     Action, Certificate, CertificatePattern, CertificateSet, Dmarc, DomainPattern, Facts, Finding, HostSet, Identifier,
-    Listener, Members, Message, Network, NetworkSet, Per, Policy, Rate, Stage, Test, Window,
+    Listener, Members, Message, Network, NetworkSet, Per, Policy, Rate, Test, Window,
 };
 
 /// The values at which a policy may change its mind, and some beside them.
@@ -334,6 +336,7 @@ pub(crate) fn feasible(facts: &Facts) -> Result<(), &'static str> {
 
 /// What of the facts of a whole transaction is there at a stage. What a client may still change
 /// is not there before MAIL.
+#[cfg(test)]
 pub(crate) fn until(facts: &Facts, stage: Stage) -> Facts {
     let mut facts = facts.clone();
     if stage < Stage::Message {

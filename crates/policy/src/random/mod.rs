@@ -4,14 +4,20 @@
 //! Everything is drawn from bytes ([`Choices`]), so that proptest shrinks it and a fuzzer steers
 //! it; where they end, the first choice is taken, which is always the simplest.
 
+pub(crate) mod agree;
 mod draw;
 mod facts;
 mod means;
 mod policy;
+mod strangers;
 
 #[cfg(test)]
 mod suite;
 
 pub(crate) use draw::Choices;
-pub(crate) use facts::{Edges, feasible, until};
+#[cfg(test)]
+pub(crate) use facts::until;
+pub(crate) use facts::{Edges, feasible};
+pub(crate) use means::{marks_by_hand, verb_by_hand};
 pub(crate) use policy::policy;
+pub(crate) use strangers::{foreign, stranger};

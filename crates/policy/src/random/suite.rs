@@ -1,19 +1,11 @@
 //! The engine against the slow reading.
 
-use super::{Choices, Edges, feasible, means, policy, until};
-use crate::{Facts, Policy, Stage, Verb};
+use super::{Choices, Edges, agree, feasible, policy, until, verb_by_hand};
+use crate::{Stage, Verb};
 
 /// How many times as much is tried; `HIKYAKU_LONG=20` makes a long run of the suites.
 pub(super) fn times() -> u64 {
     std::env::var("HIKYAKU_LONG").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
-}
-
-pub(super) fn verb(policy: &Policy, facts: &Facts) -> Verb {
-    match policy.decide(facts).reply.code().as_u16() / 100 {
-        2 => Verb::Permit,
-        4 => Verb::Defer,
-        _ => Verb::Refuse,
-    }
 }
 
 #[test]
@@ -26,17 +18,7 @@ fn decide_means_what_the_rules_say() {
         for _ in 0..200 {
             let facts = edges.facts(&mut choices);
             assert_eq!(feasible(&facts), Ok(()), "{facts:?}");
-            let decision = policy.decide(&facts);
-            let (expected, route) = means::verb_by_hand(&policy, &facts);
-            assert_eq!(verb(&policy, &facts), expected, "seed {seed}\n{policy}\n{facts:#?}");
-            assert_eq!(decision.route.map(str::to_owned), route, "seed {seed}\n{policy}\n{facts:#?}");
-            assert!(!decision.provisional, "seed {seed}\n{policy}\n{facts:#?}");
-            if let (Verb::Permit, Some(marks)) = (expected, means::marks_by_hand(&policy, &facts)) {
-                let quarantine = marks.iter().find_map(|mark| mark.strip_prefix("quarantine "));
-                assert_eq!(decision.quarantine, quarantine, "seed {seed}\n{policy}\n{facts:#?}");
-                let tags: Vec<_> = marks.iter().filter(|mark| !mark.starts_with("quarantine ")).collect();
-                assert_eq!(decision.tags, tags, "seed {seed}\n{policy}\n{facts:#?}");
-            }
+            let expected = agree::decided(&policy, &facts);
             pairs += 1;
             permitted += u64::from(expected == Verb::Permit);
             deferred += u64::from(expected == Verb::Defer);
@@ -56,7 +38,7 @@ fn early_answers_are_those_of_the_end() {
         let edges = Edges::new(&[&policy]);
         for _ in 0..25 {
             let facts = edges.facts(&mut choices);
-            let (end, _) = means::verb_by_hand(&policy, &facts);
+            let (end, _) = verb_by_hand(&policy, &facts);
             for stage in [Stage::Connect, Stage::Hello, Stage::Mail, Stage::Recipient, Stage::Message] {
                 let known = until(&facts, stage);
                 let decision = policy.decide(&known);
