@@ -43,6 +43,8 @@ mod needs;
 mod networks;
 mod policy;
 mod prove;
+#[cfg(any(fuzzing, test))]
+mod random;
 mod rule;
 
 pub use condition::{CertificateSet, Condition, Dmarc, HostSet, Hours, NetworkSet, Per, Period, Rate, Test, Window};
