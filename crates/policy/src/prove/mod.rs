@@ -1,6 +1,9 @@
 //! The proof: who can relay what, computed from the rules for all facts at once.
 
+mod cuts;
+mod diagram;
 mod report;
+mod space;
 
 use crate::{Facts, Policy, Verb};
 
