@@ -360,9 +360,35 @@ mod tests {
             hostname: "mx.example.org".to_owned(),
             authserv_id: "Example.org".to_owned(),
             data_dir: "/var/lib/relay".into(),
+            policy_file: None,
             local_domains: "example.org, *.example.org".parse().unwrap(),
             relay_domains: "partner.example".parse().unwrap(),
             trusted_networks: "10.0.0.0/8, 2001:db8::/32".parse().unwrap(),
+            lists: vec![
+                DnsList {
+                    name: "Zen.example".parse().unwrap(),
+                    zone: "zen.example".parse().unwrap(),
+                    weight: 3,
+                    filter: "127.0.0.[2..11]".parse().unwrap(),
+                },
+                DnsList {
+                    name: "zen.example".parse().unwrap(),
+                    zone: "white.example".parse().unwrap(),
+                    weight: -5,
+                    filter: "any".parse().unwrap(),
+                },
+                DnsList {
+                    name: "plain.example".parse().unwrap(),
+                    zone: "plain.example".parse().unwrap(),
+                    weight: 1,
+                    filter: "any".parse().unwrap(),
+                },
+            ],
+            greylist: GreylistConfig {
+                wait: Duration::from_secs(60),
+                keep: Duration::from_secs(86_400 * 2),
+                ..GreylistConfig::default()
+            },
             listeners: vec![
                 listener("[::]:25", Mode::Mx, TlsMode::Required),
                 listener("127.0.0.1:587", Mode::Submission, TlsMode::StartTls),
@@ -445,6 +471,10 @@ mod tests {
                     ("sink.test".parse().unwrap(), "127.0.0.1:26".parse().unwrap()),
                     ("*.sink.test".parse().unwrap(), "lmtp:unix:/run/lmtp".parse().unwrap()),
                 ],
+                routes: vec![
+                    ("archive".parse().unwrap(), "lmtp:127.0.0.1:24".parse().unwrap()),
+                    ("inside".parse().unwrap(), "10.0.0.5:25".parse().unwrap()),
+                ],
                 helo: "out.example.org".parse().unwrap(),
                 connect_timeout: Duration::from_secs(5),
             },
@@ -509,6 +539,19 @@ key = "s1.pem"
 domain = "bücher.example"
 selector = "s1.mail"
 key = "s2.pem"
+[[list]]
+zone = "Zen.example"
+weight = 3
+answers = "127.0.0.[2..11]"
+[[list]]
+zone = "white.example"
+name = "zen.example"
+weight = -5
+[[list]]
+zone = "plain.example"
+[greylist]
+wait = 60
+keep = 2
 [limits]
 connections = 300
 connections_per_ip = 3
@@ -537,6 +580,9 @@ route = "smarthost"
 smarthost = "smart.example:587"
 helo = "out.example.org"
 connect_timeout = 5
+[delivery.routes]
+inside = "10.0.0.5:25"
+archive = "lmtp:127.0.0.1:24"
 [[delivery.transport]]
 domain = "sink.test"
 to = "127.0.0.1:26"
@@ -604,7 +650,16 @@ zone = "zone.txt"
             (3, "local_domains", "local_domains = [\n'b.test',\n'a..b']"),
             (2, "dns.servers", "[dns]\nservers = ['x']"),
             (2, "dns.validate", "[dns]\nvalidate = 'yes'"),
-            (1, "policy", "policy = 'relay.policy'"),
+            (1, "policy", "policy = 5"),
+            (2, "list.zone", "[[list]]\nzone = 'a b'"),
+            (1, "list: missing field `zone`", "[[list]]\nweight = 1"),
+            (3, "list.answers", "[[list]]\nzone = 'a.test'\nanswers = '127.0.0.[3..2]'"),
+            (3, "list.weight", "[[list]]\nzone = 'a.test'\nweight = 'x'"),
+            (2, "greylist.wait: expected 1 to 86400 seconds", "[greylist]\nwait = 0"),
+            (2, "greylist.wait", "[greylist]\nwait = 86401"),
+            (2, "greylist.keep: expected 1 to 366 days", "[greylist]\nkeep = 367"),
+            (2, "delivery.routes.inside", "[delivery.routes]\ninside = 'fax'"),
+            (2, "delivery.routes.to: \"to\": `to` is a word", "[delivery.routes]\nto = 'maildir'"),
             (2, "local.users", "[local]\nusers = 'all'"),
             (2, "local.users", "[local]\nusers = ['alice', 'bob@example.test']"),
             (3, "local.users", "[local]\nusers = ['alice',\n'']"),

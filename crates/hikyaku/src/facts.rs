@@ -6,7 +6,7 @@ mod judge;
 mod lists;
 mod tell;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{net::IpAddr, time::Duration};
 

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    str::FromStr,
     time::Duration,
 };
 
@@ -28,12 +29,26 @@ use crate::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct ListTable {
-    zone: Parsed<Domain>,
+    zone: Parsed<Zone>,
     name: Option<Parsed<Domain>>,
     weight: Option<i32>,
-    #[serde(default)]
     answers: Option<Parsed<Filter>>,
 }
+
+/// A name that the DNS and a policy can have.
+struct Zone(Domain, Name);
+
+impl FromStr for Zone {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let domain = text.parse::<Domain>().map_err(|_| EXPECTED_ZONE)?;
+        let name = Name::from_domain(domain.as_str()).map_err(|_| EXPECTED_ZONE)?;
+        Ok(Self(domain, name))
+    }
+}
+
+const EXPECTED_ZONE: &str = "expected the zone of a list, such as zen.example.org";
 
 /// `[greylist]`
 #[derive(Default, Deserialize)]
@@ -146,15 +161,15 @@ fn load(file: &Path) -> Result<Policy, ConfigError> {
 
 pub(super) fn dns_lists(tables: Vec<ListTable>) -> Vec<DnsList> {
     let list = |table: ListTable| {
-        let ListTable { zone: Parsed(zone), name, weight, answers } = table;
-        Some(DnsList {
-            name: name.map_or_else(|| zone.clone(), |name| name.0),
-            zone: Name::from_domain(zone.as_str()).ok()?,
+        let ListTable { zone: Parsed(Zone(domain, zone)), name, weight, answers } = table;
+        DnsList {
+            name: name.map_or(domain, |name| name.0),
+            zone,
             weight: weight.unwrap_or(1),
             filter: answers.map(|filter| filter.0).unwrap_or_default(),
-        })
+        }
     };
-    tables.into_iter().filter_map(list).collect()
+    tables.into_iter().map(list).collect()
 }
 
 pub(super) fn greylist(table: GreylistTable) -> GreylistConfig {

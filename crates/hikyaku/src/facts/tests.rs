@@ -36,7 +36,7 @@ elsewhere.test. 300 A 192.0.2.8
 
 /// A zone that writes down what it is asked, and does not answer for `slow.test` and below.
 #[derive(Clone, Debug)]
-struct Asked(Arc<Zone>, Arc<Mutex<Vec<String>>>);
+pub(crate) struct Asked(pub(crate) Arc<Zone>, pub(crate) Arc<Mutex<Vec<String>>>);
 
 macro_rules! asked {
     ($($lookup:ident -> $record:ty;)*) => {
@@ -61,7 +61,7 @@ asked! {
     txt -> Txt;
 }
 
-fn off() -> VerifyConfig {
+pub(crate) fn off() -> VerifyConfig {
     let off = Check::Off;
     VerifyConfig { spf: off, dkim: off, dmarc: off, arc: off, iprev: off, ..VerifyConfig::default() }
 }
@@ -322,8 +322,8 @@ async fn a_good_signature_is_enough_where_one_is_asked_for() {
 async fn a_signature_whose_key_does_not_come_is_asked_for_again() {
     let (message, _) = signed(&["slow.test"], &of("a@spf.test"));
     let taken = Relay::new(VerifyConfig { dkim: Check::Enforce, ..off() }).take(&message).await;
-    assert!(taken.refusal.unwrap().starts_with("dkim: 451 4.7.20 "));
     assert_eq!(taken.message().dkim, Finding::Unknown);
+    assert!(taken.refusal.unwrap().starts_with("dkim: 451 4.7.20 "));
 }
 
 /// C1: whatever client and message ask for, it is bounded for both together.
