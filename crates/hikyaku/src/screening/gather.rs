@@ -31,11 +31,16 @@ impl<R: Resolver> Screening<R> {
         }
     }
 
-    /// Finds out what can still change the decision. What is not needed now cannot be needed
+    /// Finds out what can still change the decision; nothing where it is a refusal in any case and
+    /// only its words would be others. What is not needed now cannot be needed
     /// because more is known.
     pub(super) async fn gather(&self, visitor: &mut Visitor, mail: &mut Transaction) {
         let ruling = mail.ruling.clone();
-        let needs = |facts: &Facts| ruling.policy.needs(facts);
+        let needs = |facts: &Facts| {
+            let policy = &ruling.policy;
+            let is_worth_it = policy.may_permit(facts) || !policy.decide(facts).reply.is_permanent();
+            if is_worth_it { policy.needs(facts) } else { Needs::default() }
+        };
         self.here(&needs(&mail.facts), mail);
         let needed = needs(&mail.facts);
         if needed.iprev || !needed.listed.is_empty() {

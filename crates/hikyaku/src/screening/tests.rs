@@ -129,8 +129,12 @@ impl Relay {
         let mut visitor = self.visitor(client);
         let mut codes = Vec::new();
         for to in to {
-            let mut mail = self.mail(&mut visitor, sender);
-            codes.push(self.rcpt(&mut visitor, &mut mail, to).await.reply.code().as_u16());
+            let begun = self.screening.mail(&mut visitor, &format!("<{sender}>").parse().unwrap());
+            let reply = match begun {
+                Ok(mut mail) => self.rcpt(&mut visitor, &mut mail, to).await.reply,
+                Err(refused) => refused.reply,
+            };
+            codes.push(reply.code().as_u16());
         }
         codes
     }
