@@ -72,7 +72,7 @@ impl Verifier {
         if self.found.is_none() && self.over.is_none() && self.rules.read_message() {
             self.read();
         }
-        let mut done = Authentication { client, dkim: None, arc: None, dmarc: None, over: self.over };
+        let mut done = Authentication { client, dkim: None, arc: None, dmarc: None, author: None, over: self.over };
         if let Some(limit) = self.over {
             done.dkim = self.rules.dkim.as_ref().map(|_| Vec::new());
             let broken = arc::Outcome::new(results::Arc::Fail, Vec::new(), None);
@@ -82,6 +82,7 @@ impl Verifier {
         }
         let Some(Found { signatures, chain, author }) = self.found else { return done };
         let Ok(header) = Header::parse(&self.header, self.rules.header) else { return done };
+        done.author = author.as_ref().ok().cloned().filter(|_| self.rules.author || self.rules.dmarc);
         let digests = self.bodies.finish();
         // Before the keys: a signature whose key never comes must not hide what the author asks for.
         let before = lookups.asked();
