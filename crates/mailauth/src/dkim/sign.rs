@@ -197,7 +197,7 @@ pub(crate) fn begin(field: &mut TagField, signer: &Signer, now: Timestamp) -> Re
         return Err(SignError::Domain(domain.clone()));
     }
     let key_name = selector.labels().chain([&b"_domainkey"[..]]).chain(domain.labels());
-    if labels(&selector.to_string()).as_ref() != Some(selector) || Name::from_labels(key_name).is_err() {
+    if labels(selector.to_string().as_bytes()).as_ref() != Some(selector) || Name::from_labels(key_name).is_err() {
         return Err(SignError::Selector(selector.clone()));
     }
     field.tag("a", key.algorithm());
