@@ -99,7 +99,7 @@ impl Name {
     pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, NameError> {
         let mut wire = Wire::new();
         for (at, label) in labels.into_iter().enumerate() {
-            label.iter().for_each(|octet| wire.push(*octet));
+            wire.extend(label);
             wire.end_label(at)?;
         }
         Ok(wire.into_name())
@@ -245,6 +245,16 @@ impl Wire {
         self.label += 1;
         if let Some(place) = self.octets.get_mut(self.ended + self.label) {
             *place = octet.to_ascii_lowercase();
+        }
+    }
+
+    /// Adds octets to the label.
+    fn extend(&mut self, octets: &[u8]) {
+        let start = self.ended + 1 + self.label;
+        self.label += octets.len();
+        if let Some(places) = self.octets.get_mut(start..start + octets.len()) {
+            places.copy_from_slice(octets);
+            places.make_ascii_lowercase();
         }
     }
 

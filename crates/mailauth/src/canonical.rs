@@ -74,7 +74,10 @@ pub(crate) fn relaxed_value(value: &[u8], out: &mut Vec<u8>) {
                 space = true;
                 rest = after;
             }
-            [b'\r', b'\n', b' ' | b'\t', ..] => rest = &rest[2..],
+            [b'\r', b'\n', b' ' | b'\t', after @ ..] => {
+                space = true;
+                rest = after;
+            }
             _ => {
                 if space && out.len() > start {
                     out.push(b' ');

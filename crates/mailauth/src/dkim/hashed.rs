@@ -1,9 +1,10 @@
 //! The fields that a signature covers, as they are hashed (RFC 6376 §3.7, §5.4.2).
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use hikyaku_message::{Field, Header};
+use hikyaku_message::{Field, FieldSpan, Header};
 
 use crate::Canonicalization;
 use crate::canonical;
@@ -17,8 +18,9 @@ const KINDS: usize = 64;
 /// little more than to read it, however many there are.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a> {
-    /// From the top to the bottom.
-    all: Vec<Field<'a>>,
+    section: &'a [u8],
+    /// Where they lie in it, from the top to the bottom.
+    spans: Cow<'a, [FieldSpan]>,
     /// If they are few: of each kind of names a bit for each field, that of the topmost being the
     /// lowest.
     kinds: [u64; KINDS],
@@ -34,22 +36,44 @@ struct Sorted {
     places: Vec<usize>,
 }
 
+/// Where the fields of a header section lie.
+pub(crate) fn spans(header: &Header<'_>) -> Vec<FieldSpan> {
+    let mut start = header.span().start as u64;
+    let span = |field: Field<'_>| {
+        let octets = field.octets();
+        let value = if octets.ends_with(b"\r\n") { 2 } else { 0 } + field.raw_value().len();
+        let end = start + octets.len() as u64;
+        let span = FieldSpan { start, colon: end - value as u64 - 1, end };
+        start = end;
+        span
+    };
+    header.fields().map(span).collect()
+}
+
 impl<'a> Fields<'a> {
     pub(crate) fn new(header: &Header<'a>) -> Self {
-        Self::of(header.fields().collect())
+        Self::of(header, spans(header).into())
     }
 
-    /// The same of fields that are known, from the top to the bottom.
-    pub(crate) fn of(all: Vec<Field<'a>>) -> Self {
-        let mut kinds = [0; KINDS];
-        let sorted = (all.len() > FEW).then(|| Sorted::of(&all));
-        all.iter().take(FEW).enumerate().for_each(|(at, field)| kinds[kind(field.name())] |= 1 << at);
-        Self { all, kinds, sorted }
+    /// The same where it is known where the fields lie.
+    pub(crate) fn of(header: &Header<'a>, spans: Cow<'a, [FieldSpan]>) -> Self {
+        let mut fields = Self { section: header.octets(), spans, kinds: [0; KINDS], sorted: None };
+        if fields.spans.len() > FEW {
+            fields.sorted = Some(Sorted::of(&fields));
+        } else {
+            (0..fields.spans.len()).for_each(|at| fields.kinds[kind(fields.name(at))] |= 1 << at);
+        }
+        fields
     }
 
     /// A field by its place from the top.
-    pub(crate) fn get(&self, at: usize) -> Option<&Field<'a>> {
-        self.all.get(at)
+    pub(crate) fn get(&self, at: usize) -> Option<Field<'a>> {
+        self.spans.get(at)?.field(self.section)
+    }
+
+    /// Its name; empty if there is none.
+    fn name(&self, at: usize) -> &'a [u8] {
+        self.get(at).map_or(&[], |field| field.name())
     }
 
     /// Appends what a signature signs: the fields that are [`named`](Self::named), and as the last
@@ -64,8 +88,8 @@ impl<'a> Fields<'a> {
         out: &mut Vec<u8>,
     ) {
         self.named(names, Some(own), form, out);
-        if let Some(own) = self.all.get(own) {
-            last(own, emptied, form, out);
+        if let Some(own) = self.get(own) {
+            last(&own, emptied, form, out);
         }
     }
 
@@ -75,7 +99,7 @@ impl<'a> Fields<'a> {
     /// A name of which no field is left adds nothing. The signature's own field is none of those
     /// that are named: it was not there yet when they were signed.
     pub(crate) fn named(&self, names: &[u8], own: Option<usize>, form: Canonicalization, out: &mut Vec<u8>) {
-        let take = |at: usize| canonical::field(&self.all[at], form, out);
+        let take = |at: usize| self.get(at).into_iter().for_each(|field| canonical::field(&field, form, out));
         match &self.sorted {
             None => self.walk(names, own, take),
             Some(sorted) => self.search(sorted, names, own, take),
@@ -89,7 +113,7 @@ impl<'a> Fields<'a> {
             let mut of_kind = self.kinds[kind(name)] & left;
             while let Some(lowest) = of_kind.checked_ilog2() {
                 let at = lowest as usize;
-                let found = self.all[at].name();
+                let found = self.name(at);
                 // Most signers write names as the fields do.
                 if found == name || found.eq_ignore_ascii_case(name) {
                     left ^= bit(at);
@@ -107,7 +131,7 @@ impl<'a> Fields<'a> {
         let mut taken = vec![0; places.len()];
         for name in names.split(|octet| *octet == b':').filter(|name| !name.is_empty()) {
             let wanted = start(name);
-            let is = |&at: &usize| starts[at].cmp(&wanted).then_with(|| compare(self.all[at].name(), name));
+            let is = |&at: &usize| starts[at].cmp(&wanted).then_with(|| compare(self.name(at), name));
             let first = places.partition_point(|at| is(at).is_lt());
             let Some(count) = taken.get_mut(first) else { continue };
             while let Some(&at) = places.get(first + *count).filter(|at| is(at).is_eq()) {
@@ -122,11 +146,12 @@ impl<'a> Fields<'a> {
 }
 
 impl Sorted {
-    fn of(all: &[Field<'_>]) -> Self {
-        let starts: Vec<u64> = all.iter().map(|field| start(field.name())).collect();
-        let mut places: Vec<usize> = (0..all.len()).collect();
+    fn of(fields: &Fields<'_>) -> Self {
+        let all = 0..fields.spans.len();
+        let starts: Vec<u64> = all.clone().map(|at| start(fields.name(at))).collect();
+        let mut places: Vec<usize> = all.collect();
         places.sort_unstable_by(|&one, &other| {
-            let names = || compare(all[one].name(), all[other].name());
+            let names = || compare(fields.name(one), fields.name(other));
             starts[one].cmp(&starts[other]).then_with(names).then(other.cmp(&one))
         });
         Self { starts, places }
@@ -206,7 +231,7 @@ mod tests {
         if fields.sorted.is_none() {
             let (mut walked, mut searched) = (Vec::new(), Vec::new());
             fields.walk(names.as_bytes(), Some(own), |at| walked.push(at));
-            fields.search(&Sorted::of(&fields.all), names.as_bytes(), Some(own), |at| searched.push(at));
+            fields.search(&Sorted::of(&fields), names.as_bytes(), Some(own), |at| searched.push(at));
             assert_eq!(walked, searched);
         }
         String::from_utf8(out).unwrap()

@@ -199,8 +199,14 @@ pub(crate) fn labels(text: &[u8]) -> Option<Name> {
         let inner = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | 0x80..);
         label.iter().all(inner) && !label.is_empty() && !label.starts_with(b"-") && !label.ends_with(b"-")
     };
-    let is_name = text.split(|octet| *octet == b'.').all(is_label);
-    is_name.then(|| Name::from_domain(std::str::from_utf8(text).ok()?).ok())?
+    let labels = || text.split(|octet| *octet == b'.');
+    if !labels().all(is_label) {
+        None
+    } else if text.is_ascii() {
+        Name::from_labels(labels()).ok()
+    } else {
+        Name::from_domain(std::str::from_utf8(text).ok()?).ok()
+    }
 }
 
 /// A list of names without its white space: `hdr-name *( [FWS] ":" [FWS] hdr-name )`,

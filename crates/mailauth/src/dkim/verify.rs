@@ -6,7 +6,7 @@ use hikyaku_dns::{Name, Resolver};
 use hikyaku_message::{AddressList, FieldSpan, Header};
 use hikyaku_wire::Timestamp;
 
-use super::hashed::Fields;
+use super::hashed::{Fields, spans};
 use super::key::KeyRecord;
 use super::signature::{Facts, Kind, Signature};
 use super::{Partial, Problem, Rules, Verified};
@@ -44,16 +44,7 @@ impl Signatures {
     /// [`Rules::signatures`]. Those whose domain may align with that of From come first, then
     /// those at the top (RFC 6376 §6.1).
     pub fn find(header: &Header<'_>, rules: &Rules, bodies: &mut BodyHashes) -> Self {
-        let mut start = header.span().start as u64;
-        let spans = header.fields().map(|field| {
-            let octets = field.octets();
-            let value = if octets.ends_with(b"\r\n") { 2 } else { 0 } + field.raw_value().len();
-            let end = start + octets.len() as u64;
-            let span = FieldSpan { start, colon: end - value as u64 - 1, end };
-            start = end;
-            span
-        });
-        Self::among(spans.collect(), header, rules, bodies)
+        Self::among(spans(header), header, rules, bodies)
     }
 
     /// The same where it is known where the fields lie.
@@ -104,20 +95,17 @@ impl Signatures {
             one
         };
         let mut verified: Vec<Verified> = found.iter_mut().map(of).collect();
-        let fields_of = |spans: &[FieldSpan]| {
-            let mut all = Vec::with_capacity(spans.len());
-            all.extend(spans.iter().map_while(|span| span.field(header.octets())));
-            Fields::of(all)
-        };
-        let mut fields = None;
+        if order.is_empty() {
+            return verified;
+        }
+        let fields = Fields::of(header, spans[..].into());
         let mut signed = Vec::new();
         for place in order {
             let Found { at, signature: Ok(signature), body: Some(hash), .. } = &found[place] else { continue };
-            let fields = fields.get_or_insert_with(|| fields_of(&spans));
             let body = (digests.digest(*hash), digests.length(*hash));
             let check = Check { at: *at, signature, body, rules: &rules };
             let one = &mut verified[place];
-            let problem = check.verify(fields, &mut signed, lookups, now, one).await.err();
+            let problem = check.verify(&fields, &mut signed, lookups, now, one).await.err();
             one.judge(problem);
         }
         verified
