@@ -157,86 +157,76 @@ pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     value.split(|&octet| octet == b':').map(trim)
 }
 
+/// A text without its white space, of which each run is shown to `may` as what stands before it,
+/// without other white space, and behind it; `None` if one may not be there.
+///
+/// The text is one of a list of tags, so that each CR begins a fold.
+pub(crate) fn without_space(text: &[u8], may: impl Fn(&[u8], &[u8]) -> bool) -> Option<Vec<u8>> {
+    let mut kept = Vec::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        let (run, after) = rest.split_at(memchr::memchr3(b' ', b'\t', b'\r', rest).unwrap_or(rest.len()));
+        kept.extend_from_slice(run);
+        rest = trim_start(after);
+        if rest.is_empty() {
+            return Some(kept);
+        }
+        if !may(&kept, rest) {
+            return None;
+        }
+    }
+}
+
 /// The octets of a value in base64, with white space anywhere; `None` if it is none, or nothing.
 ///
 /// `base64string = ALPHADIGITPS *([FWS] ALPHADIGITPS) [ [FWS] "=" [ [FWS] "=" ] ]`
 /// (RFC 6376 §2.10): the padding may be missing, but not be wrong.
 pub(crate) fn base64(value: &[u8]) -> Option<Vec<u8>> {
-    // Room for all groups at once: each is written where it belongs, without a look at the room.
-    let mut octets = vec![0; value.len() / 4 * 3 + 3];
-    let (mut written, mut rest) = (0, value);
-    let (mut bits, mut count, mut padding) = (0_u32, 0_usize, 0_usize);
-    while let Some((&octet, after)) = rest.split_first() {
-        if count == 0 && padding == 0 {
-            let (read, wrote) = whole_groups(rest, &mut octets[written..]);
-            if read > 0 {
-                (rest, written) = (&rest[read..], written + wrote);
-                continue;
-            }
-        }
-        match SIX_BITS[3][usize::from(octet)] {
-            six @ 0..64 if padding == 0 => {
-                bits = bits << 6 | six;
-                count += 1;
-                if count == 4 {
-                    octets[written..written + 3].copy_from_slice(&bits.to_be_bytes()[1..]);
-                    (written, count) = (written + 3, 0);
-                }
-            }
-            PADDING => padding += 1,
-            SPACE => {}
-            _ => return None,
-        }
-        rest = after;
-    }
-    let last = match (count, padding) {
-        (0, 0) => 0,
-        (2, 0 | 2) => 1,
-        (3, 0 | 1) => 2,
-        _ => return None,
+    let text = without_space(value, |_, _| true)?;
+    let (letters, padding) = match &text[..] {
+        [letters @ .., b'=', b'='] => (letters, 2),
+        [letters @ .., b'='] => (letters, 1),
+        letters => (letters, 0),
     };
-    // What the last group has, at the top of its three octets.
-    let bits = (bits << (6 * (4 - count))).to_be_bytes();
-    octets[written..written + last].copy_from_slice(&bits[1..=last]);
-    octets.truncate(written + last);
-    (!octets.is_empty()).then_some(octets)
-}
-
-/// Reads groups of four letters up to the first that has anything else: how many octets were read,
-/// and how many written.
-fn whole_groups(text: &[u8], out: &mut [u8]) -> (usize, usize) {
-    let mut groups = 0;
-    for (&[a, b, c, d], three) in text.as_chunks::<4>().0.iter().zip(out.as_chunks_mut::<3>().0) {
-        let letter = |place: usize, octet: u8| SIX_BITS[place][usize::from(octet)];
-        let [0, octets @ ..] = (letter(0, a) | letter(1, b) | letter(2, c) | letter(3, d)).to_be_bytes() else { break };
-        *three = octets;
-        groups += 1;
+    let (groups, last) = letters.as_chunks::<4>();
+    if letters.is_empty() || !matches!((last.len(), padding), (0, 0) | (2, 0 | 2) | (3, 0 | 1)) {
+        return None;
     }
-    (groups * 4, groups * 3)
+    let mut octets = Vec::with_capacity(groups.len() * 3 + 2);
+    octets.resize(groups.len() * 3, 0);
+    let mut all = 0;
+    for (group, three) in groups.iter().zip(octets.as_chunks_mut().0) {
+        let bits = joined(group);
+        all |= bits;
+        let [_, octets @ ..] = bits.to_be_bytes();
+        *three = octets;
+    }
+    // The bits that are missing in the last group are 0, as those of an `A` are.
+    let mut whole = [b'A'; 4];
+    whole[..last.len()].copy_from_slice(last);
+    let bits = joined(&whole);
+    octets.extend_from_slice(&bits.to_be_bytes()[1..][..last.len().saturating_sub(1)]);
+    ((all | bits) < NO_LETTER).then_some(octets)
 }
 
-const PADDING: u32 = 1 << 24;
-const SPACE: u32 = 1 << 25;
-const NOTHING: u32 = 1 << 26;
+/// The bits of four letters of base64; [`NO_LETTER`] is among them if one is none.
+fn joined(&[a, b, c, d]: &[u8; 4]) -> u32 {
+    let letter = |place: usize, octet: u8| LETTERS[place][usize::from(octet)];
+    letter(0, a) | letter(1, b) | letter(2, c) | letter(3, d)
+}
 
-/// What each octet stands for in base64 (RFC 4648 §4): six bits, padding, white space, or nothing.
-/// A table for each place in a group, where its six bits are, so that they only have to be joined.
-static SIX_BITS: [[u32; 256]; 4] = {
-    let mut tables = [[NOTHING; 256]; 4];
+const NO_LETTER: u32 = 1 << 24;
+
+/// What each octet stands for in base64 (RFC 4648 §4): a table for each place in a group, with the
+/// six bits where they are, so that they only have to be joined.
+static LETTERS: [[u32; 256]; 4] = {
+    let mut tables = [[NO_LETTER; 256]; 4];
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut place = 0;
-    while place < 4 {
-        let mut at = 0;
-        while at < alphabet.len() {
-            tables[place][alphabet[at] as usize] = (at as u32) << (18 - 6 * place);
-            at += 1;
-        }
-        tables[place][b'=' as usize] = PADDING;
-        tables[place][b' ' as usize] = SPACE;
-        tables[place][b'\t' as usize] = SPACE;
-        tables[place][b'\r' as usize] = SPACE;
-        tables[place][b'\n' as usize] = SPACE;
-        place += 1;
+    let mut at = 0;
+    while at < 4 * alphabet.len() {
+        let (place, six) = (at / alphabet.len(), at % alphabet.len());
+        tables[place][alphabet[six] as usize] = (six as u32) << (18 - 6 * place);
+        at += 1;
     }
     tables
 };

@@ -8,7 +8,7 @@ use hikyaku_wire::Timestamp;
 
 use super::{Algorithm, Problem};
 use crate::Canonicalization;
-use crate::tags::{Tags, TagsError, base64, list};
+use crate::tags::{Tags, TagsError, base64, list, without_space};
 
 /// In which field a signature stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,20 +214,9 @@ pub(crate) fn labels(text: &[u8]) -> Option<Name> {
 ///
 /// A name that is empty names no field, and is in use.
 fn names(value: &[u8]) -> Option<Vec<u8>> {
-    let mut names = Vec::with_capacity(value.len());
-    let mut rest = value;
-    loop {
-        let (run, after) = rest.split_at(memchr::memchr3(b' ', b'\t', b'\r', rest).unwrap_or(rest.len()));
-        names.extend_from_slice(run);
-        rest = after.trim_ascii_start();
-        match (names.last(), rest.first()) {
-            (_, None) => break,
-            (None | Some(b':'), _) | (_, Some(b':')) => {}
-            // White space within a name.
-            (Some(_), Some(_)) => return None,
-        }
-    }
-    names.is_ascii().then_some(names)
+    let beside_colon =
+        |before: &[u8], behind: &[u8]| before.is_empty() || before.ends_with(b":") || behind.starts_with(b":");
+    without_space(value, beside_colon).filter(|names| names.is_ascii())
 }
 
 fn is_base64(octet: u8) -> bool {
