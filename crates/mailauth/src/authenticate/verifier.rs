@@ -77,16 +77,16 @@ impl Verifier {
             self.spans.extend(self.scan.finish());
             self.read();
         }
-        let mut done = Authentication { client, dkim: None, arc: None, dmarc: None, over: self.over };
         if let Some(limit) = self.over {
-            done.dkim = self.rules.dkim.as_ref().map(|_| Vec::new());
-            let broken = arc::Outcome::new(results::Arc::Fail, Vec::new(), None);
-            done.arc = self.rules.arc.then_some(broken);
-            done.dmarc = self.rules.dmarc.then(|| dmarc::Outcome::without_author(limit.to_string()));
-            return done;
+            let dkim = self.rules.dkim.as_ref().map(|_| Vec::new());
+            let arc = self.rules.arc.then(|| arc::Outcome::new(results::Arc::Fail, Vec::new(), None));
+            let dmarc = self.rules.dmarc.then(|| dmarc::Outcome::without_author(limit.to_string()));
+            return Authentication { client, dkim, arc, dmarc, over: Some(limit) };
         }
-        let Some(Found { signatures, chain, author }) = self.found else { return done };
-        let Some(header) = self.scan.header(&self.header) else { return done };
+        let (Some(Found { signatures, chain, author }), Some(header)) = (self.found, self.scan.header(&self.header))
+        else {
+            return Authentication { client, dkim: None, arc: None, dmarc: None, over: None };
+        };
         let digests = self.bodies.finish();
         // Before the keys: a signature whose key never comes must not hide what the author asks for.
         let before = lookups.asked();
@@ -97,29 +97,30 @@ impl Verifier {
         };
         let used = lookups.asked().saturating_sub(before);
         lookups.hold(self.rules.held_for_dmarc().saturating_sub(used));
-        if let Some(signatures) = signatures {
-            done.dkim = Some(signatures.verify(&header, &digests, lookups, now).await);
-        }
-        lookups.hold(0);
-        done.dmarc = match discovery {
+        let dkim = match signatures {
+            Some(signatures) => Some(signatures.verify(&header, &digests, lookups, now).await),
             None => None,
-            Some(Ok((author, discovery))) => Some(evaluate(discovery, author, &done).await),
+        };
+        lookups.hold(0);
+        let mut dmarc = match discovery {
+            None => None,
+            Some(Ok((author, discovery))) => Some(evaluate(discovery, author, &client, dkim.as_deref()).await),
             Some(Err(reason)) => Some(dmarc::Outcome::without_author(reason.clone())),
         };
         // Last, because it can only excuse, and may take all the lookups that are left.
-        if let Some(chain) = chain {
-            let chain = chain.verify(&header, &digests, lookups, now).await;
-            if let (Some(dmarc), Some(Ok(author))) = (&mut done.dmarc, &author)
-                && dmarc.result == results::Dmarc::Fail
-                && chain.result == results::Arc::Pass
-                && !chain.is_partial
-                && let Some(instance) = trust::vouched(&header, &chain.sealers, author, &self.rules.trusted_sealers)
-            {
-                trust::excuse(dmarc, instance, &chain.sealers);
-            }
-            done.arc = Some(chain);
+        let arc = match chain {
+            Some(chain) => Some(chain.verify(&header, &digests, lookups, now).await),
+            None => None,
+        };
+        if let (Some(chain), Some(dmarc), Some(Ok(author))) = (&arc, &mut dmarc, &author)
+            && dmarc.result == results::Dmarc::Fail
+            && chain.result == results::Arc::Pass
+            && !chain.is_partial
+            && let Some(instance) = trust::vouched(&header, &chain.sealers, author, &self.rules.trusted_sealers)
+        {
+            trust::excuse(dmarc, instance, &chain.sealers);
         }
-        done
+        Authentication { client, dkim, arc, dmarc, over: None }
     }
 
     /// The header section is complete.
@@ -182,10 +183,11 @@ fn author(header: &Header<'_>, spans: &[FieldSpan]) -> Result<Name, String> {
 async fn evaluate<R: Resolver>(
     discovery: dmarc::Discovery<'_, '_, R>,
     author: &Name,
-    done: &Authentication,
+    client: &ClientResults,
+    dkim: Option<&[dkim::Verified]>,
 ) -> dmarc::Outcome {
-    let spf = done.client.mail_from.as_ref().and_then(|spf| Some((spf.result, spf.domain.as_ref()?)));
-    let signed = done.dkim.iter().flatten();
+    let spf = client.mail_from.as_ref().and_then(|spf| Some((spf.result, spf.domain.as_ref()?)));
+    let signed = dkim.into_iter().flatten();
     let dkim: Vec<_> = signed.filter_map(|one| Some((one.result, one.domain.clone()?))).collect();
     discovery.evaluate(&dmarc::Identifiers { author, spf, dkim: &dkim }).await
 }
