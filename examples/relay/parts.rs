@@ -125,7 +125,7 @@ impl Parts {
         };
         let (policy, resolver) = (config.policy()?, Arc::new(resolver));
         let names = Names { hostname: config.hostname.clone(), authserv_id: config.authserv_id.clone() };
-        let (needs, header) = (policy.needs(), config.limits.header);
+        let (needs, header) = (policy.asks(), config.limits.header);
         let verification = Verification::new(resolver.clone(), config.verify.clone(), needs, header, names);
         let delivery = Arc::new(Delivery {
             queue,
@@ -185,7 +185,9 @@ impl Parts {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             listeners: listeners.iter().map(|(l, config)| format!("{} ({})", l.address(), config.mode)).collect(),
         };
-        println!("{}", self.policy.summary());
+        if let Ok(grid) = self.policy.grid(&Default::default()) {
+            println!("{grid}");
+        }
         let is_mx = |config: &ListenerConfig| config.mode == Mode::Mx && config.tls != TlsMode::Required;
         let mx = listeners.iter().find(|(l, config)| is_mx(config) && matches!(l.address(), Address::Tcp(_)));
         if let (Some((listener, _)), Some(domain)) = (mx, self.delivery.routes.local.iter().next()) {

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use hikyaku_policy::{DomainPattern, Domains, Networks, Policy, PolicyError};
+use hikyaku_policy::{DomainPattern, Domains, Networks, Policy};
 use hikyaku_session::{
     Protocol,
     sasl::Secret,
@@ -254,10 +254,7 @@ impl Config {
         let Self { local_domains, relay_domains, trusted_networks, .. } = self.clone();
         let preset = if self.auth.is_some() { Policy::authenticated } else { Policy::closed };
         preset(local_domains, relay_domains, trusted_networks).map_err(|error| {
-            let key = match &error {
-                PolicyError::DomainTooWide { list, .. } => list.to_string(),
-                _ => "trusted_networks".to_owned(),
-            };
+            let key = "trusted_networks".to_owned();
             ConfigError { key: Some(key), ..ConfigError::new(error.to_string()) }
         })
     }

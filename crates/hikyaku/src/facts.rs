@@ -14,7 +14,7 @@ use hikyaku_mailauth::{
     Authentication, Budget, Client, ClientResults, Lookups, Records, ReverseName, Rules, Verifier, dkim, spf,
 };
 use hikyaku_message::{HeaderLimits, results::Value};
-use hikyaku_policy as policy;
+use hikyaku_policy::{self as policy, Finding};
 use hikyaku_queue::Draft;
 use hikyaku_wire::{Hello, Reply, ReversePath};
 use tokio::time::Instant;
@@ -209,10 +209,7 @@ impl Found {
     pub fn tell(&self, facts: &mut policy::Facts) {
         let Authentication { client, dkim, arc, dmarc, .. } = &self.authentication;
         tell(client, facts);
-        let of_domain = |verified: &dkim::Verified| Some((verified.result, verified.domain.as_ref()?.to_string()));
-        facts.dkim = dkim.as_ref().map(|dkim| dkim.iter().filter_map(of_domain).collect());
-        facts.arc = arc.as_ref().map(|arc| arc.result);
-        facts.dmarc = dmarc.as_ref().map(|dmarc| dmarc.result);
+        let _ = (dkim, arc, dmarc);
     }
 
     /// The line of the audit log.
@@ -241,7 +238,7 @@ impl Found {
 }
 
 fn tell(client: &ClientResults, facts: &mut policy::Facts) {
-    facts.iprev = client.iprev.as_ref().map(|(_, name)| name.result);
-    facts.helo = client.helo.as_ref().map(|helo| helo.result);
-    facts.spf = client.mail_from.as_ref().map(|spf| spf.result);
+    let found = |result| Finding::Is(result);
+    facts.iprev = client.iprev.as_ref().map_or(Finding::NotYet, |(_, name)| Finding::Is(name.result));
+    facts.spf = client.mail_from.as_ref().map_or(Finding::NotYet, |spf| found(spf.result));
 }

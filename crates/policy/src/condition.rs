@@ -1,105 +1,268 @@
 //! Conditions: what a rule asks of the facts.
 
+use std::time::Duration;
+
 use hikyaku_message::results;
-use hikyaku_wire::{ForwardPath, ReversePath};
+use hikyaku_wire::{Domain, Mailbox};
 
-use crate::{Facts, List, ListName, Listener, Stage, list::Lists};
+use crate::{DomainPattern, Identifier, Listener, Network, Stage};
 
-/// What a rule asks of the facts. Each test is true, false or, before the stage at which its
-/// fact appears, not yet known; `not`, `and` and `or` join the three values as Kleene's logic
-/// does.
+/// What a rule asks of the facts: tests, joined by `not`, `and` and `or`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Condition {
     /// Always true.
-    Any,
-    /// The client's address is in the list of networks. A client without an address is in none.
-    From(ListName),
-    /// The recipient's host is in the list of domains; the bare `<postmaster>` is in every list
-    /// of local domains and in no other (RFC 5321 §4.5.1).
-    To(ListName),
-    /// The sender's host is in the list of domains. A claim: it never shows who the client is.
-    Sender(ListName),
-    /// The sender is `<>`.
-    NullSender,
-    /// The client has authenticated.
-    Authenticated,
-    /// The connection is encrypted.
-    Tls,
-    /// The client came in on a listener of that kind.
-    On(Listener),
-    /// SPF says this of the sender (RFC 7208). Where it was not checked it says nothing.
-    Spf(results::Spf),
-    /// This is said of the name of the client's address (RFC 8601 §3). Where it was not looked up
-    /// nothing is said.
-    Iprev(results::Iprev),
+    Always,
+    /// One test of one fact.
+    Test(Test),
+    /// The same, and what it counts as where the fact could not be found out, in place of the
+    /// [default](Test::unless_known).
+    Assuming(Test, bool),
     /// The other way round.
     Not(Box<Self>),
-    /// Both.
-    And(Box<Self>, Box<Self>),
-    /// One of the two or both.
-    Or(Box<Self>, Box<Self>),
+    /// All of two or more.
+    All(Vec<Self>),
+    /// One at least of two or more.
+    Any(Vec<Self>),
+}
+
+/// A test of one fact.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Test {
+    /// `from office`: the client's address. A client without an address is nowhere.
+    From(NetworkSet),
+    /// `on mx`: the kind of listener.
+    On(Listener),
+    /// `hours 22:00-06:00`: the time of day, UTC.
+    Hours(Hours),
+    /// `name partners`: the client's address has a name that leads back to it, and that is one
+    /// of these.
+    Name(HostSet),
+    /// `iprev pass`: whether the client's address has a name that leads back to it.
+    Iprev(Vec<results::Iprev>),
+    /// `listed zen.example >= 3`: the client's score in a list of addresses; at least 1 where
+    /// nothing else is said.
+    Listed {
+        /// The list's zone.
+        zone: Domain,
+        /// The least score.
+        at_least: i32,
+    },
+    /// `tls`: the connection is encrypted.
+    Tls,
+    /// `authenticated`, `authenticated as staff`: the client has proved to be a user.
+    Authenticated(Option<Identifier>),
+    /// `certificate servers`: the client has shown a certificate that is believed.
+    Certificate(CertificateSet),
+    /// `helo partners`: what the client calls itself. A claim.
+    Helo(HostSet),
+    /// `sender blocked`: the sender. A claim.
+    Sender(HostSet),
+    /// `sender null`: the sender is `<>`.
+    SenderNull,
+    /// `sender owned`: the sender is an address of the user.
+    SenderOwned,
+    /// `spf fail, softfail`: what SPF says of the sender.
+    Spf(Vec<results::Spf>),
+    /// `to ours`: the recipient. The bare `<postmaster>` is in every list of local domains and in
+    /// nothing else (RFC 5321 §4.5.1).
+    To(HostSet),
+    /// `recipient exists`: there is such a mailbox.
+    RecipientExists,
+    /// `known`: the same client, sender and recipient were seen before, long enough ago.
+    Known,
+    /// `recipients > 100`: how many recipients were accepted, this one included.
+    Recipients(u32),
+    /// `rate < 100/h per ip`: fewer than so many recipients were accepted.
+    Rate(Rate),
+    /// `size > 10M`: octets of the message.
+    Size(u64),
+    /// `hops > 30`: fields `Received`.
+    Hops(u32),
+    /// `author aligned`: the domain of the field From is the sender's, or above or below it.
+    AuthorAligned,
+    /// `dkim pass`: whether a domain has signed the message.
+    Dkim(Vec<results::Dkim>),
+    /// `arc fail`: the chain of ARC sets.
+    Arc(Vec<results::Arc>),
+    /// `dmarc reject, quarantine`: whether the author's domain has sent the message.
+    Dmarc(Vec<Dmarc>),
+    /// `custom odd`: what the program has found out.
+    Custom(Identifier),
+}
+
+/// Which client addresses a test means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum NetworkSet {
+    /// Those of a list.
+    List(Identifier),
+    /// Those of one network.
+    Network(Network),
+}
+
+/// Which domains or mailboxes a test means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HostSet {
+    /// Those of a list.
+    List(Identifier),
+    /// Those of one pattern.
+    Pattern(DomainPattern),
+    /// One mailbox; its local part is compared without the case of ASCII letters.
+    /// `to mailbox "abuse@example.org"`, `sender mailbox …`; not for names.
+    Mailbox(Mailbox),
+}
+
+/// Which certificates a test means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CertificateSet {
+    /// Those that a trusted authority vouches for, whatever their names: `any`.
+    Trusted,
+    /// Those of a list.
+    List(Identifier),
+    /// The one whose public key has this SHA-256 digest: `spki "sha256/…"` (RFC 7469 §2.4).
+    Spki([u8; 32]),
+}
+
+/// What DMARC says (RFC 9989).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dmarc {
+    /// The author's domain has sent the message.
+    Pass,
+    /// The domain publishes no policy.
+    None,
+    /// It has not, and asks for nothing: `fail` means this and the next two.
+    Fail,
+    /// It has not, and asks for quarantine.
+    Quarantine,
+    /// It has not, and asks to reject the message.
+    Reject,
+    /// Its policy cannot be read, or there is no one author.
+    PermError,
+}
+
+/// Fewer than so many recipients in a window of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rate {
+    /// So many, or more, are too many. At least 1.
+    pub limit: u64,
+    /// What is counted.
+    pub window: Window,
+}
+
+/// What is counted: the recipients that were accepted in the last so many seconds for one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Window {
+    /// How long.
+    pub period: Period,
+    /// For each what.
+    pub per: Per,
+}
+
+/// A period of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Period {
+    /// `s`
+    Second,
+    /// `m`
+    Minute,
+    /// `h`
+    Hour,
+    /// `d`
+    Day,
+}
+
+impl Period {
+    /// How long it is.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Second => 1,
+            Self::Minute => 60,
+            Self::Hour => 3600,
+            Self::Day => 86400,
+        })
+    }
+}
+
+/// For each what recipients are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Per {
+    /// Client address.
+    Ip,
+    /// Network of the client: /24 of IPv4, /64 of IPv6.
+    Network,
+    /// User; nothing is counted of who is none.
+    User,
+    /// Sender.
+    Sender,
+    /// The sender's domain.
+    Domain,
+}
+
+/// A span of the day, UTC: from one minute up to, and without, another. It goes over midnight if
+/// it ends before it begins. Minutes since midnight, 0 to 1440.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hours {
+    /// The first minute.
+    pub from: u16,
+    /// The minute after the last.
+    pub until: u16,
+}
+
+impl Hours {
+    /// Whether a minute of the day is in it.
+    pub fn contains(&self, minute: u16) -> bool {
+        match self.from <= self.until {
+            true => (self.from..self.until).contains(&minute),
+            false => minute >= self.from || minute < self.until,
+        }
+    }
 }
 
 impl Condition {
     /// Both this one and the other.
+    #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self::And(Box::new(self), Box::new(other))
+        match self {
+            Self::All(mut all) => {
+                all.push(other);
+                Self::All(all)
+            }
+            one => Self::All(vec![one, other]),
+        }
     }
 
     /// This one or the other or both.
+    #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self::Or(Box::new(self), Box::new(other))
-    }
-
-    /// The value, if `test` gives the value of each single test; `None` is not known.
-    pub(crate) fn value(&self, test: &impl Fn(&Self) -> Option<bool>) -> Option<bool> {
         match self {
-            Self::Any => Some(true),
-            Self::Not(inner) => inner.value(test).map(|value| !value),
-            Self::And(a, b) => match a.value(test) {
-                Some(false) => Some(false),
-                Some(true) => b.value(test),
-                None => b.value(test).filter(|value| !value),
-            },
-            Self::Or(a, b) => match a.value(test) {
-                Some(true) => Some(true),
-                Some(false) => b.value(test),
-                None => b.value(test).filter(|value| *value),
-            },
-            single => test(single),
+            Self::Any(mut any) => {
+                any.push(other);
+                Self::Any(any)
+            }
+            one => Self::Any(vec![one, other]),
         }
     }
 
-    /// The value of a single test for these facts.
-    pub(crate) fn holds(&self, facts: &Facts, lists: &Lists) -> Option<bool> {
-        match self {
-            Self::From(name) => Some(match (facts.client, lists.get(name)) {
-                (Some(client), Some(List::Networks { networks, .. })) => networks.contains(client),
-                _ => false,
-            }),
-            Self::To(name) => facts.recipient.as_ref().map(|recipient| match (recipient, lists.get(name)) {
-                (ForwardPath::Mailbox(mailbox), Some(List::Domains { domains, .. })) => {
-                    domains.contains(mailbox.host())
-                }
-                (ForwardPath::Postmaster, list) => list.is_some_and(List::is_local),
-                _ => false,
-            }),
-            Self::Sender(name) => facts.sender.as_ref().map(|sender| match (sender, lists.get(name)) {
-                (ReversePath::Mailbox(mailbox), Some(List::Domains { domains, .. })) => {
-                    domains.contains(mailbox.host())
-                }
-                _ => false,
-            }),
-            Self::NullSender => facts.sender.as_ref().map(|sender| sender.mailbox().is_none()),
-            // A client may still authenticate, or begin TLS, until its first MAIL.
-            Self::Authenticated => settled(facts.user.is_some(), facts),
-            Self::Tls => settled(facts.tls, facts),
-            Self::On(listener) => Some(facts.listener == *listener),
-            Self::Spf(result) => found(facts.spf.map(|spf| spf == *result), facts),
-            Self::Iprev(result) => found(facts.iprev.map(|iprev| iprev == *result), facts),
-            Self::Any | Self::Not(_) | Self::And(..) | Self::Or(..) => None,
+    /// Every test in it, in order.
+    pub fn tests(&self) -> Vec<&Test> {
+        fn collect<'a>(condition: &'a Condition, tests: &mut Vec<&'a Test>) {
+            match condition {
+                Condition::Always => {}
+                Condition::Test(test) | Condition::Assuming(test, _) => tests.push(test),
+                Condition::Not(inner) => collect(inner, tests),
+                Condition::All(inner) | Condition::Any(inner) => inner.iter().for_each(|one| collect(one, tests)),
+            }
         }
+        let mut tests = Vec::new();
+        collect(self, &mut tests);
+        tests
+    }
+}
+
+impl From<Test> for Condition {
+    fn from(test: Test) -> Self {
+        Self::Test(test)
     }
 }
 
@@ -111,37 +274,32 @@ impl std::ops::Not for Condition {
     }
 }
 
-fn settled(value: bool, facts: &Facts) -> Option<bool> {
-    (value || facts.stage() >= Stage::Mail).then_some(value)
-}
-
-/// What is looked up at MAIL, if it is.
-fn found(value: Option<bool>, facts: &Facts) -> Option<bool> {
-    value.or_else(|| (facts.stage() >= Stage::Recipient).then_some(false))
-}
-
-/// What a policy asks of a client besides what its session shows: what must be looked up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Needs {
-    /// SPF of the sender.
-    pub spf: bool,
-    /// The name of the client's address.
-    pub iprev: bool,
-}
-
-impl Condition {
-    /// Adds what it asks for.
-    pub(crate) fn need(&self, needs: &mut Needs) {
+impl Test {
+    /// The first stage at which the fact can be known for good. Until MAIL a client may still
+    /// begin TLS, authenticate, or call itself something else.
+    pub fn stage(&self) -> Stage {
         match self {
-            Self::Spf(_) => needs.spf = true,
-            Self::Iprev(_) => needs.iprev = true,
-            Self::Not(inner) => inner.need(needs),
-            Self::And(a, b) | Self::Or(a, b) => {
-                a.need(needs);
-                b.need(needs);
+            Self::From(_) | Self::On(_) | Self::Hours(_) | Self::Name(_) | Self::Iprev(_) | Self::Listed { .. } => {
+                Stage::Connect
             }
-            _ => {}
+            Self::Custom(_) => Stage::Connect,
+            Self::Helo(_) => Stage::Hello,
+            Self::Tls | Self::Authenticated(_) | Self::Certificate(_) => Stage::Mail,
+            Self::Sender(_) | Self::SenderNull | Self::SenderOwned | Self::Spf(_) => Stage::Mail,
+            Self::To(_) | Self::RecipientExists | Self::Known | Self::Recipients(_) | Self::Rate(_) => Stage::Recipient,
+            Self::Size(_) | Self::Hops(_) | Self::AuthorAligned | Self::Dkim(_) | Self::Arc(_) | Self::Dmarc(_) => {
+                Stage::Message
+            }
+        }
+    }
+
+    /// What the test counts as where its fact could not be found out: a list that does not answer
+    /// lists nobody, a new client is not known, and one whose name cannot be confirmed has none.
+    /// `None`: it stays open, and unless that cannot matter the recipient is deferred.
+    pub fn unless_known(&self) -> Option<bool> {
+        match self {
+            Self::Listed { .. } | Self::Known | Self::Name(_) => Some(false),
+            _ => None,
         }
     }
 }

@@ -31,6 +31,8 @@ pub enum DomainError {
 /// A-label are two names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DomainPattern {
+    /// `*`: every host, address literals too.
+    All,
     /// This name only.
     Exactly(Domain),
     /// `*.`: every name below this one, at any depth, but not the name itself.
@@ -43,6 +45,7 @@ impl DomainPattern {
     /// Whether the host is meant.
     pub fn matches(&self, host: &Host) -> bool {
         match (self, host) {
+            (Self::All, _) => true,
             (Self::Exactly(name), Host::Domain(domain)) => name == domain,
             (Self::Below(name), Host::Domain(domain)) => {
                 parents(domain.as_str()).any(|parent| order(parent, name.as_str()).is_eq())
@@ -57,6 +60,9 @@ impl FromStr for DomainPattern {
     type Err = DomainError;
 
     fn from_str(text: &str) -> Result<Self, DomainError> {
+        if text == "*" {
+            return Ok(Self::All);
+        }
         if let Some(name) = text.strip_prefix("*.") {
             if name.contains('*') {
                 return Err(DomainError::Star);
@@ -79,6 +85,7 @@ impl FromStr for DomainPattern {
 impl fmt::Display for DomainPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::All => f.write_str("*"),
             Self::Exactly(name) => name.fmt(f),
             Self::Below(name) => write!(f, "*.{name}"),
             Self::Address(address) => Host::<&str>::Address(*address).fmt(f),
@@ -99,6 +106,7 @@ impl fmt::Display for DomainPattern {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Domains {
+    everything: bool,
     // Three sorted lists, so that a look-up is a few binary searches and allocates nothing.
     exactly: Vec<Domain>,
     below: Vec<Domain>,
@@ -110,6 +118,7 @@ impl Domains {
     /// list names that literal.
     pub fn contains(&self, host: &Host) -> bool {
         match host {
+            _ if self.everything => true,
             Host::Address(address) => self.addresses.binary_search(&address.to_canonical()).is_ok(),
             Host::Domain(domain) => {
                 find(&self.exactly, domain.as_str()) || parents(domain.as_str()).any(|parent| find(&self.below, parent))
@@ -119,19 +128,19 @@ impl Domains {
 
     /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
-        self.exactly.is_empty() && self.below.is_empty() && self.addresses.is_empty()
+        !self.everything && self.exactly.is_empty() && self.below.is_empty() && self.addresses.is_empty()
     }
 
-    /// The members in order: names, `*.` names, address literals.
+    /// The members in order: `*`, names, `*.` names, address literals.
     pub fn iter(&self) -> impl Iterator<Item = DomainPattern> {
+        let everything = self.everything.then_some(DomainPattern::All);
         let exactly = self.exactly.iter().cloned().map(DomainPattern::Exactly);
         let below = self.below.iter().cloned().map(DomainPattern::Below);
-        exactly.chain(below).chain(self.addresses.iter().copied().map(DomainPattern::Address))
-    }
-
-    /// The `*.` members that are too wide to be anybody's own: everyone can register below them.
-    pub(crate) fn too_wide(&self) -> Option<DomainPattern> {
-        self.below.iter().find(|name| !name.as_str().contains('.')).cloned().map(DomainPattern::Below)
+        everything
+            .into_iter()
+            .chain(exactly)
+            .chain(below)
+            .chain(self.addresses.iter().copied().map(DomainPattern::Address))
     }
 }
 
@@ -154,6 +163,7 @@ impl FromIterator<DomainPattern> for Domains {
         let mut domains = Self::default();
         for pattern in patterns {
             match pattern {
+                DomainPattern::All => domains.everything = true,
                 DomainPattern::Exactly(name) => domains.exactly.push(name),
                 DomainPattern::Below(name) => domains.below.push(name),
                 DomainPattern::Address(address) => domains.addresses.push(address.to_canonical()),
@@ -264,7 +274,7 @@ mod tests {
     #[test]
     fn what_is_no_domain() {
         let pattern = |text: &str| text.parse::<DomainPattern>();
-        for text in ["*", "*foo.test", "foo*.test", "a.*.test", "*.*.test", "**.test"] {
+        for text in ["*foo.test", "foo*.test", "a.*.test", "*.*.test", "**.test"] {
             assert_eq!(pattern(text), Err(DomainError::Star), "{text}");
         }
         for text in [
@@ -324,6 +334,7 @@ mod tests {
             let expected = members.iter().any(|member| match member {
                 DomainPattern::Exactly(name) => key(name.as_str()) == key(&host),
                 DomainPattern::Below(name) => key(&host).strip_prefix(&key(name.as_str())).is_some_and(|rest| !rest.is_empty()),
+                DomainPattern::All => true,
                 DomainPattern::Address(_) => false,
             });
             let host: Host = host.parse().unwrap();

@@ -1,7 +1,7 @@
 //! The relay policy engine: from plain data and the facts of a transaction it decides who may
-//! send mail to which recipient, and names the rule that decides.
-//! It never opens a socket, asks the DNS, reads a clock, or looks up whether a user exists: that
-//! a local domain is permitted does not say that the mailbox is there.
+//! send mail to which recipient, and names the rule that decides; and it proves what it would
+//! decide for every other transaction.
+//! It never opens a socket, asks the DNS, reads a clock, or looks up whether a user exists.
 //!
 //! ```
 //! use hikyaku_policy::{Facts, Listener, Policy};
@@ -26,31 +26,40 @@
 //! assert_eq!((decision.rule, decision.line), ("implicit refusal", None));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//!
-//! Four modules carry the engine: the lists ([`Networks`], [`Domains`]), the [`Condition`]s of a
-//! rule, [`Policy::decide`], and [`Policy::summary`], which runs the same rules over whole
-//! classes of clients and recipients: with it a policy that strangers could use to send anywhere
-//! is refused when it is made.
 
 mod condition;
+mod counters;
 mod decide;
 mod domains;
+mod explain;
 mod facts;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
+mod identifier;
+mod index;
 mod language;
 mod list;
+mod needs;
 mod networks;
 mod policy;
-#[cfg(test)]
+mod prove;
+#[cfg(any(fuzzing, test))]
 mod random;
-mod summary;
+mod rule;
 
-pub use condition::{Condition, Needs};
-pub use decide::Decision;
+pub use condition::{CertificateSet, Condition, Dmarc, HostSet, Hours, NetworkSet, Per, Period, Rate, Test, Window};
+pub use counters::{Rates, Triplets};
+pub use decide::{Decision, Value};
 pub use domains::{DomainError, DomainPattern, Domains};
-pub use facts::{Facts, Listener, Stage};
-pub use list::{DomainRole, List, ListName, ListNameError};
+pub use explain::{Explanation, Step};
+pub use facts::{Certificate, Facts, Finding, Listener, Message, Stage};
+pub use identifier::{Identifier, IdentifierError};
+pub use language::TextError;
+pub use list::{CertificatePattern, DomainRole, List, Members, Trust};
+pub use needs::Needs;
 pub use networks::{Network, NetworkError, Networks};
-pub use policy::{Action, Policy, PolicyError, Rule};
-pub use summary::{Destination, Permitted, Summary, Who};
+pub use policy::{Policy, PolicyBuilder, PolicyError, Settings};
+pub use prove::{
+    Cell, Change, Flip, Grid, Idle, Limits, Note, Outcome, Rejection, Row, Surface, TooComplex, Verdict, Why, Witness,
+};
+pub use rule::{Action, Claim, Rule, Verb};
