@@ -150,9 +150,9 @@ impl Policy {
 }
 
 /// What is answered where a lookup failed that decides between accepting and not.
-const TORN: Reply = Reply::LOCAL_ERROR_451;
+pub(crate) const TORN: Reply = Reply::LOCAL_ERROR_451;
 /// What is answered where a limit is reached.
-const LIMITED: Reply = Reply::LOCAL_ERROR_451;
+pub(crate) const LIMITED: Reply = Reply::LOCAL_ERROR_451;
 
 /// The rules as they are read, up to the one that decides.
 #[derive(Default)]
