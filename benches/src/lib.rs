@@ -5,6 +5,7 @@
 //! with smtp-proto, [`limits`] only searches or copies them. The programs around this library
 //! measure time (`ratios`), count instructions (`instructions`) and allocations (`allocations`).
 //! [`auth`] has the same for message authentication, where the peer is mail-auth (bench `auth`).
+//! [`policy`] has policies to prove, beside bounds in time and memory (bench `policy`).
 //! Two more look at the whole: `load` at the memory of the relay program, `auth_timing` at what
 //! the time of a failed login tells.
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ pub mod measure;
 pub mod ours;
 pub mod peer;
 pub mod plot;
+pub mod policy;
 pub mod program;
 pub mod readme;
 pub mod report;

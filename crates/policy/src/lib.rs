@@ -36,12 +36,15 @@ mod facts;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod identifier;
+mod index;
 mod language;
 mod list;
 mod needs;
 mod networks;
 mod policy;
 mod prove;
+#[cfg(any(fuzzing, test))]
+mod random;
 mod rule;
 
 pub use condition::{CertificateSet, Condition, Dmarc, HostSet, Hours, NetworkSet, Per, Period, Rate, Test, Window};

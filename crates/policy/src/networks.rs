@@ -115,7 +115,7 @@ impl Network {
     /// Whether the address is in it; an IPv4-mapped IPv6 address is the IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        Self { address, prefix: self.prefix }.first() == self.address
+        address.is_ipv4() == self.address.is_ipv4() && Self { address, prefix: self.prefix }.first() == self.address
     }
 
     fn width(&self) -> u8 {
@@ -279,6 +279,8 @@ mod tests {
         ] {
             assert!(!holds(list, client), "{list} {client}");
         }
+        let network: Network = "2001:db8::/48".parse().unwrap();
+        assert!(!network.contains("192.0.2.5".parse().unwrap()), "an IPv4 address has no 48 bits");
         assert!(
             holds("::/96", "::192.0.2.5") && holds("::/0", "2001:db8::1") && holds("0.0.0.0/0", "::ffff:192.0.2.5")
         );

@@ -8,7 +8,7 @@ use super::{
     rulings::{Mark, Ruling, State, States},
     space::{Fact, Path},
 };
-use crate::{Action, Condition, Test, TooComplex, Verb, decide::LIMITED, policy::IMPLICIT};
+use crate::{Action, Condition, Test, TooComplex, Verb, decide::limited, policy::IMPLICIT};
 
 /// How much rulings tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -299,7 +299,7 @@ fn ruling(action: &Action, detail: Detail) -> (Ruling, State) {
     let (verb, route, reply) = match action {
         Action::Permit(route) => (Verb::Permit, route.clone(), String::new()),
         Action::Defer(reply) => (Verb::Defer, None, reply.to_string()),
-        Action::Limit(_) => (Verb::Defer, None, LIMITED.to_string()),
+        Action::Limit(_) => (Verb::Defer, None, limited().to_string()),
         Action::Refuse(reply) => (Verb::Refuse, None, reply.to_string()),
         Action::Quarantine(_) | Action::Tag(_) => (Verb::Refuse, None, String::new()),
     };

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Identifier, Verb, decide::TORN};
+use crate::{Identifier, Verb, decide};
 
 /// What a policy does, without the rule that does it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,7 +124,7 @@ fn merge(first: &State, then: &State) -> State {
 
 /// The ruling where two disagree of which nobody knows which is right.
 pub(super) fn torn() -> Ruling {
-    Ruling { verb: Verb::Defer, reply: TORN.to_string(), route: None, marks: Vec::new() }
+    Ruling { verb: Verb::Defer, reply: decide::torn().to_string(), route: None, marks: Vec::new() }
 }
 
 fn marked(marks: &[Mark], ruling: &Ruling) -> Ruling {
