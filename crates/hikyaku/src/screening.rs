@@ -209,7 +209,7 @@ impl<R: Resolver> Screening<R> {
             let limit = judgement.reply.is_transient().then_some("lookups");
             return Judgement { limit, ..judgement };
         }
-        let mut judgement = self.verification.within(self.judge(visitor, mail)).await;
+        let mut judgement = self.verification.within(Box::pin(self.judge(visitor, mail))).await;
         if judgement.reply.is_positive() && !exists && judgement.route.is_none() {
             judgement = judgement.unless(Reply::UNKNOWN_USER_550, "local users");
         }

@@ -18,13 +18,13 @@ use crate::{
 impl<R: Resolver> Screening<R> {
     /// Decides on the recipient of the facts.
     pub(super) async fn judge(&self, visitor: &mut Visitor, mail: &mut Transaction) -> Judgement {
-        self.gather(visitor, mail).await;
+        Box::pin(self.gather(visitor, mail)).await;
         let judgement = Judgement::new(&mail.ruling, &mail.facts);
         let (spf, iprev) = self.verification.judges_client();
         if !(judgement.reply.is_positive() && self.is_told(mail) && (spf || iprev)) {
             return judgement;
         }
-        let results = self.client_results(visitor, mail, spf, iprev).await;
+        let results = Box::pin(self.client_results(visitor, mail, spf, iprev)).await;
         match self.verification.refuses_client(&results) {
             Some((check, reply)) => judgement.unless(reply, check),
             None => judgement,
@@ -44,10 +44,10 @@ impl<R: Resolver> Screening<R> {
         self.here(&needs(&mail.facts), mail);
         let needed = needs(&mail.facts);
         if needed.iprev || !needed.listed.is_empty() {
-            self.of_client(&needed, visitor, mail).await;
+            Box::pin(self.of_client(&needed, visitor, mail)).await;
         }
         if needs(&mail.facts).spf {
-            self.client_results(visitor, mail, true, false).await;
+            Box::pin(self.client_results(visitor, mail, true, false)).await;
         }
     }
 
@@ -131,7 +131,7 @@ impl<R: Resolver> Screening<R> {
             let results = match kept {
                 Some((_, results)) => results.clone(),
                 None => {
-                    let results = self.verification.check_spf(&claims, &mail.ruling.asks, &mut mail.asked).await;
+                    let results = Box::pin(self.verification.check_spf(&claims, &mail.ruling.asks, &mut mail.asked)).await;
                     visitor.spf = Some((claims, results.clone()));
                     results
                 }

@@ -61,7 +61,7 @@ impl<R: Resolver> Screening<R> {
         mail: &mut Transaction,
         intake: &mut Intake<D>,
     ) -> Outcome {
-        self.verification.within(self.last_word(visitor, mail, intake)).await
+        self.verification.within(Box::pin(self.last_word(visitor, mail, intake))).await
     }
 
     async fn last_word<D: Draft>(
@@ -82,9 +82,9 @@ impl<R: Resolver> Screening<R> {
             && recipients.iter().any(|recipient| self.is_open(mail, recipient))
         {
             let (spf, iprev) = arriving.asks_client();
-            let client = self.client_results(visitor, mail, spf, iprev).await;
+            let client = Box::pin(self.client_results(visitor, mail, spf, iprev)).await;
             let before = mail.asked.for_message;
-            let authentication = self.verification.message(arriving, client, &mut mail.asked).await;
+            let authentication = Box::pin(self.verification.message(arriving, client, &mut mail.asked)).await;
             visitor.asked += mail.asked.for_message - before;
             tell_message(&authentication, &mail.ruling.asks, &mut mail.facts);
             found = Some(authentication);
@@ -94,7 +94,7 @@ impl<R: Resolver> Screening<R> {
         let (mut quarantine, mut tags) = (None, Vec::new());
         for recipient in recipients {
             self.turn_to(mail, &recipient);
-            self.gather(visitor, mail).await;
+            Box::pin(self.gather(visitor, mail)).await;
             let ruling = mail.ruling.clone();
             let decision = ruling.policy.decide(&mail.facts);
             let mut judgement = Judgement::of(&ruling, &mail.facts, &decision);
