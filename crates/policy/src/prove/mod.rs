@@ -289,3 +289,9 @@ impl Witness {
         report::dialogue(self)
     }
 }
+
+#[cfg(test)]
+pub(crate) use self::{
+    diagram::{Diagrams, Ref, Ruling},
+    space::Space,
+};
