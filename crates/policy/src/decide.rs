@@ -176,7 +176,7 @@ impl Policy {
             line: rule.map(|rule| self.line(rule)),
             provisional,
             route: match action {
-                Some(Action::Permit(Some(route))) if !provisional => Some(route.as_str()),
+                Some(Action::Permit(Some(route))) if permits && !provisional => Some(route.as_str()),
                 _ => None,
             },
             quarantine: quarantine.filter(|_| is_permitted),

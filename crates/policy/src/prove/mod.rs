@@ -325,3 +325,9 @@ impl Witness {
         dialogue::dialogue(self)
     }
 }
+
+#[cfg(test)]
+pub(crate) use self::{
+    diagram::{Diagrams, Ref, Ruling},
+    space::Space,
+};
