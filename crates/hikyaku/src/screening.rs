@@ -307,7 +307,7 @@ impl Judgement {
             rule: decision.rule.to_owned(),
             line: decision.line,
             provisional: decision.provisional,
-            facts: words(facts, &ruling.asks),
+            facts: words(facts, &ruling.asks, ruling.asks_time),
             shadows: decision.shadows.iter().filter_map(shadow).collect(),
             limit: None,
             is_news: true,

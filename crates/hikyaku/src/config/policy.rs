@@ -194,6 +194,37 @@ pub(super) fn routes(
     named.collect()
 }
 
+/// What a policy file asks for in vain, or does not ask for and should.
+pub(super) fn doubts(config: &Config) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if config.policy_file.is_none() {
+        if !config.lists.is_empty() {
+            doubts.push("[[list]] is of no use without a policy that asks: `policy = \"FILE\"`".to_owned());
+        }
+        return doubts;
+    }
+    let Ok(ruling) = config.ruling() else { return doubts };
+    let asks = ruling.policy().asks();
+    if !asks.dmarc {
+        doubts.push(
+            "the policy does not ask for DMARC: mail is taken that its author's domain wants to see refused; \
+             write `refuse 550 5.7.1 \"DMARC\" when dmarc reject`"
+                .to_owned(),
+        );
+    }
+    for list in config.lists.iter().filter(|list| !asks.listed.contains(&list.name)) {
+        doubts.push(format!("[[list]] {} is not asked: no rule says `listed {}`", list.zone, list.name));
+    }
+    let names = ruling.policy().lists().iter().any(|list| match &list.members {
+        Members::Certificates(patterns) => patterns.iter().any(|one| matches!(one, CertificatePattern::Named(_))),
+        _ => false,
+    });
+    if names && config.tls.clients.authorities.is_none() {
+        doubts.push("the policy names certificates of an authority, and [tls] names none: set `client_ca`".to_owned());
+    }
+    doubts
+}
+
 impl Config {
     /// Who may send mail through the relay, and where it goes: by the policy that is named, read
     /// anew; else by one that [`Policy::closed`] makes, or [`Policy::authenticated`] where users
