@@ -682,6 +682,17 @@ zone = "zone.txt"
             (2, "verify.trusted_sealers", "[verify]\ntrusted_sealers = ['a b']"),
             (1, "dkim: missing field `key`", "[[dkim]]\ndomain = 'a.test'\nselector = 's'"),
             (2, "dkim.domain", "[[dkim]]\ndomain = '.'\nselector = 's'\nkey = 'k'"),
+            (
+                2,
+                "dkim.domain: test cannot be the domain of a signature",
+                "[[dkim]]\ndomain = 'test'\nselector = 's'\nkey = 'k'",
+            ),
+            (
+                2,
+                "dkim.domain: a-.test cannot be the domain of a signature",
+                "[[dkim]]\ndomain = 'a-.test'\nselector = 's'\nkey = 'k'",
+            ),
+            (3, "dkim.selector: -s cannot be a selector", "[[dkim]]\ndomain = 'a.test'\nselector = '-s'\nkey = 'k'"),
             (3, "dkim.selector", "[[dkim]]\ndomain = 'a.test'\nselector = 'a b'\nkey = 'k'"),
             (3, "dkim.selector", "[[dkim]]\ndomain = 'a.test'\nselector = ''\nkey = 'k'"),
             (3, "dkim.selector", "[[dkim]]\ndomain = 'a.test'\nselector = 's\\.'\nkey = 'k'"),

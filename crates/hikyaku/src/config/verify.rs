@@ -4,6 +4,7 @@
 use std::{path::PathBuf, str::FromStr};
 
 use hikyaku_dns::Name;
+use hikyaku_mailauth::dkim::{SignError, Signer};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -37,7 +38,7 @@ enum Word {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct DkimTable {
-    domain: Parsed<DomainName>,
+    domain: Spanned<Parsed<DomainName>>,
     selector: Spanned<Parsed<DomainName>>,
     key: PathBuf,
 }
@@ -108,11 +109,16 @@ const IN_THE_POLICY: &str = "the policy decides: write `report` here, and a rule
 pub(super) fn keys(text: &str, tables: Vec<DkimTable>) -> Result<Vec<DkimKey>, ConfigError> {
     let mut keys: Vec<DkimKey> = Vec::new();
     for table in tables {
-        let span = table.selector.span();
-        let (domain, selector) = (table.domain.0.0, table.selector.into_inner().0.0);
+        let (of_domain, span) = (table.domain.span(), table.selector.span());
+        let (domain, selector) = (table.domain.into_inner().0.0, table.selector.into_inner().0.0);
         let key = DkimKey { domain, selector, file: table.key };
         if key.record().is_none() {
             return Err(ConfigError::at(text, span, "is too long with its domain: a DNS name has 253 octets"));
+        }
+        // It would sign nothing, and refuse each mail for that.
+        if let Err(error) = Signer::check_names(&key.domain, &key.selector) {
+            let span = if matches!(error, SignError::Domain(_)) { of_domain } else { span };
+            return Err(ConfigError::at(text, span, error.to_string()));
         }
         if keys.iter().any(|known| (&known.domain, &known.selector) == (&key.domain, &key.selector)) {
             let message = format!("{} has a key of this name already", key.domain);

@@ -62,6 +62,23 @@ impl Signer {
     pub fn new(domain: Name, selector: Name, key: Arc<SigningKey>) -> Self {
         Self { domain, selector, key, header: Canonicalization::Relaxed, body: Canonicalization::Relaxed }
     }
+
+    /// Whether verifiers read a signature of this domain and selector, and can look its key up: the
+    /// domain has two labels or more, those of both are letters, digits, hyphens and underscores
+    /// without a hyphen at an end (RFC 6376 §3.5), and the name of the key has at most 253 octets.
+    ///
+    /// # Errors
+    /// [`SignError::Domain`] and [`SignError::Selector`].
+    pub fn check_names(domain: &Name, selector: &Name) -> Result<(), SignError> {
+        if domain_name(domain.to_string().as_bytes()).as_ref() != Some(domain) {
+            return Err(SignError::Domain(domain.clone()));
+        }
+        let key_name = selector.labels().chain([&b"_domainkey"[..]]).chain(domain.labels());
+        if labels(selector.to_string().as_bytes()).as_ref() != Some(selector) || Name::from_labels(key_name).is_err() {
+            return Err(SignError::Selector(selector.clone()));
+        }
+        Ok(())
+    }
 }
 
 /// The signing of a message that streams by, with several keys in one pass: each canonical form
@@ -191,17 +208,9 @@ impl Form<'_> {
 /// Writes what all fields with signatures have: by whom, by which key, and when.
 pub(crate) fn begin(field: &mut TagField, signer: &Signer, now: Timestamp) -> Result<(), SignError> {
     let Signer { domain, selector, key, .. } = signer;
-    let text = domain.to_string();
-    // What a verifier would not read, or not look up.
-    if domain_name(text.as_bytes()).as_ref() != Some(domain) {
-        return Err(SignError::Domain(domain.clone()));
-    }
-    let key_name = selector.labels().chain([&b"_domainkey"[..]]).chain(domain.labels());
-    if labels(&selector.to_string()).as_ref() != Some(selector) || Name::from_labels(key_name).is_err() {
-        return Err(SignError::Selector(selector.clone()));
-    }
+    Signer::check_names(domain, selector)?;
     field.tag("a", key.algorithm());
-    field.tag("d", &text);
+    field.tag("d", &domain.to_string());
     field.tag("s", &selector.to_string());
     field.tag("t", &seconds(now).to_string());
     Ok(())
@@ -260,10 +269,16 @@ pub enum SignError {
     #[error("what goes in front of the message is not header fields")]
     Prepended,
     /// The signing domain is no host name of at least two labels.
-    #[error("{0} cannot be the domain of a signature")]
+    #[error(
+        "{0} cannot be the domain of a signature: verifiers read only one of at least two labels of letters, digits, \
+         hyphens and underscores, without a hyphen at an end of a label"
+    )]
     Domain(Name),
     /// The selector is no host name, or the name of the key would be too long with it.
-    #[error("{0} cannot be a selector")]
+    #[error(
+        "{0} cannot be a selector: verifiers read only labels of letters, digits, hyphens and underscores, without \
+         a hyphen at an end of a label, and names of keys of at most 253 octets"
+    )]
     Selector(Name),
     /// The key has made no signature.
     #[error(transparent)]
