@@ -875,8 +875,9 @@ zone = "zone.txt"
 
     #[test]
     fn users_may_send_anywhere_only_if_they_can_log_in() {
-        let permits =
-            |text: &str| read(text).unwrap().ruling().unwrap().policy().to_string().contains("permit when authenticated");
+        let permits = |text: &str| {
+            read(text).unwrap().ruling().unwrap().policy().to_string().contains("permit when authenticated")
+        };
         assert!(!permits(""));
         assert!(permits("[auth]\nusers = 'u'"));
     }

@@ -97,10 +97,12 @@ fn every_stage_asks_the_policy() {
     let output = relay.stop();
     assert!(output.contains("closed"), "the verdict is printed: {output}");
 
-    let lines: Vec<_> = ["hello", "mail", "recipient", "message"].iter().flat_map(|stage| site.decisions(stage)).collect();
+    let lines: Vec<_> =
+        ["hello", "mail", "recipient", "message"].iter().flat_map(|stage| site.decisions(stage)).collect();
     let told: Vec<_> = lines.iter().map(|line| (line["stage"].as_str().unwrap(), line["line"].as_u64())).collect();
     assert_eq!(told[..3], [("hello", Some(2)), ("mail", Some(3)), ("recipient", None)]);
-    let provisional: Vec<_> = site.decisions("recipient").into_iter().filter(|line| line["until"] == "message").collect();
+    let provisional: Vec<_> =
+        site.decisions("recipient").into_iter().filter(|line| line["until"] == "message").collect();
     assert_eq!(provisional.len(), 3, "{provisional:?}");
     let at_end = site.decisions("message");
     assert_eq!(at_end.iter().map(|line| line["line"].as_u64().unwrap()).collect::<Vec<_>>(), [4, 5, 6]);
@@ -110,7 +112,10 @@ fn every_stage_asks_the_policy() {
 
 #[test]
 fn who_is_not_wanted_is_told_in_the_greeting() {
-    let site = site("local domains ours = example.test\nrefuse 550 5.7.1 \"go away\" when from 127.0.0.0/8\npermit when to ours\n", "");
+    let site = site(
+        "local domains ours = example.test\nrefuse 550 5.7.1 \"go away\" when from 127.0.0.0/8\npermit when to ours\n",
+        "",
+    );
     let relay = site.start();
     let mut client = Client::open(relay.address()).unwrap();
     let greeting = client.reply().unwrap();
@@ -156,7 +161,10 @@ fn a_rate_holds_and_a_route_is_taken() {
     assert_eq!(send(&relay, "b@good.test", &["x@customer.test"]).code, 250);
     relay.stop();
     let last = site.decisions("recipient").pop().unwrap();
-    assert_eq!((last["rule"].as_str(), facts(&last)), (Some("permit via customer when to theirs"), vec!["listener=mx", "rate=h per sender=0"]));
+    assert_eq!(
+        (last["rule"].as_str(), facts(&last)),
+        (Some("permit via customer when to theirs"), vec!["listener=mx", "rate=h per sender=0"])
+    );
 }
 
 #[test]
@@ -313,7 +321,8 @@ fn a_policy_in_vain_is_doubted() {
 #[test]
 fn the_example_is_a_good_policy() {
     let text = include_str!("../../relay.policy");
-    let list = "[[list]]\nzone = \"zen.example\"\nweight = 3\nanswers = \"127.0.0.[2..11]\"\n\n[greylist]\nwait = 300\n";
+    let list =
+        "[[list]]\nzone = \"zen.example\"\nweight = 3\nanswers = \"127.0.0.[2..11]\"\n\n[greylist]\nwait = 300\n";
     let site = site(text, list);
     let output = site.run(&["--check", "--config", "relay.toml"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -324,9 +333,13 @@ fn the_example_is_a_good_policy() {
     let content = String::from_utf8(delivered(&site.mail(), 1).remove(0)).unwrap();
     assert!(content.contains("\nX-Hikyaku-Tag: no-name\n"), "{content}");
     assert_eq!(send(&relay, "a@nothing.test", &["bert@example.test"]).code, 450);
-    assert!(said(&send(&relay, "a@reject.test", &["bert@example.test"])).starts_with("550 5.7.23 SPF of a@reject.test does not name 127.0.0.1"));
+    assert!(
+        said(&send(&relay, "a@reject.test", &["bert@example.test"]))
+            .starts_with("550 5.7.23 SPF of a@reject.test does not name 127.0.0.1")
+    );
     assert_eq!(send(&relay, "a@good.test", &["victim@third.test"]).code, 550);
     relay.stop();
-    let shadows: Vec<_> = site.decisions("recipient").iter().map(|line| line["shadows"].as_array().unwrap().len()).collect();
+    let shadows: Vec<_> =
+        site.decisions("recipient").iter().map(|line| line["shadows"].as_array().unwrap().len()).collect();
     assert!(shadows[0] == 1, "{shadows:?}");
 }

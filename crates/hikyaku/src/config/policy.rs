@@ -12,8 +12,8 @@ use std::{
 use hikyaku_dns::Name;
 use hikyaku_mailauth::lists::Filter;
 use hikyaku_policy::{
-    CertificatePattern, CertificateSet, Condition, DomainPattern, DomainRole, Identifier, Limits, Listener,
-    Members, Network, NetworkSet, Policy, PolicyBuilder, PolicyError, Rejection, Rule, Test, TextError,
+    CertificatePattern, CertificateSet, Condition, DomainPattern, DomainRole, Identifier, Limits, Listener, Members,
+    Network, NetworkSet, Policy, PolicyBuilder, PolicyError, Rejection, Rule, Test, TextError,
 };
 use hikyaku_wire::{Domain, Reply};
 use serde::Deserialize;
@@ -147,7 +147,8 @@ fn pins(policy: &Policy) -> Vec<[u8; 32]> {
 
 /// Reads a policy and proves it; the files that it names are relative to its own folder.
 fn load(file: &Path) -> Result<Policy, ConfigError> {
-    let problem = |error: std::io::Error| ConfigError { file: Some(file.to_owned()), ..ConfigError::new(error.to_string()) };
+    let problem =
+        |error: std::io::Error| ConfigError { file: Some(file.to_owned()), ..ConfigError::new(error.to_string()) };
     let text = fs::read_to_string(file).map_err(problem)?;
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut read = |name: &str| fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
@@ -242,7 +243,8 @@ impl Config {
                     PolicyError::Rejected(Rejection::Open(witness, _)) => &witness.rule,
                     _ => "",
                 };
-                let key = ["trusted_networks", "relay_domains", "local_domains"].iter().find(|key| rule.contains(**key));
+                let key =
+                    ["trusted_networks", "relay_domains", "local_domains"].iter().find(|key| rule.contains(**key));
                 ConfigError { key: key.map(ToString::to_string), ..ConfigError::new(error.to_string()) }
             })?,
         };

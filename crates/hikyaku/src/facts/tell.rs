@@ -52,7 +52,8 @@ pub(crate) fn tell_message(found: &Authentication, needs: &Needs, facts: &mut Fa
     }
     if needs.aligned {
         let pair = found.author.as_ref().zip(sender);
-        message.aligned = Finding::Is(pair.is_some_and(|(author, sender)| author.is_within(&sender) || sender.is_within(author)));
+        message.aligned =
+            Finding::Is(pair.is_some_and(|(author, sender)| author.is_within(&sender) || sender.is_within(author)));
     }
 }
 
@@ -148,7 +149,12 @@ mod tests {
         let odd: Name = "a_b.client.test".parse().unwrap();
         let (no, unknown) = (Finding::Is(None), Finding::Unknown);
         for (result, name, iprev, told) in [
-            (results::Iprev::Pass, Some(name), Finding::Is(results::Iprev::Pass), Finding::Is("client.test".parse().ok())),
+            (
+                results::Iprev::Pass,
+                Some(name),
+                Finding::Is(results::Iprev::Pass),
+                Finding::Is("client.test".parse().ok()),
+            ),
             (results::Iprev::Pass, Some(odd), Finding::Is(results::Iprev::Fail), no.clone()),
             (results::Iprev::Fail, None, Finding::Is(results::Iprev::Fail), no.clone()),
             (results::Iprev::PermError, None, Finding::Is(results::Iprev::PermError), no),
@@ -167,7 +173,8 @@ mod tests {
         facts.minute = Finding::Is(61);
         facts.tls = true;
         facts.certificate = Some(Certificate { spki: [0; 32], names: Vec::new() });
-        facts.listed = vec![("a.test".parse().unwrap(), Finding::Is(-3)), ("b.test".parse().unwrap(), Finding::Unknown)];
+        facts.listed =
+            vec![("a.test".parse().unwrap(), Finding::Is(-3)), ("b.test".parse().unwrap(), Finding::Unknown)];
         facts.iprev = Finding::Is(results::Iprev::Pass);
         facts.name = Finding::Is("client.test".parse().ok());
         facts.spf = Finding::Is(results::Spf::SoftFail);
@@ -180,21 +187,27 @@ mod tests {
         let mut asks = Needs::default();
         (asks.iprev, asks.exists) = (true, true);
         let said = words(&facts, &asks, true);
-        assert_eq!(said[3..], [
-            "certificate=sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-            "iprev=pass",
-            "name=client.test",
-            "listed=a.test=-3",
-            "listed=b.test=unknown",
-            "spf=softfail",
-            "exists=no",
-            "known=yes",
-            "recipients=2",
-            "rate=h per network=7",
-            "custom=vpn=yes",
-        ]);
+        assert_eq!(
+            said[3..],
+            [
+                "certificate=sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+                "iprev=pass",
+                "name=client.test",
+                "listed=a.test=-3",
+                "listed=b.test=unknown",
+                "spf=softfail",
+                "exists=no",
+                "known=yes",
+                "recipients=2",
+                "rate=h per network=7",
+                "custom=vpn=yes",
+            ]
+        );
         assert_eq!(said[..3], ["listener=submission", "time=01:01", "tls=yes"]);
         let fewer = words(&facts, &Needs::default(), false);
-        assert!(!fewer.iter().any(|word| ["time", "iprev", "name", "exists"].iter().any(|name| word.starts_with(name))), "{fewer:?}");
+        assert!(
+            !fewer.iter().any(|word| ["time", "iprev", "name", "exists"].iter().any(|name| word.starts_with(name))),
+            "{fewer:?}"
+        );
     }
 }

@@ -64,9 +64,13 @@ impl Ruling {
         let limits = Limits::default();
         let grid = self.policy.grid(&limits).map_or_else(|error| error.to_string(), |grid| grid.to_string());
         let verdict = match self.policy.verdict(&limits) {
-            Ok(Verdict::Closed) if self.policy.is_declared_open() => "closed, although its first line says `open`".to_owned(),
+            Ok(Verdict::Closed) if self.policy.is_declared_open() => {
+                "closed, although its first line says `open`".to_owned()
+            }
             Ok(Verdict::Closed) => "closed: no stranger can send mail to other domains".to_owned(),
-            Ok(Verdict::Open(witness)) => format!("OPEN, as its first line says: strangers can send by `{}`", witness.rule),
+            Ok(Verdict::Open(witness)) => {
+                format!("OPEN, as its first line says: strangers can send by `{}`", witness.rule)
+            }
             Err(error) => error.to_string(),
         };
         format!("{}\npolicy: {verdict}", grid.trim_end())
