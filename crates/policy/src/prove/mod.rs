@@ -1,9 +1,20 @@
 //! The proof: who can relay what, computed from the rules for all facts at once.
 
+mod axioms;
+mod build;
+mod credentials;
 mod cuts;
 mod diagram;
+mod dimension;
+mod facts;
+mod intern;
+mod keys;
+mod line;
+mod region;
 mod report;
+mod rulings;
 mod space;
+mod suffix;
 
 use crate::{Facts, Policy, Verb};
 
