@@ -27,8 +27,8 @@ pub mod tls;
 pub mod work;
 
 /// Hands the names of all rows to a macro: one list for the programs that need a function a row.
-/// What stands behind `alone` smtp-proto does not do. What stands behind `auth` is message
-/// authentication; behind `timed` too, but not counted in instructions: signing draws random
+/// What stands behind `alone` smtp-proto does not do; behind `policy` are those of the policy
+/// engine, which are only counted. What stands behind `auth` is message authentication; behind `timed` too, but not counted in instructions: signing draws random
 /// numbers, and some take long.
 #[macro_export]
 macro_rules! with_every_row {
@@ -60,6 +60,9 @@ macro_rules! with_every_row {
             alone
             send_text
             header;
+            policy
+            policy_verdict
+            policy_surface;
             auth
             verify_rsa_4k
             verify_rsa_64k

@@ -5,6 +5,7 @@
 pub mod adversarial;
 pub mod real;
 pub mod rows;
+pub mod small;
 
 /// Numbers that look random, the same in each run (splitmix64).
 pub struct Numbers(u64);

@@ -176,7 +176,7 @@ impl Policy {
             line: rule.map(|rule| self.line(rule)),
             provisional,
             route: match action {
-                Some(Action::Permit(Some(route))) if !provisional => Some(route.as_str()),
+                Some(Action::Permit(Some(route))) if permits && !provisional => Some(route.as_str()),
                 _ => None,
             },
             quarantine: quarantine.filter(|_| is_permitted),
@@ -187,13 +187,13 @@ impl Policy {
 }
 
 /// What is answered where a lookup failed that decides between accepting and not.
-fn torn() -> Reply {
+pub(crate) fn torn() -> Reply {
     const TEXT: &str = "a lookup that decides about this recipient failed, try again later";
     Reply::new(Code::LOCAL_ERROR_451, EnhancedCode::new(4, 4, 3), TEXT)
 }
 
 /// What is answered where a limit is reached.
-fn limited() -> Reply {
+pub(crate) fn limited() -> Reply {
     const TEXT: &str = "too many recipients for now, try again later";
     Reply::new(Code::MAILBOX_BUSY_450, EnhancedCode::new(4, 7, 1), TEXT)
 }

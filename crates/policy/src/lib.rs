@@ -60,6 +60,7 @@ pub use needs::Needs;
 pub use networks::{Network, NetworkError, Networks};
 pub use policy::{Policy, PolicyBuilder, PolicyError, Settings};
 pub use prove::{
-    Cell, Change, Flip, Grid, Idle, Limits, Note, Outcome, Rejection, Row, Surface, TooComplex, Verdict, Why, Witness,
+    Cell, Change, Extent, Flip, Grid, Idle, Limits, Note, Outcome, Rejection, Row, Surface, TooComplex, Verdict, Why,
+    Witness,
 };
 pub use rule::{Action, Claim, Rule, Verb};

@@ -78,6 +78,14 @@ impl Policy {
         needs
     }
 
+    /// Whether the recipient can still be accepted, whatever is found out of what is not known
+    /// yet. Where it cannot, a lookup only chooses between refusals.
+    pub fn may_permit(&self, facts: &Facts) -> bool {
+        let search = Search { index: &self.index, view: View::new(&self.index, facts) };
+        let (rules, _) = search.reached();
+        rules.iter().any(|(rule, values)| search.permits(*rule) && (values.has(Value::True) || values.has(Value::Later)))
+    }
+
     /// What can still change the decision, of what is not known yet: no other lookup need be made
     /// at this stage.
     ///

@@ -11,7 +11,7 @@ const MAPPED: Network = Network::v6(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 
 
 /// The blocks from which no stranger on the Internet can connect (RFC 6890 and its registries).
 /// None of them holds another.
-const SPECIAL_USE: [Network; 13] = [
+pub(crate) const SPECIAL_USE: [Network; 13] = [
     Network::v4(Ipv4Addr::new(0, 0, 0, 0), 8),
     Network::v4(Ipv4Addr::new(10, 0, 0, 0), 8),
     Network::v4(Ipv4Addr::new(100, 64, 0, 0), 10),

@@ -77,50 +77,51 @@ impl Verifier {
             self.spans.extend(self.scan.finish());
             self.read();
         }
+        let mut done = Authentication { client, dkim: None, arc: None, dmarc: None, author: None, over: self.over };
         if let Some(limit) = self.over {
-            let dkim = self.rules.dkim.as_ref().map(|_| Vec::new());
-            let arc = self.rules.arc.then(|| arc::Outcome::new(results::Arc::Fail, Vec::new(), None));
-            let dmarc = self.rules.dmarc.then(|| dmarc::Outcome::without_author(limit.to_string()));
-            return Authentication { client, dkim, arc, dmarc, over: Some(limit) };
+            done.dkim = self.rules.dkim.as_ref().map(|_| Vec::new());
+            done.arc = self.rules.arc.then(|| arc::Outcome::new(results::Arc::Fail, Vec::new(), None));
+            done.dmarc = self.rules.dmarc.then(|| dmarc::Outcome::without_author(limit.to_string()));
+            return done;
         }
         let (Some(Found { signatures, chain, author }), Some(header)) = (self.found, self.scan.header(&self.header))
         else {
-            return Authentication { client, dkim: None, arc: None, dmarc: None, over: None };
+            return done;
         };
+        done.author = author.as_ref().and_then(|author| author.as_ref().ok()).cloned();
         let digests = self.bodies.finish();
         // Before the keys: a signature whose key never comes must not hide what the author asks for.
         let before = lookups.asked();
-        let discovery = match &author {
+        let discovery = match author.as_ref().filter(|_| self.rules.dmarc) {
             None => None,
             Some(Ok(author)) => Some(Ok((author, dmarc::Discovery::begin(lookups, author).await))),
             Some(Err(reason)) => Some(Err(reason)),
         };
         let used = lookups.asked().saturating_sub(before);
         lookups.hold(self.rules.held_for_dmarc().saturating_sub(used));
-        let dkim = match signatures {
-            Some(signatures) => Some(signatures.verify(&header, &digests, lookups, now).await),
-            None => None,
-        };
+        if let Some(signatures) = signatures {
+            done.dkim = Some(signatures.verify(&header, &digests, lookups, now).await);
+        }
         lookups.hold(0);
-        let mut dmarc = match discovery {
+        done.dmarc = match discovery {
             None => None,
-            Some(Ok((author, discovery))) => Some(evaluate(discovery, author, &client, dkim.as_deref()).await),
+            Some(Ok((author, discovery))) => Some(evaluate(discovery, author, &done.client, done.dkim.as_deref()).await),
             Some(Err(reason)) => Some(dmarc::Outcome::without_author(reason.clone())),
         };
         // Last, because it can only excuse, and may take all the lookups that are left.
-        let arc = match chain {
-            Some(chain) => Some(chain.verify(&header, &digests, lookups, now).await),
-            None => None,
-        };
-        if let (Some(chain), Some(dmarc), Some(Ok(author))) = (&arc, &mut dmarc, &author)
-            && dmarc.result == results::Dmarc::Fail
-            && chain.result == results::Arc::Pass
-            && !chain.is_partial
-            && let Some(instance) = trust::vouched(&header, &chain.sealers, author, &self.rules.trusted_sealers)
-        {
-            trust::excuse(dmarc, instance, &chain.sealers);
+        if let Some(chain) = chain {
+            let chain = chain.verify(&header, &digests, lookups, now).await;
+            if let (Some(dmarc), Some(Ok(author))) = (&mut done.dmarc, &author)
+                && dmarc.result == results::Dmarc::Fail
+                && chain.result == results::Arc::Pass
+                && !chain.is_partial
+                && let Some(instance) = trust::vouched(&header, &chain.sealers, author, &self.rules.trusted_sealers)
+            {
+                trust::excuse(dmarc, instance, &chain.sealers);
+            }
+            done.arc = Some(chain);
         }
-        Authentication { client, dkim, arc, dmarc, over: None }
+        done
     }
 
     /// The header section is complete.
@@ -129,7 +130,7 @@ impl Verifier {
         let default = dkim::Rules::default();
         let rules = self.rules.dkim.as_ref();
         let bodies = &mut self.bodies;
-        let author = self.rules.dmarc.then(|| author(&header, &self.spans));
+        let author = (self.rules.dmarc || self.rules.author).then(|| author(&header, &self.spans));
         let spans = std::mem::take(&mut self.spans);
         let signatures = rules.map(|rules| dkim::Signatures::among(spans, &header, rules, bodies));
         let chain = self.rules.arc.then(|| arc::Chain::find(&header, rules.unwrap_or(&default), bodies));

@@ -8,7 +8,7 @@ use hikyaku_wire::{ForwardPath, Mailbox, ReversePath};
 
 use crate::{
     Action, CertificatePattern, CertificateSet, Condition, Dmarc, DomainPattern, DomainRole, Facts, Finding, HostSet,
-    Members, Network, NetworkSet, Policy, Rate, Test, Verb,
+    Members, Network, NetworkSet, Policy, Rate, Rule, Test, Verb,
 };
 
 /// The verb and the route for the facts of a whole transaction.
@@ -20,19 +20,13 @@ pub(crate) fn verb_by_hand(policy: &Policy, facts: &Facts) -> (Verb, Option<Stri
     }
     let mut rest = Rest::One((Verb::Refuse, None));
     for rule in policy.rules().iter().rev().filter(|rule| !rule.shadow) {
-        let (class, when) = match &rule.action {
-            Action::Permit(route) => {
-                ((Verb::Permit, route.as_ref().map(ToString::to_string)), holds(policy, &rule.when, facts))
-            }
-            Action::Refuse(_) => ((Verb::Refuse, None), holds(policy, &rule.when, facts)),
-            Action::Defer(_) => ((Verb::Defer, None), holds(policy, &rule.when, facts)),
-            Action::Limit(rate) => {
-                let below = rate_of(rate, facts);
-                let all = [holds(policy, &rule.when, facts), below.map(|below| !below)];
-                ((Verb::Defer, None), every(all.into_iter()))
-            }
+        let class = match &rule.action {
+            Action::Permit(route) => (Verb::Permit, route.as_ref().map(ToString::to_string)),
+            Action::Refuse(_) => (Verb::Refuse, None),
+            Action::Defer(_) | Action::Limit(_) => (Verb::Defer, None),
             Action::Quarantine(_) | Action::Tag(_) => continue,
         };
+        let when = matches(policy, rule, facts);
         rest = match (when, rest) {
             (Some(true), _) => Rest::One(class),
             (Some(false), rest) => rest,
@@ -46,17 +40,25 @@ pub(crate) fn verb_by_hand(policy: &Policy, facts: &Facts) -> (Verb, Option<Stri
     }
 }
 
+/// Whether a rule matches: a limit does where its rate is reached.
+pub(crate) fn matches(policy: &Policy, rule: &Rule, facts: &Facts) -> Option<bool> {
+    let when = holds(policy, &rule.when, facts);
+    match &rule.action {
+        Action::Limit(rate) => every([when, rate_of(rate, facts).map(|below| !below)].into_iter()),
+        _ => when,
+    }
+}
+
 /// The reasons for quarantine and the tags, where nothing is unknown and it is permitted.
 pub(crate) fn marks_by_hand(policy: &Policy, facts: &Facts) -> Option<Vec<String>> {
     let mut marks = Vec::new();
     for rule in policy.rules().iter().filter(|rule| !rule.shadow) {
-        let matches = holds(policy, &rule.when, facts)?;
+        let matches = matches(policy, rule, facts)?;
         match &rule.action {
             Action::Quarantine(why) if matches => marks.push(format!("quarantine {}", why.as_deref().unwrap_or(""))),
             Action::Tag(tag) if matches => marks.push(tag.clone()),
-            Action::Limit(rate) if matches && !rate_of(rate, facts)? => return None,
             Action::Permit(_) if matches => return Some(marks),
-            Action::Refuse(_) | Action::Defer(_) if matches => return None,
+            Action::Refuse(_) | Action::Defer(_) | Action::Limit(_) if matches => return None,
             _ => {}
         }
     }

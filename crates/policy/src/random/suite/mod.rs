@@ -1,5 +1,8 @@
 //! The engine against the slow reading.
 
+mod changes;
+mod proof;
+
 use super::{Choices, Edges, agree, feasible, policy, until, verb_by_hand};
 use crate::{Stage, Verb};
 
