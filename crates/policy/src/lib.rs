@@ -38,6 +38,7 @@ mod fault;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod identifier;
+mod index;
 mod language;
 mod lines;
 mod list;
@@ -46,6 +47,8 @@ mod needs;
 mod networks;
 mod policy;
 mod prove;
+#[cfg(any(fuzzing, test))]
+mod random;
 mod rule;
 
 pub use condition::{CertificateSet, Condition, Dmarc, HostSet, Hours, NetworkSet, Per, Period, Rate, Test, Window};
@@ -62,6 +65,7 @@ pub use needs::Needs;
 pub use networks::{Network, NetworkError, Networks};
 pub use policy::{Policy, PolicyBuilder, PolicyError, Settings};
 pub use prove::{
-    Cell, Change, Flip, Grid, Idle, Limits, Note, Outcome, Rejection, Row, Surface, TooComplex, Verdict, Why, Witness,
+    Cell, Change, Extent, Flip, Grid, Idle, Limits, Note, Outcome, Rejection, Row, Surface, TooComplex, Verdict, Why,
+    Witness,
 };
 pub use rule::{Action, Claim, Rule, Verb};

@@ -1,6 +1,6 @@
 //! A policy: lists, and rules of which the first that matches decides.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use hikyaku_wire::Reply;
 
@@ -8,6 +8,7 @@ use crate::{
     Action, Claim, Condition, DomainRole, Domains, Fault, HostSet, Identifier, Limits, List, Members, NetworkSet,
     Networks, Rejection, Rule, Test, Trust,
     check::{Checked, Problem, check},
+    index::Index,
     lines::Lines,
     list::Lists,
 };
@@ -108,12 +109,14 @@ pub struct Policy {
     pub(crate) names: Vec<String>,
     /// Where each part stood in the text that was read, or stands as the policy prints.
     pub(crate) lines: Lines,
+    /// What it decides by: made of lists, rules and claims.
+    pub(crate) index: Arc<Index>,
 }
 
 /// Two policies are equal if they print alike: where the lines stood does not count.
 impl PartialEq for Policy {
     fn eq(&self, other: &Self) -> bool {
-        let Self { open, lists, settings, rules, claims, names: _, lines: _ } = self;
+        let Self { open, lists, settings, rules, claims, names: _, lines: _, index: _ } = self;
         (open, lists, settings) == (&other.open, &other.lists, &other.settings)
             && (rules, claims) == (&other.rules, &other.claims)
     }
@@ -127,7 +130,8 @@ impl Policy {
         let Checked { builder: PolicyBuilder { open, lists: _, settings, rules, claims }, lists } =
             check(builder, lines)?;
         let names = rules.iter().map(ToString::to_string).collect();
-        Ok(Self { open, lists, settings, rules, claims, names, lines: lines.clone() })
+        let index = Arc::new(Index::new(&lists, &rules, &claims));
+        Ok(Self { open, lists, settings, rules, claims, names, lines: lines.clone(), index })
     }
 
     /// Mail to local and relay domains from anyone, mail to anywhere from the trusted networks,
