@@ -1,11 +1,25 @@
 //! The proof: who can relay what, computed from the rules for all facts at once.
 
+mod axioms;
+mod build;
+mod credentials;
+mod cuts;
+mod diagram;
 mod dialogue;
 #[cfg(any(test, fuzzing))]
 mod read;
+mod dimension;
+mod facts;
+mod intern;
+mod keys;
+mod line;
+mod region;
 mod report;
+mod rulings;
+mod space;
 mod table;
 mod words;
+mod suffix;
 
 use hikyaku_wire::Reply;
 
@@ -311,3 +325,9 @@ impl Witness {
         dialogue::dialogue(self)
     }
 }
+
+#[cfg(test)]
+pub(crate) use self::{
+    diagram::{Diagrams, Ref, Ruling},
+    space::Space,
+};

@@ -30,7 +30,8 @@ fn plain(policy: &Policy) -> Facts {
             set(&mut facts.rates, rate.window, 0);
         }
     }
-    let conditions = policy.rules().iter().map(|rule| &rule.when).chain(policy.claims().iter().map(|claim| &claim.when));
+    let conditions =
+        policy.rules().iter().map(|rule| &rule.when).chain(policy.claims().iter().map(|claim| &claim.when));
     for test in conditions.flat_map(|when| when.tests()) {
         match test {
             Test::Rate(rate) => set(&mut facts.rates, rate.window, 0),
@@ -131,12 +132,17 @@ fn told(facts: &mut Facts, name: &str, value: &str) {
             let (kind, name) = name.split_once(' ').expect("a kind of fact");
             match kind {
                 "listed" => {
-                    let score = if value == "unknown" { Finding::Unknown } else { Finding::Is(value.parse().expect("a score")) };
+                    let score = if value == "unknown" {
+                        Finding::Unknown
+                    } else {
+                        Finding::Is(value.parse().expect("a score"))
+                    };
                     set(&mut facts.listed, name.parse().expect("a zone"), score);
                 }
                 "custom" => set(&mut facts.custom, name.parse().expect("a name"), flag(value)),
                 "rate" => {
-                    let window = facts.rates.iter().map(|(window, _)| *window).find(|window| window.to_string() == name);
+                    let window =
+                        facts.rates.iter().map(|(window, _)| *window).find(|window| window.to_string() == name);
                     set(&mut facts.rates, window.expect("a window of the policy"), number(value));
                 }
                 _ => panic!("{kind}"),
@@ -145,8 +151,7 @@ fn told(facts: &mut Facts, name: &str, value: &str) {
     }
 }
 
-const DMARC: [Dmarc; 6] =
-    [Dmarc::Pass, Dmarc::None, Dmarc::Fail, Dmarc::Quarantine, Dmarc::Reject, Dmarc::PermError];
+const DMARC: [Dmarc; 6] = [Dmarc::Pass, Dmarc::None, Dmarc::Fail, Dmarc::Quarantine, Dmarc::Reject, Dmarc::PermError];
 
 fn digest(base64: &str) -> [u8; 32] {
     let value = |c: u8| match c {

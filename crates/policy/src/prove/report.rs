@@ -64,7 +64,8 @@ impl Grid {
         for (who, cells) in &self.rows {
             let mut row = vec![who.clone()];
             row.extend(cells.iter().map(ToString::to_string));
-            let is_verdict = who == super::grid::STRANGER && self.columns.last().is_some_and(|to| to == super::grid::FOREIGN);
+            let is_verdict =
+                who == super::grid::STRANGER && self.columns.last().is_some_and(|to| to == super::grid::FOREIGN);
             row.extend(cells.last().filter(|_| is_verdict).map(|cell| mark(*cell).to_owned()));
             table.row(row);
         }
@@ -108,7 +109,9 @@ impl fmt::Display for Surface {
         write!(f, "{}", rows(&self.rows).print("  "))?;
         if !self.extents.is_empty() {
             let mut table = Table::default();
-            self.extents.iter().for_each(|extent| table.row([&extent.list, &extent.kind, &extent.size].map(String::as_str)));
+            self.extents
+                .iter()
+                .for_each(|extent| table.row([&extent.list, &extent.kind, &extent.size].map(String::as_str)));
             write!(f, "\nLists\n{}", table.print("  "))?;
         }
         if !self.idle.is_empty() {
