@@ -11,8 +11,8 @@ use std::{
 
 use hikyaku::{
     Accounts, Address, AuditLog, Certificates, Config, Current, Delivery, DeliveryLimits, Dns, Gate, Intake, Listener,
-    ListenerConfig, Maildirs, Mode, Names, Screening, ServerTls, Service, SigningKeys, SigningKeysError, Store, Submission,
-    TlsError, Users, Verification, audit,
+    ListenerConfig, Maildirs, Mode, Names, Screening, ServerTls, Service, SigningKeys, SigningKeysError, Store,
+    Submission, TlsError, Users, Verification, audit,
     dns::{Name, System, SystemError, Timing, TrustAnchors, Zone, ZoneError},
     queue::{DynDraft, DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
     random,
@@ -143,8 +143,7 @@ impl Parts {
         let users = accounts.clone();
         let owns = move |user: &str, address: &Mailbox| users.as_ref().is_some_and(|users| users.owns(user, address));
         let (lists, directory) = (config.lists.clone(), config.directory.clone());
-        let screening =
-            Screening::new(ruling, verification, lists, &config.greylist, directory, owns, audit.clone());
+        let screening = Screening::new(ruling, verification, lists, &config.greylist, directory, owns, audit.clone());
         let parts = Self { screening, delivery, keys, audit, accounts, certificates, gate, secret, config };
         let triplets = parts.triplets();
         parts.screening.restore(&triplets).map_err(file(&triplets))?;

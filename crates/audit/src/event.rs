@@ -161,7 +161,7 @@ events! {
         /// The stage at which the decision falls for good, if this one is provisional.
         until: Option<String>,
         /// What the policy has asked for besides what stands above, each as `fact=value`:
-        /// `spf=fail`, `listed=zen.example:3`.
+        /// `spf=fail`, `listed=zen.example=3`.
         facts: Vec<String>,
         /// The rules that only tell, and that match.
         shadows: Vec<String>,

@@ -283,9 +283,10 @@ impl Config {
             doubts.push("trusted_sealers are of no use with `arc = \"off\"`".to_owned());
         }
         let certificates = self.auth.as_ref().is_some_and(|auth| !auth.certificates.is_empty());
-        if self.tls.clients.authorities.is_some() && !certificates {
+        if self.tls.clients.authorities.is_some() && !certificates && self.policy_file.is_none() {
             doubts.push("client_ca is of no use without [[auth.certificate]]".to_owned());
         }
+        doubts.extend(policy::doubts(self));
         doubts
     }
 
@@ -874,8 +875,9 @@ zone = "zone.txt"
 
     #[test]
     fn users_may_send_anywhere_only_if_they_can_log_in() {
-        let permits =
-            |text: &str| read(text).unwrap().ruling().unwrap().policy().to_string().contains("permit when authenticated");
+        let permits = |text: &str| {
+            read(text).unwrap().ruling().unwrap().policy().to_string().contains("permit when authenticated")
+        };
         assert!(!permits(""));
         assert!(permits("[auth]\nusers = 'u'"));
     }

@@ -20,12 +20,12 @@ use hikyaku_policy::Needs;
 use hikyaku_wire::Reply;
 use tokio::time::Instant;
 
+use self::deadline::{Deadline, within};
 pub use self::lists::DnsList;
 pub(crate) use self::{
     lists::{Listed, Lists},
     tell::{tell_client, tell_message, words},
 };
-use self::deadline::{Deadline, within};
 use crate::now;
 
 /// Which checks are made of the mail of other servers, and what follows.
@@ -99,7 +99,6 @@ impl VerifyConfig {
         rules.header = header;
         rules
     }
-
 }
 
 /// Finds out what is asked for. One serves all connections: what was read of the answers of the

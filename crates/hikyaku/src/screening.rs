@@ -21,8 +21,15 @@ use hikyaku_policy::{Certificate, Decision, Facts, Finding, Listener, Rates, Sta
 use hikyaku_session::{Tls, server::Session};
 use hikyaku_wire::{Code, EnhancedCode, ForwardPath, Hello, Mailbox, Reply, ReversePath};
 
-pub(crate) use self::{message::TAG, ruling::{domains, trusted}};
-pub use self::{greylist::GreylistConfig, message::Outcome, ruling::{NoSuchRoute, Ruling}};
+pub use self::{
+    greylist::GreylistConfig,
+    message::Outcome,
+    ruling::{NoSuchRoute, Ruling},
+};
+pub(crate) use self::{
+    message::TAG,
+    ruling::{domains, trusted},
+};
 use crate::{
     Arriving, AuditLog, Current, Directory, DnsList, Route, Verification,
     facts::{Asked, Claims, Lists, words},
@@ -173,7 +180,8 @@ impl<R: Resolver> Screening<R> {
         visitor.facts.minute = minute();
         let mut facts = visitor.facts.clone();
         facts.sender = Some(sender.clone());
-        facts.owned = Finding::Is(facts.user.as_deref().zip(sender.mailbox()).is_some_and(|(user, s)| (self.owns)(user, s)));
+        facts.owned =
+            Finding::Is(facts.user.as_deref().zip(sender.mailbox()).is_some_and(|(user, s)| (self.owns)(user, s)));
         let judgement = Judgement::new(&visitor.ruling, &facts);
         if !judgement.reply.is_positive() {
             return Err(Box::new(judgement));
@@ -307,7 +315,7 @@ impl Judgement {
             rule: decision.rule.to_owned(),
             line: decision.line,
             provisional: decision.provisional,
-            facts: words(facts, &ruling.asks),
+            facts: words(facts, &ruling.asks, ruling.asks_time),
             shadows: decision.shadows.iter().filter_map(shadow).collect(),
             limit: None,
             is_news: true,

@@ -292,6 +292,7 @@ mod tests {
             "a=b\r\n",
             "a=b\n ",
             "\na=b",
+            "\n a=b",
             "a\r\n=b",
             "a=\rb",
             "\u{fc}=a",

@@ -1,7 +1,13 @@
 //! The TOML form of a configuration.
 
 use std::{
-    collections::{BTreeMap, BTreeSet}, fmt, marker::PhantomData, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    marker::PhantomData,
+    net::SocketAddr,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
 };
 
 use hikyaku_policy::{DomainPattern, Network};

@@ -12,8 +12,8 @@ use std::{
 use hikyaku_dns::Name;
 use hikyaku_mailauth::lists::Filter;
 use hikyaku_policy::{
-    CertificatePattern, CertificateSet, Condition, DomainPattern, DomainRole, Identifier, Limits, Listener,
-    Members, Network, NetworkSet, Policy, PolicyBuilder, PolicyError, Rejection, Rule, Test, TextError,
+    CertificatePattern, CertificateSet, Condition, DomainPattern, DomainRole, Identifier, Limits, Listener, Members,
+    Network, NetworkSet, Policy, PolicyBuilder, PolicyError, Rejection, Rule, Test, TextError,
 };
 use hikyaku_wire::{Domain, Reply};
 use serde::Deserialize;
@@ -147,7 +147,8 @@ fn pins(policy: &Policy) -> Vec<[u8; 32]> {
 
 /// Reads a policy and proves it; the files that it names are relative to its own folder.
 fn load(file: &Path) -> Result<Policy, ConfigError> {
-    let problem = |error: std::io::Error| ConfigError { file: Some(file.to_owned()), ..ConfigError::new(error.to_string()) };
+    let problem =
+        |error: std::io::Error| ConfigError { file: Some(file.to_owned()), ..ConfigError::new(error.to_string()) };
     let text = fs::read_to_string(file).map_err(problem)?;
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut read = |name: &str| fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
@@ -194,6 +195,37 @@ pub(super) fn routes(
     named.collect()
 }
 
+/// What a policy file asks for in vain, or does not ask for and should.
+pub(super) fn doubts(config: &Config) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if config.policy_file.is_none() {
+        if !config.lists.is_empty() {
+            doubts.push("[[list]] is of no use without a policy that asks: `policy = \"FILE\"`".to_owned());
+        }
+        return doubts;
+    }
+    let Ok(ruling) = config.ruling() else { return doubts };
+    let asks = ruling.policy().asks();
+    if !asks.dmarc {
+        doubts.push(
+            "the policy does not ask for DMARC: mail is taken that its author's domain wants to see refused; \
+             write `refuse 550 5.7.1 \"DMARC\" when dmarc reject`"
+                .to_owned(),
+        );
+    }
+    for list in config.lists.iter().filter(|list| !asks.listed.contains(&list.name)) {
+        doubts.push(format!("[[list]] {} is not asked: no rule says `listed {}`", list.zone, list.name));
+    }
+    let names = ruling.policy().lists().iter().any(|list| match &list.members {
+        Members::Certificates(patterns) => patterns.iter().any(|one| matches!(one, CertificatePattern::Named(_))),
+        _ => false,
+    });
+    if names && config.tls.clients.authorities.is_none() {
+        doubts.push("the policy names certificates of an authority, and [tls] names none: set `client_ca`".to_owned());
+    }
+    doubts
+}
+
 impl Config {
     /// Who may send mail through the relay, and where it goes: by the policy that is named, read
     /// anew; else by one that [`Policy::closed`] makes, or [`Policy::authenticated`] where users
@@ -211,7 +243,8 @@ impl Config {
                     PolicyError::Rejected(Rejection::Open(witness, _)) => &witness.rule,
                     _ => "",
                 };
-                let key = ["trusted_networks", "relay_domains", "local_domains"].iter().find(|key| rule.contains(**key));
+                let key =
+                    ["trusted_networks", "relay_domains", "local_domains"].iter().find(|key| rule.contains(**key));
                 ConfigError { key: key.map(ToString::to_string), ..ConfigError::new(error.to_string()) }
             })?,
         };

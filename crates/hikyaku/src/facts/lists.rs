@@ -48,12 +48,7 @@ impl Lists {
     /// Asks all lists of these names. A name of no list is the zone of one whose every answer
     /// counts 1. A list that does not work lists nobody; where none of a name works, nothing is
     /// known.
-    pub(super) async fn ask<R: Resolver>(
-        &self,
-        lookups: &Lookups<'_, R>,
-        names: &[Domain],
-        address: IpAddr,
-    ) -> Listed {
+    pub(super) async fn ask<R: Resolver>(&self, lookups: &Lookups<'_, R>, names: &[Domain], address: IpAddr) -> Listed {
         let mut asked = Vec::new();
         for name in names {
             let of_name = self.lists.iter().filter(|list| list.name == *name);

@@ -131,7 +131,8 @@ impl<R: Resolver> Screening<R> {
             let results = match kept {
                 Some((_, results)) => results.clone(),
                 None => {
-                    let results = Box::pin(self.verification.check_spf(&claims, &mail.ruling.asks, &mut mail.asked)).await;
+                    let results =
+                        Box::pin(self.verification.check_spf(&claims, &mail.ruling.asks, &mut mail.asked)).await;
                     visitor.spf = Some((claims, results.clone()));
                     results
                 }

@@ -109,10 +109,12 @@ impl<R: Resolver> Screening<R> {
                     }
                 }
             }
-            judgement.is_news = recipient.is_provisional || !judgement.reply.is_positive() || !judgement.shadows.is_empty();
+            judgement.is_news =
+                recipient.is_provisional || !judgement.reply.is_positive() || !judgement.shadows.is_empty();
             judgements.push((recipient.to, judgement));
         }
-        let dmarc = found.as_ref().filter(|_| self.is_told(mail)).is_some_and(|found| self.verification.quarantines(found));
+        let dmarc =
+            found.as_ref().filter(|_| self.is_told(mail)).is_some_and(|found| self.verification.quarantines(found));
         let quarantine = if dmarc { Some("dmarc") } else { quarantine };
         let mut fields = found.as_ref().map(|found| self.verification.results(found)).unwrap_or_default();
         if quarantine.is_some() {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use hikyaku_policy::{
-    Change, DomainRole, Domains, Facts, Identifier, Limits, Members, Needs, Networks, Policy, Trust, Verdict,
+    Change, DomainRole, Domains, Facts, Identifier, Limits, Members, Needs, Networks, Policy, Test, Trust, Verdict,
 };
 
 use crate::Routes;
@@ -15,6 +15,8 @@ pub struct Ruling {
     pub(super) asks: Needs,
     pub(super) routes: Routes,
     trusted: Networks,
+    /// Whether a rule asks for the time of day.
+    pub(super) asks_time: bool,
 }
 
 /// A policy names a route that there is not.
@@ -41,7 +43,9 @@ impl Ruling {
                 return Err(NoSuchRoute { line: policy.line(index), name: name.clone() });
             }
         }
-        Ok(Self { asks: policy.asks(), trusted: trusted(&policy), policy, routes })
+        let mut tests = policy.rules().iter().flat_map(|rule| rule.when.tests());
+        let asks_time = tests.any(|test| matches!(test, Test::Hours(_)));
+        Ok(Self { asks: policy.asks(), trusted: trusted(&policy), asks_time, policy, routes })
     }
 
     /// The policy.
@@ -60,9 +64,13 @@ impl Ruling {
         let limits = Limits::default();
         let grid = self.policy.grid(&limits).map_or_else(|error| error.to_string(), |grid| grid.to_string());
         let verdict = match self.policy.verdict(&limits) {
-            Ok(Verdict::Closed) if self.policy.is_declared_open() => "closed, although its first line says `open`".to_owned(),
+            Ok(Verdict::Closed) if self.policy.is_declared_open() => {
+                "closed, although its first line says `open`".to_owned()
+            }
             Ok(Verdict::Closed) => "closed: no stranger can send mail to other domains".to_owned(),
-            Ok(Verdict::Open(witness)) => format!("OPEN, as its first line says: strangers can send by `{}`", witness.rule),
+            Ok(Verdict::Open(witness)) => {
+                format!("OPEN, as its first line says: strangers can send by `{}`", witness.rule)
+            }
             Err(error) => error.to_string(),
         };
         format!("{}\npolicy: {verdict}", grid.trim_end())

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use hikyaku_dns::Zone;
 use hikyaku_message::{HeaderLimits, results};
 use hikyaku_policy::{
-    Action, CertificateSet, Condition, Dmarc, DomainRole, HostSet, Identifier, List, Members, Networks, Period, Per,
+    Action, CertificateSet, Condition, Dmarc, DomainRole, HostSet, Identifier, List, Members, Networks, Per, Period,
     PolicyBuilder, Rate, Rule, Test, Trust,
 };
 use hikyaku_queue::Memory;
@@ -105,8 +105,7 @@ impl Relay {
         let owns = |user: &str, sender: &Mailbox| sender.local().content() == user;
         let audit = Arc::new(AuditLog::open("/dev/null".as_ref()).unwrap());
         let greylist = GreylistConfig { wait: std::time::Duration::from_secs(3600), ..GreylistConfig::default() };
-        let screening =
-            Screening::new(ruling(rules), verification, Vec::new(), &greylist, directory, owns, audit);
+        let screening = Screening::new(ruling(rules), verification, Vec::new(), &greylist, directory, owns, audit);
         Self { screening, asked, queue: Memory::new() }
     }
 
@@ -212,7 +211,10 @@ async fn nothing_is_looked_up_for_mail_that_is_refused_anyway() {
     assert_eq!(relay.asked(), first);
     // Another sender is looked up, the client is not.
     let mut mail = relay.mail(&mut visitor, "a@strict.test");
-    assert_eq!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.rule, relay.screening.ruling().policy.rules()[1].to_string());
+    assert_eq!(
+        relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.rule,
+        relay.screening.ruling().policy.rules()[1].to_string()
+    );
     let more: Vec<_> = relay.asked.lock().unwrap()[first..].to_vec();
     assert!(more.iter().all(|asked| asked.starts_with("txt ")), "{more:?}");
 }
@@ -222,7 +224,11 @@ async fn a_list_that_refuses_saves_the_other_lookups() {
     let relay = Relay::new(asking());
     assert_eq!(relay.codes(BAD, "a@spf.test", &["alice@hik.test", "bert@hik.test"]).await, [550, 550]);
     assert_eq!(*relay.asked.lock().unwrap(), ["a 8.100.51.198.bad.test"]);
-    assert_eq!(relay.codes("10.0.0.1", "a@spf.test", &["alice@hik.test"]).await, [550], "private, so not asked; SPF fails");
+    assert_eq!(
+        relay.codes("10.0.0.1", "a@spf.test", &["alice@hik.test"]).await,
+        [550],
+        "private, so not asked; SPF fails"
+    );
 }
 
 #[tokio::test]
@@ -239,7 +245,20 @@ async fn one_connection_may_cause_so_many_lookups() {
     let most = usize::try_from(LOOKUPS).unwrap() + 50;
     assert!((most - 60..most).contains(&relay.asked()), "{}", relay.asked());
     // What is refused in any case is told so still.
-    assert_eq!(relay.screening.recipient(&mut visitor, &mut relay.mail(&mut relay.visitor(GOOD), "a@d.test"), &"<x@third.test>".parse().unwrap()).await.reply.code().as_u16(), 550);
+    assert_eq!(
+        relay
+            .screening
+            .recipient(
+                &mut visitor,
+                &mut relay.mail(&mut relay.visitor(GOOD), "a@d.test"),
+                &"<x@third.test>".parse().unwrap()
+            )
+            .await
+            .reply
+            .code()
+            .as_u16(),
+        550
+    );
     visitor.accepted();
     let mut mail = relay.mail(&mut visitor, "a@spf.test");
     assert_eq!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.reply.code().as_u16(), 250);
@@ -265,7 +284,8 @@ async fn what_is_counted_is_kept_in_a_file() {
     relay.screening.restore(&file).unwrap();
     relay.screening.keep(&file).unwrap();
     assert!(!file.exists(), "nothing asks for it");
-    let rules = || vec![Rule::defer("450 4.7.1 x".parse().unwrap(), !Condition::from(Test::Known)), Rule::permit(to_ours())];
+    let rules =
+        || vec![Rule::defer("450 4.7.1 x".parse().unwrap(), !Condition::from(Test::Known)), Rule::permit(to_ours())];
     let relay = Relay::new(rules());
     assert_eq!(relay.codes(GOOD, "a@spf.test", &["alice@hik.test"]).await, [450]);
     relay.screening.keep(&file).unwrap();
@@ -299,8 +319,15 @@ async fn a_policy_names_the_route() {
         assert_eq!(relay.rcpt(&mut visitor, &mut mail, to).await.reply.code().as_u16(), code, "{to}");
     }
     let (outcome, _) = relay.message(&mut visitor, &mut mail, TEXT).await;
-    let routes: Vec<_> = outcome.recipients(Protocol::Smtp).into_iter().map(|(to, route)| (to.to_string(), route.map(|r| r.to_string()))).collect();
-    assert_eq!(routes, [("<alice@hik.test>".to_owned(), None), ("<nobody@hik.test>".to_owned(), Some("10.0.0.5:25".to_owned()))]);
+    let routes: Vec<_> = outcome
+        .recipients(Protocol::Smtp)
+        .into_iter()
+        .map(|(to, route)| (to.to_string(), route.map(|r| r.to_string())))
+        .collect();
+    assert_eq!(
+        routes,
+        [("<alice@hik.test>".to_owned(), None), ("<nobody@hik.test>".to_owned(), Some("10.0.0.5:25".to_owned()))]
+    );
     assert_eq!(relay.screening.ruling().routes().local.to_string(), "hik.test", "what the policy declares");
     let unknown = builder(vec![Rule::permit(to_ours()), Rule::permit_via(identifier("outer"), from_inside())]);
     let routes = relay.screening.ruling().routes().clone();
@@ -336,7 +363,11 @@ async fn each_recipient_is_decided_on_again_with_the_message() {
 
 #[tokio::test]
 async fn a_message_that_is_refused_in_any_case_is_not_verified() {
-    let rules = vec![refuse("large", Test::Size(10)), refuse("dmarc", Test::Dmarc(vec![Dmarc::Reject])), Rule::permit(to_ours())];
+    let rules = vec![
+        refuse("large", Test::Size(10)),
+        refuse("dmarc", Test::Dmarc(vec![Dmarc::Reject])),
+        Rule::permit(to_ours()),
+    ];
     let relay = Relay::verifying(rules, VerifyConfig::default());
     let mut visitor = relay.visitor(GOOD);
     let mut mail = relay.mail(&mut visitor, "a@spf.test");
@@ -369,7 +400,10 @@ async fn marks_of_the_policy_are_told_in_the_message() {
         relay.message(&mut visitor, &mut mail, &text).await
     };
     let (outcome, results) = take("a@loose.test", &["alice@hik.test", "bert@hik.test", "bert@hik.test"]).await;
-    assert!(results.ends_with("\r\nX-Spam-Flag: YES\r\nX-Hikyaku-Tag: ?mlaut?\r\nX-Hikyaku-Tag: bulk\r\n"), "{results}");
+    assert!(
+        results.ends_with("\r\nX-Spam-Flag: YES\r\nX-Hikyaku-Tag: ?mlaut?\r\nX-Hikyaku-Tag: bulk\r\n"),
+        "{results}"
+    );
     assert_eq!(outcome.found.as_ref().and_then(|found| found.quarantine), Some("policy"));
     assert!(outcome.judgements[0].1.shadows[0].starts_with("shadow refuse 550 5.7.1 \"would be\""));
     let (outcome, results) = take("a@spf.test", &["bert@hik.test"]).await;
@@ -415,7 +449,10 @@ async fn a_certificate_is_a_fact_under_tls() {
     visitor.is_encrypted(Some(&Tls { certificate: Some(certificate), ..Tls::default() }));
     let mut mail = relay.mail(&mut visitor, "a@spf.test");
     let told = relay.rcpt(&mut visitor, &mut mail, "x@third.test").await;
-    assert!(told.reply.is_positive() && told.facts.iter().any(|fact| fact.starts_with("certificate=sha256//")), "{told:?}");
+    assert!(
+        told.reply.is_positive() && told.facts.iter().any(|fact| fact.starts_with("certificate=sha256//")),
+        "{told:?}"
+    );
     assert_eq!(mail.facts().certificate.as_ref().unwrap().names, ["client.test".parse::<Domain>().unwrap()]);
     visitor.is_encrypted(None);
     assert!(relay.screening.mail(&mut visitor, &ReversePath::Null).is_err());

@@ -11,8 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use hikyaku::{
-    Address, AuditLog, Delivery, DeliveryLimits, Directory, Dns, Gate, GateLimits, Handler, Intake, Listener, Maildirs,
-    Current, Route, Routes, Service, SigningKeys, Stop, Stopper,
+    Address, AuditLog, Current, Delivery, DeliveryLimits, Directory, Dns, Gate, GateLimits, Handler, Intake, Listener,
+    Maildirs, Route, Routes, Service, SigningKeys, Stop, Stopper,
     audit::{Entry, Event},
     dns::Zone,
     message::Received,
@@ -165,7 +165,8 @@ impl Relay {
         let trace =
             Received { helo: "x.test", peer: None, by: "relay.test", with: "ESMTP", id: &id, recipient: None, time };
         let to: Vec<ForwardPath> = to.iter().map(|to| to.parse().unwrap()).collect();
-        let units = self.delivery.routes.get().units(to.iter().map(|to| (to, None)), time, time.saturating_add(lifetime));
+        let units =
+            self.delivery.routes.get().units(to.iter().map(|to| (to, None)), time, time.saturating_add(lifetime));
         let envelope = Envelope::new("<sender@local.test>".parse().unwrap(), time);
         intake.commit(envelope, trace, units).await.unwrap();
     }

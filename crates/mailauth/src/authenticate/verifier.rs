@@ -105,7 +105,9 @@ impl Verifier {
         lookups.hold(0);
         done.dmarc = match discovery {
             None => None,
-            Some(Ok((author, discovery))) => Some(evaluate(discovery, author, &done.client, done.dkim.as_deref()).await),
+            Some(Ok((author, discovery))) => {
+                Some(evaluate(discovery, author, &done.client, done.dkim.as_deref()).await)
+            }
             Some(Err(reason)) => Some(dmarc::Outcome::without_author(reason.clone())),
         };
         // Last, because it can only excuse, and may take all the lookups that are left.

@@ -52,12 +52,12 @@ pub(crate) fn spans(header: &Header<'_>) -> Vec<FieldSpan> {
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(header: &Header<'a>) -> Self {
-        Self::of(header, spans(header).into())
+        Self::of(header.octets(), spans(header).into())
     }
 
-    /// The same where it is known where the fields lie.
-    pub(crate) fn of(header: &Header<'a>, spans: Cow<'a, [FieldSpan]>) -> Self {
-        let mut fields = Self { section: header.octets(), spans, kinds: [0; KINDS], sorted: None };
+    /// The same where it is known where the fields lie in the section.
+    pub(crate) fn of(section: &'a [u8], spans: Cow<'a, [FieldSpan]>) -> Self {
+        let mut fields = Self { section, spans, kinds: [0; KINDS], sorted: None };
         if fields.spans.len() > FEW {
             fields.sorted = Some(Sorted::of(&fields));
         } else {
@@ -74,6 +74,26 @@ impl<'a> Fields<'a> {
     /// Its name; empty if there is none.
     fn name(&self, at: usize) -> &'a [u8] {
         self.get(at).map_or(&[], |field| field.name())
+    }
+
+    /// How many fields have this name.
+    pub(crate) fn count(&self, name: &[u8]) -> usize {
+        match &self.sorted {
+            None => {
+                let mut of_kind = self.kinds[kind(name)];
+                let mut count = 0;
+                while let Some(at) = of_kind.checked_ilog2() {
+                    count += usize::from(is_same(self.name(at as usize), name));
+                    of_kind ^= 1 << at;
+                }
+                count
+            }
+            Some(Sorted { starts, places }) => {
+                let wanted = start(name);
+                let order = |at: usize| starts[at].cmp(&wanted).then_with(|| compare(self.name(at), name));
+                places.partition_point(|&at| order(at).is_le()) - places.partition_point(|&at| order(at).is_lt())
+            }
+        }
     }
 
     /// Appends what a signature signs: the fields that are [`named`](Self::named), and as the last
@@ -113,9 +133,7 @@ impl<'a> Fields<'a> {
             let mut of_kind = self.kinds[kind(name)] & left;
             while let Some(lowest) = of_kind.checked_ilog2() {
                 let at = lowest as usize;
-                let found = self.name(at);
-                // Most signers write names as the fields do.
-                if found == name || found.eq_ignore_ascii_case(name) {
+                if is_same(self.name(at), name) {
                     left ^= bit(at);
                     take(at);
                     break;
@@ -156,6 +174,11 @@ impl Sorted {
         });
         Self { starts, places }
     }
+}
+
+/// Whether two names are one. Most signers write names as the fields do.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one == other || one.eq_ignore_ascii_case(other)
 }
 
 /// The kind of a name, by its length and its first letter: most fields have one of their own.
@@ -277,6 +300,25 @@ mod tests {
             assert_eq!(signed(&message, &name.to_ascii_uppercase(), 0, Simple), format!("{name}: {name}\r\nS: b="));
         }
         assert_eq!(signed(&message, "received-spg:r\0:receiv:x-received-:", 0, Simple), "S: b=");
+    }
+
+    /// Few fields have a bit each, and more are searched.
+    #[test]
+    fn as_many_fields_as_there_are_bits() {
+        for count in [FEW - 1, FEW, FEW + 1, FEW + 2] {
+            let mut message = String::from("S: b=\r\n");
+            (1..count).for_each(|at| message.push_str(&format!("X-{}: {at}\r\n", at % 30)));
+            message.push_str("\r\n");
+            let header = Header::parse(message.as_bytes(), LIMITS).unwrap();
+            let fields = Fields::new(&header);
+            for at in 0..31 {
+                let name = format!("x-{at}");
+                assert_eq!(fields.count(name.as_bytes()), (1..count).filter(|of| of % 30 == at).count(), "{count}");
+            }
+            assert_eq!((fields.count(b"s"), fields.count(b"t"), fields.count(b"")), (1, 0, 0));
+            let all = (0..30).rev().map(|at| format!("X-{at}:X-{at}:X-{at}")).collect::<Vec<_>>().join(":");
+            assert_eq!(signed(&message, &all, 0, Simple).lines().count(), count, "{count}");
+        }
     }
 
     /// 16,000 fields and as many names: comparisons are counted, not time.

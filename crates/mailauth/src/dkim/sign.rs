@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hikyaku_dns::Name;
-use hikyaku_message::{Header, HeaderLimit, HeaderLimits};
+use hikyaku_message::{FieldSpan, HeaderLimit, HeaderLimits};
 use hikyaku_wire::Timestamp;
 
-use super::hashed::{Fields, last};
-use super::signature::{domain_name, labels};
+use super::hashed::{self, Fields, last};
+use super::signature::is_label;
 use crate::gathered::{Gathered, Unsound, fields};
 use crate::tag_field::{TagField, Unsigned};
 use crate::{BodyHashes, Canonicalization, Hash, HashId, SigningKey, SigningKeyError};
@@ -70,11 +70,12 @@ impl Signer {
     /// # Errors
     /// [`SignError::Domain`] and [`SignError::Selector`].
     pub fn check_names(domain: &Name, selector: &Name) -> Result<(), SignError> {
-        if domain_name(domain.to_string().as_bytes()).as_ref() != Some(domain) {
+        let is_read = |name: &Name| name.labels().all(|label| label.is_ascii() && is_label(label));
+        if !is_read(domain) || domain.labels().nth(1).is_none() {
             return Err(SignError::Domain(domain.clone()));
         }
         let key_name = selector.labels().chain([&b"_domainkey"[..]]).chain(domain.labels());
-        if labels(selector.to_string().as_bytes()).as_ref() != Some(selector) || Name::from_labels(key_name).is_err() {
+        if !is_read(selector) || selector.is_root() || Name::from_labels(key_name).is_err() {
             return Err(SignError::Selector(selector.clone()));
         }
         Ok(())
@@ -155,19 +156,21 @@ impl Signing {
         if self.signers.is_empty() {
             return Ok(String::new());
         }
-        let (section, digests) = self.gathered.finish()?;
-        if !prepended.is_empty() && !prepended.ends_with("\r\n") || fields(prepended.as_bytes()).is_none() {
-            return Err(SignError::Prepended);
+        let (mut section, mut spans, digests) = self.gathered.finish()?;
+        if !prepended.is_empty() {
+            if !prepended.ends_with("\r\n") || fields(prepended.as_bytes()).is_none() {
+                return Err(SignError::Prepended);
+            }
+            section = [prepended.as_bytes(), &section].concat();
+            spans = hashed::spans(&fields(&section).ok_or(SignError::Malformed)?);
         }
-        let section = [prepended.as_bytes(), &section].concat();
-        let header = fields(&section).ok_or(SignError::Malformed)?;
-        let names = covered(&header, &[]);
-        match header.all("From").count() {
+        let fields = Fields::of(&section, spans.into());
+        match fields.count(b"From") {
             0 => return Err(SignError::NoFrom),
             1 => {}
             _ => return Err(SignError::SeveralFrom),
         }
-        let form = Form { names, fields: Fields::new(&header), now, lifetime: self.lifetime };
+        let form = Form { names: covered(&fields, &[]), fields, now, lifetime: self.lifetime };
         let mut text = String::new();
         for (signer, hash) in &self.signers {
             let mut field = TagField::new("DKIM-Signature");
@@ -199,7 +202,8 @@ impl Form<'_> {
         }
         field.list("h", &self.names);
         field.base64("bh", body);
-        let mut signed = Vec::new();
+        // Most messages have less to sign.
+        let mut signed = Vec::with_capacity(2048);
         self.fields.named(self.names.join(":").as_bytes(), None, *header, &mut signed);
         finish(field.unsigned(), signer, *header, signed)
     }
@@ -223,8 +227,10 @@ pub(crate) fn finish(
     form: Canonicalization,
     mut signed: Vec<u8>,
 ) -> Result<String, SignError> {
-    let own = fields(field.text().as_bytes()).and_then(|header| header.fields().next());
-    let own = own.expect("a field that was written is one field");
+    let text = field.text().as_bytes();
+    let colon = memchr::memchr(b':', text).unwrap_or(text.len()) as u64;
+    let span = FieldSpan { start: 0, colon, end: text.len() as u64 };
+    let own = span.field(text).expect("a field that was written has a colon");
     let end = own.raw_value().len();
     last(&own, end..end, form, &mut signed);
     Ok(field.sign(&signer.key.sign(&signed)?))
@@ -237,15 +243,10 @@ fn seconds(now: Timestamp) -> u64 {
 
 /// The names that are signed, each as often as it is signed; `more` are signed where they are
 /// there, like those of [`OPEN`].
-pub(crate) fn covered<'n>(header: &Header<'_>, more: &[&'n str]) -> Vec<&'n str> {
-    let known: Vec<&str> = CLOSED.iter().chain(&OPEN).chain(more).copied().collect();
-    let mut counts: Vec<usize> = (0..known.len()).map(|at| usize::from(at < CLOSED.len())).collect();
-    for field in header.fields() {
-        if let Some(at) = known.iter().position(|name| field.is(name)) {
-            counts[at] += 1;
-        }
-    }
-    known.iter().zip(counts).flat_map(|(name, count)| std::iter::repeat_n(*name, count)).collect()
+pub(crate) fn covered<'n>(fields: &Fields<'_>, more: &[&'n str]) -> Vec<&'n str> {
+    let closed = CLOSED.iter().map(|name| (*name, fields.count(name.as_bytes()) + 1));
+    let open = OPEN.iter().chain(more).map(|name| (*name, fields.count(name.as_bytes())));
+    closed.chain(open).flat_map(|(name, count)| std::iter::repeat_n(name, count)).collect()
 }
 
 /// Why a message was not signed.

@@ -187,18 +187,14 @@ pub(crate) fn number(digits: &[u8], most: usize) -> Option<u64> {
 }
 
 /// `domain-name = sub-domain 1*("." sub-domain)` (RFC 6376 §3.5), with U-labels (RFC 8616 §5).
-pub(crate) fn domain_name(text: &[u8]) -> Option<Name> {
+fn domain_name(text: &[u8]) -> Option<Name> {
     labels(text).filter(|name| name.labels().nth(1).is_some())
 }
 
 /// `sub-domain *( "." sub-domain )`, with underscores, which are in use.
 ///
 /// Nothing else is looked up: a name that two programs read in two ways proves nothing.
-pub(crate) fn labels(text: &[u8]) -> Option<Name> {
-    let is_label = |label: &[u8]| {
-        let inner = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | 0x80..);
-        label.iter().all(inner) && !label.is_empty() && !label.starts_with(b"-") && !label.ends_with(b"-")
-    };
+fn labels(text: &[u8]) -> Option<Name> {
     let labels = || text.split(|octet| *octet == b'.');
     if !labels().all(is_label) {
         None
@@ -209,13 +205,18 @@ pub(crate) fn labels(text: &[u8]) -> Option<Name> {
     }
 }
 
+/// `sub-domain = Let-dig [Ldh-str]` (RFC 5321 §4.1.2), with underscores and UTF-8.
+pub(crate) fn is_label(label: &[u8]) -> bool {
+    let inner = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | 0x80..);
+    label.iter().all(inner) && !label.is_empty() && !label.starts_with(b"-") && !label.ends_with(b"-")
+}
+
 /// A list of names without its white space: `hdr-name *( [FWS] ":" [FWS] hdr-name )`,
 /// `hdr-name = field-name` (RFC 6376 §3.5), without the semicolon that ends the tag.
 ///
 /// A name that is empty names no field, and is in use.
 fn names(value: &[u8]) -> Option<Vec<u8>> {
-    let beside_colon =
-        |before: &[u8], behind: &[u8]| before.is_empty() || before.ends_with(b":") || behind.starts_with(b":");
+    let beside_colon = |before: &[u8], behind: &[u8]| before.ends_with(b":") || behind.starts_with(b":");
     without_space(value, beside_colon).filter(|names| names.is_ascii())
 }
 

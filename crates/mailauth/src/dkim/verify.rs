@@ -103,7 +103,7 @@ impl Signatures {
         if order.is_empty() {
             return verified;
         }
-        let fields = Fields::of(header, spans[..].into());
+        let fields = Fields::of(header.octets(), spans[..].into());
         let mut signed = Vec::new();
         for place in order {
             let Found { at, signature: Ok(signature), body: Some(hash), .. } = &found[place] else { continue };

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use hikyaku_dns::{Data, Zone};
-use hikyaku_message::results;
+use hikyaku_message::{Header, results};
 use proptest::prelude::*;
 
 use super::*;
