@@ -26,6 +26,7 @@
 mod bounce;
 #[cfg(feature = "config")]
 mod config;
+mod delegation;
 mod deliver;
 mod directory;
 mod environment;
@@ -60,6 +61,9 @@ pub use hikyaku_wire as wire;
 pub use config::{
     AuthConfig, CertificateId, CertificateUser, Config, ConfigError, DeliveryConfig, LimitsConfig, ListenerConfig,
     Mode, Store, TlsConfig,
+};
+pub use delegation::{
+    Delegate, DelegateOptions, Delegated, DelegationAction, DelegationError, DelegationReader, DelegationRequest,
 };
 pub use deliver::{Delivery, DeliveryLimits};
 pub use directory::{Directory, Users};
