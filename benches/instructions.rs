@@ -5,7 +5,7 @@
 use gungraun::Callgrind;
 use gungraun::prelude::*;
 use hikyaku_benches::task::Task;
-use hikyaku_benches::{auth, ours, peer, rows};
+use hikyaku_benches::{auth, ours, peer, policy, rows};
 
 /// Has run once, so that nothing is counted that happens only the first time.
 fn warm(mut task: Task) -> Task {
@@ -17,6 +17,10 @@ fn warm(mut task: Task) -> Task {
 
 fn of_hikyaku(name: &'static str) -> Task {
     warm(ours::task(&(rows::row(name).work)()))
+}
+
+fn of_policy(name: &'static str) -> Task {
+    warm(policy::small::task(name))
 }
 
 fn of_auth(name: &'static str) -> Task {
@@ -31,12 +35,14 @@ macro_rules! benchmarks {
     (
         compared $($compared:ident)*;
         alone $($alone:ident)*;
+        policy $($policy:ident)*;
         auth $($auth:ident)*;
         timed $($timed:ident)*
     ) => {
         #[library_benchmark]
         $(#[bench::$compared(of_hikyaku(stringify!($compared)))])*
         $(#[bench::$alone(of_hikyaku(stringify!($alone)))])*
+        $(#[bench::$policy(of_policy(stringify!($policy)))])*
         $(#[bench::$auth(of_auth(stringify!($auth)))])*
         fn hikyaku(mut task: Task) -> Task {
             task.run();

@@ -5,6 +5,7 @@
 //! with smtp-proto, [`limits`] only searches or copies them. The programs around this library
 //! measure time (`ratios`), count instructions (`instructions`) and allocations (`allocations`).
 //! [`auth`] has the same for message authentication, where the peer is mail-auth (bench `auth`).
+//! [`policy`] has policies to prove, beside bounds in time and memory (bench `policy`).
 //! Two more look at the whole: `load` at the memory of the relay program, `auth_timing` at what
 //! the time of a failed login tells.
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ pub mod measure;
 pub mod ours;
 pub mod peer;
 pub mod plot;
+pub mod policy;
 pub mod program;
 pub mod readme;
 pub mod report;
@@ -25,8 +27,8 @@ pub mod tls;
 pub mod work;
 
 /// Hands the names of all rows to a macro: one list for the programs that need a function a row.
-/// What stands behind `alone` smtp-proto does not do. What stands behind `auth` is message
-/// authentication; behind `timed` too, but not counted in instructions: signing draws random
+/// What stands behind `alone` smtp-proto does not do; behind `policy` are those of the policy
+/// engine, which are only counted. What stands behind `auth` is message authentication; behind `timed` too, but not counted in instructions: signing draws random
 /// numbers, and some take long.
 #[macro_export]
 macro_rules! with_every_row {
@@ -58,6 +60,9 @@ macro_rules! with_every_row {
             alone
             send_text
             header;
+            policy
+            policy_verdict
+            policy_surface;
             auth
             verify_rsa_4k
             verify_rsa_64k

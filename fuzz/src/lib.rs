@@ -90,6 +90,12 @@ targets! {
     policy_domains = hikyaku_policy::fuzzing::policy_domains;
     /// A list of networks: parsed, printed and parsed again it is the same.
     policy_networks = hikyaku_policy::fuzzing::policy_networks;
+    /// A policy that a program builds: printed and parsed it is the same.
+    policy_print = hikyaku_policy::fuzzing::policy_print;
+    /// A policy and facts at its edges: decided as the rules say, and as it is proved.
+    policy_prove = hikyaku_policy::fuzzing::policy_prove;
+    /// The text of a policy: parsed, printed and parsed again it is the same, or it is refused at a place in it.
+    policy_text = hikyaku_policy::fuzzing::policy_text;
     /// Moves of a queue: a lease has one holder, and no recipient is settled twice.
     queue_moves = hikyaku_queue::fuzzing::moves;
     /// A record of the spool, whole or damaged: read or set aside, never a panic.

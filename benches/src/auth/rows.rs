@@ -10,6 +10,7 @@ macro_rules! names {
     (
         compared $($compared:ident)*;
         alone $($alone:ident)*;
+        policy $($_policy:ident)*;
         auth $($auth:ident)*;
         timed $($timed:ident)*
     ) => {

@@ -1,14 +1,19 @@
 //! The decision: the first rule that matches.
 
-use std::{borrow::Cow, net::IpAddr};
+#[cfg(test)]
+mod tests;
+mod text;
+mod view;
 
-use hikyaku_message::results;
-use hikyaku_wire::{Domain, ForwardPath, Hello, Host, Mailbox, Reply, ReversePath};
+use std::fmt;
 
-use crate::{
-    Action, CertificatePattern, CertificateSet, Condition, Dmarc, DomainRole, Facts, Finding, HostSet, List, Members,
-    NetworkSet, Policy, Stage, Test, Verb, list::Lists, policy::IMPLICIT,
+use hikyaku_wire::{Code, EnhancedCode, Reply};
+
+pub(crate) use self::{
+    text::harmless,
+    view::{View, Watch},
 };
+use crate::{Action, Facts, Policy, Stage, index::Does, policy::IMPLICIT};
 
 /// What a policy decides, and which rule does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +29,15 @@ pub struct Decision<'p> {
     /// Whether facts of a later stage may change the decision: go on, and ask again. Then it is a
     /// permit, which a later stage may take back or mark.
     pub provisional: bool,
-    /// The route that the mail goes, if the rule names one.
+    /// The route that the mail goes, if the rule names one. Route, quarantine and tags are those of
+    /// what is permitted for good.
     pub route: Option<&'p str>,
     /// Why the message is to be put aside, if it is; empty where the rule does not say.
     pub quarantine: Option<&'p str>,
     /// The marks of the message.
     pub tags: Vec<&'p str>,
-    /// The indices of the shadow rules that match.
+    /// The indices of the shadow rules that match, of those that stand before the rule that
+    /// decides.
     pub shadows: Vec<usize>,
 }
 
@@ -60,153 +67,25 @@ impl From<bool> for Value {
     }
 }
 
-impl Policy {
-    /// Decides by the facts that are known; at [`Stage::Message`] that is final.
-    ///
-    /// Before that stage, a refusal that no later fact can turn into a permit is given at once;
-    /// everything else is permitted, provisionally where a later fact may change it.
-    pub fn decide(&self, facts: &Facts) -> Decision<'_> {
-        let mut scan = Scan::default();
-        for (index, rule) in self.rules.iter().enumerate() {
-            let value = self.value(index, facts);
-            if rule.shadow {
-                scan.shadows.extend((value == Value::True).then_some(index));
-            } else if scan.rule(index, &rule.action, value) {
-                break;
-            }
-        }
-        self.decision(scan, facts)
-    }
-
-    /// The value of a rule: whether it matches.
-    pub(crate) fn value(&self, rule: usize, facts: &Facts) -> Value {
-        let rule = &self.rules[rule];
-        if rule.at.is_some_and(|at| facts.stage() < at) {
-            return Value::Later;
-        }
-        let when = rule.when.value(facts, &self.lists);
-        match &rule.action {
-            Action::Limit(rate) => when & !Test::Rate(*rate).value(facts, &self.lists),
-            _ => when,
-        }
-    }
-
-    fn decision(&self, scan: Scan<'_>, facts: &Facts) -> Decision<'_> {
-        let Scan { pending, decided, later, shadows, .. } = scan;
-        let decided = decided.unwrap_or(match pending {
-            Some(pending) if pending.verb != Verb::Refuse => Decided { rule: Some(pending.rule), is_torn: true },
-            _ => Decided { rule: None, is_torn: false },
-        });
-        let verb = |rule: Option<usize>| match rule.map(|rule| &self.rules[rule].action) {
-            Some(Action::Permit(_)) => Verb::Permit,
-            Some(Action::Defer(_) | Action::Limit(_)) => Verb::Defer,
-            _ => Verb::Refuse,
-        };
-        let of_rule = |rule: usize| match &self.rules[rule].action {
-            Action::Permit(route) => (Verb::Permit, route.as_ref()),
-            _ => (verb(Some(rule)), None),
-        };
-        let permits = !decided.is_torn && verb(decided.rule) == Verb::Permit;
-        let may_permit = permits || later.iter().any(|rule| verb(Some(*rule)) == Verb::Permit);
-        let differs = |rule: &usize| decided.is_torn || decided.rule.map(of_rule) != Some(of_rule(*rule));
-        let provisional = may_permit && later.iter().any(differs);
-        let rule = if provisional { later.first().copied() } else { decided.rule };
-        let reply = match rule.map(|rule| &self.rules[rule].action) {
-            _ if provisional || permits => match facts.stage() {
-                Stage::Recipient => Reply::RECIPIENT_OK_250,
-                Stage::Mail => Reply::SENDER_OK_250,
-                Stage::Connect | Stage::Hello | Stage::Message => Reply::OK_250,
-            },
-            _ if decided.is_torn => TORN,
-            Some(Action::Refuse(reply) | Action::Defer(reply)) => reply.clone(),
-            Some(Action::Limit(_)) => LIMITED,
-            _ => IMPLICIT,
-        };
-        let marks = |mark: fn(&Action) -> Option<&str>| {
-            scan.marks.iter().filter_map(move |rule| mark(&self.rules[*rule].action))
-        };
-        Decision {
-            reply,
-            rule: rule.map_or("implicit refusal", |rule| &self.names[rule]),
-            line: rule.map(|rule| self.line(rule)),
-            provisional,
-            route: match rule.map(|rule| &self.rules[rule].action) {
-                Some(Action::Permit(Some(route))) if permits && !provisional => Some(route.as_str()),
-                _ => None,
-            },
-            quarantine: marks(|action| match action {
-                Action::Quarantine(why) => Some(why.as_deref().unwrap_or_default()),
-                _ => None,
-            })
-            .next(),
-            tags: marks(|action| match action {
-                Action::Tag(tag) => Some(tag),
-                _ => None,
-            })
-            .collect(),
-            shadows,
-        }
+/// `yes`, `no`, `unknown`, `later`.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::True => "yes",
+            Self::False => "no",
+            Self::Unknown => "unknown",
+            Self::Later => "later",
+        })
     }
 }
 
-/// What is answered where a lookup failed that decides between accepting and not.
-const TORN: Reply = Reply::LOCAL_ERROR_451;
-/// What is answered where a limit is reached.
-const LIMITED: Reply = Reply::LOCAL_ERROR_451;
-
-/// The rules as they are read, up to the one that decides.
-#[derive(Default)]
-struct Scan<'p> {
-    /// The first rule that cannot be known to match, which all others up to here agree with.
-    pending: Option<Pending<'p>>,
-    decided: Option<Decided>,
-    /// Rules that a later stage may make match, in order.
-    later: Vec<usize>,
-    marks: Vec<usize>,
-    shadows: Vec<usize>,
-}
-
-struct Pending<'p> {
-    rule: usize,
-    verb: Verb,
-    route: Option<&'p str>,
-}
-
-#[derive(Clone, Copy)]
-struct Decided {
-    /// `None` is the implicit refusal.
-    rule: Option<usize>,
-    /// Whether the rule is one that cannot be known to match, and what else would decide differs.
-    is_torn: bool,
-}
-
-impl<'p> Scan<'p> {
-    /// Takes the next rule; gives whether the decision has fallen.
-    fn rule(&mut self, rule: usize, action: &'p Action, value: Value) -> bool {
-        let (verb, route) = match action {
-            Action::Permit(route) => (Verb::Permit, route.as_ref().map(|route| route.as_str())),
-            Action::Refuse(_) => (Verb::Refuse, None),
-            Action::Defer(_) | Action::Limit(_) => (Verb::Defer, None),
-            Action::Quarantine(_) | Action::Tag(_) => {
-                match value {
-                    Value::True => self.marks.push(rule),
-                    Value::Later => self.later.push(rule),
-                    Value::False | Value::Unknown => {}
-                }
-                return false;
-            }
-        };
-        match (value, &self.pending) {
-            (Value::False, _) => {}
-            (Value::Later, _) => self.later.push(rule),
-            (_, Some(pending)) if (pending.verb, pending.route) != (verb, route) => {
-                self.decided = Some(Decided { rule: Some(pending.rule), is_torn: true });
-            }
-            (Value::True, _) => self.decided = Some(Decided { rule: Some(rule), is_torn: false }),
-            (Value::Unknown, Some(_)) => {}
-            (Value::Unknown, None) => self.pending = Some(Pending { rule, verb, route }),
+impl Value {
+    /// What it counts as where it could not be found out, if it is to count as something.
+    pub(crate) fn unless_known(self, value: Option<bool>) -> Self {
+        match (self, value) {
+            (Self::Unknown, Some(value)) => value.into(),
+            (value, _) => value,
         }
-        self.decided.is_some()
     }
 }
 
@@ -235,196 +114,154 @@ impl std::ops::BitAnd for Value {
     }
 }
 
-impl Condition {
-    /// The value for these facts.
-    pub(crate) fn value(&self, facts: &Facts, lists: &Lists) -> Value {
-        match self {
-            Self::Always => Value::True,
-            Self::Test(test) => match (test.value(facts, lists), test.unless_known()) {
-                (Value::Unknown, Some(value)) => value.into(),
-                (value, _) => value,
-            },
-            Self::Assuming(test, unless_known) => match test.value(facts, lists) {
-                Value::Unknown => (*unless_known).into(),
-                value => value,
-            },
-            Self::Not(inner) => !inner.value(facts, lists),
-            Self::All(inner) => inner.iter().fold(Value::True, |all, one| all & one.value(facts, lists)),
-            Self::Any(inner) => !inner.iter().fold(Value::True, |none, one| none & !one.value(facts, lists)),
-        }
+impl Policy {
+    /// Decides by the facts that are known; at [`Stage::Message`] that is final.
+    ///
+    /// Before that stage, a refusal that no later fact can turn into a permit is given at once;
+    /// everything else is permitted, provisionally where a later fact may change it.
+    ///
+    /// It costs what the rules up to the one that decides cost, and each fact is looked up once
+    /// for all lists. Nothing is allocated for a permit without tags.
+    pub fn decide(&self, facts: &Facts) -> Decision<'_> {
+        self.decide_watched(&View::new(&self.index, facts), &mut ())
     }
-}
 
-impl Test {
-    /// The value for these facts, without what it counts as where that could not be found out.
-    pub(crate) fn value(&self, facts: &Facts, lists: &Lists) -> Value {
-        let stage = facts.stage();
-        let settled = |value: bool| if value || stage >= Stage::Mail { value.into() } else { Value::Later };
-        match self {
-            Self::From(set) => facts.client.is_some_and(|client| holds_address(set, client, lists)).into(),
-            Self::On(listener) => (facts.listener == *listener).into(),
-            Self::Hours(hours) => found(&facts.minute, stage, Stage::Recipient, |minute| hours.contains(*minute)),
-            Self::Name(set) => found(&facts.name, stage, Stage::Recipient, |name| {
-                name.as_ref().is_some_and(|name| set.holds(Named::Domain(name), lists))
-            }),
-            Self::Iprev(results) => found(&facts.iprev, stage, Stage::Recipient, |result| results.contains(result)),
-            Self::Listed { zone, at_least } => {
-                let score = facts.listed.iter().find(|(listed, _)| listed == zone);
-                let score = score.map_or(Finding::NotYet, |(_, score)| *score);
-                found(&score, stage, Stage::Recipient, |score| score >= at_least)
+    /// Decides while somebody looks on.
+    pub(crate) fn decide_watched<W: Watch>(&self, view: &View<'_>, watch: &mut W) -> Decision<'_> {
+        let mut scan = Scan::default();
+        for (rule, entry) in self.index.rules.iter().enumerate() {
+            let value = view.rule(rule, watch);
+            if value == Value::False {
+                continue;
             }
-            Self::Tls => settled(facts.tls),
-            Self::Authenticated(None) => settled(facts.user.is_some()),
-            Self::Authenticated(Some(list)) => settled(facts.user.as_ref().is_some_and(|user| {
-                matches!(lists.get(list), Some(List { members: Members::Users(users), .. }) if users.contains(user))
-            })),
-            Self::Certificate(set) => {
-                settled(facts.certificate.as_ref().is_some_and(|certificate| set.holds(certificate, lists)))
-            }
-            Self::Helo(set) => match &facts.hello {
-                Some(hello) => set.holds(Named::Hello(hello), lists).into(),
-                None if stage < Stage::Mail => Value::Later,
-                None => Value::False,
-            },
-            Self::Sender(set) => of_stage(facts.sender.as_ref(), |sender| match sender {
-                ReversePath::Mailbox(mailbox) => set.holds(Named::Mailbox(mailbox), lists),
-                ReversePath::Null => false,
-            }),
-            Self::SenderNull => of_stage(facts.sender.as_ref(), |sender| sender.mailbox().is_none()),
-            Self::SenderOwned => match (&facts.user, &facts.sender) {
-                (_, None) => Value::Later,
-                (Some(_), Some(ReversePath::Mailbox(_))) => found(&facts.owned, stage, Stage::Recipient, |owned| *owned),
-                _ => Value::False,
-            },
-            Self::Spf(results) => match &facts.spf {
-                Finding::Is(results::Spf::TempError) => Value::Unknown,
-                spf => found(spf, stage, Stage::Recipient, |spf| results.contains(spf)),
-            },
-            Self::To(set) => of_stage(facts.recipient.as_ref(), |recipient| match (recipient, set) {
-                (ForwardPath::Mailbox(mailbox), set) => set.holds(Named::Mailbox(mailbox), lists),
-                (ForwardPath::Postmaster, HostSet::List(name)) => lists.get(name).is_some_and(List::is_local),
-                (ForwardPath::Postmaster, _) => false,
-            }),
-            Self::RecipientExists => found(&facts.exists, stage, Stage::Recipient, |exists| *exists),
-            Self::Known => found(&facts.known, stage, Stage::Recipient, |known| *known),
-            Self::Recipients(most) => match stage {
-                Stage::Recipient | Stage::Message => (facts.recipients > *most).into(),
-                _ => Value::Later,
-            },
-            Self::Rate(rate) => match stage {
-                Stage::Recipient | Stage::Message => {
-                    found(&facts.count(rate), stage, Stage::Recipient, |count| *count < rate.limit)
-                }
-                _ => Value::Later,
-            },
-            Self::Size(most) => of_stage(facts.message.as_ref(), |message| message.size > *most),
-            Self::Hops(most) => of_stage(facts.message.as_ref(), |message| message.hops > *most),
-            Self::AuthorAligned => {
-                of_message(facts, |message| found(&message.aligned, stage, Stage::Message, |aligned| *aligned))
-            }
-            Self::Dkim(results) => of_message(facts, |message| match &message.dkim {
-                Finding::Is(results::Dkim::TempError) => Value::Unknown,
-                dkim => found(dkim, stage, Stage::Message, |dkim| results.contains(dkim)),
-            }),
-            Self::Arc(results) => {
-                of_message(facts, |message| found(&message.arc, stage, Stage::Message, |arc| results.contains(arc)))
-            }
-            Self::Dmarc(results) => of_message(facts, |message| {
-                found(&message.dmarc, stage, Stage::Message, |dmarc| results.iter().any(|result| result.means(*dmarc)))
-            }),
-            Self::Custom(name) => {
-                let value = facts.custom.iter().find(|(custom, _)| custom == name);
-                let value = value.map_or(Finding::NotYet, |(_, value)| *value);
-                found(&value, stage, Stage::Recipient, |value| *value)
+            if entry.shadow {
+                scan.shadows.extend((value == Value::True).then_some(rule));
+            } else if entry.does == Does::Mark {
+                scan.mark(rule, &self.rules[rule].action, value);
+            } else if scan.rule(rule, entry.does, value) {
+                break;
             }
         }
+        self.decision(scan, view)
     }
-}
 
-/// The value of a fact that must be found out, at the latest at a stage.
-fn found<T>(finding: &Finding<T>, now: Stage, latest: Stage, test: impl FnOnce(&T) -> bool) -> Value {
-    match finding {
-        Finding::Is(value) => test(value).into(),
-        Finding::NotYet if now < latest => Value::Later,
-        Finding::NotYet | Finding::Unknown => Value::Unknown,
-    }
-}
-
-/// The value of a fact that is there from a stage on.
-fn of_stage<T>(fact: Option<&T>, test: impl FnOnce(&T) -> bool) -> Value {
-    fact.map_or(Value::Later, |fact| test(fact).into())
-}
-
-fn of_message(facts: &Facts, test: impl FnOnce(&crate::Message) -> Value) -> Value {
-    facts.message.as_ref().map_or(Value::Later, test)
-}
-
-fn holds_address(set: &NetworkSet, client: IpAddr, lists: &Lists) -> bool {
-    match set {
-        NetworkSet::Network(network) => network.contains(client),
-        NetworkSet::List(name) => match lists.get(name).map(|list| &list.members) {
-            Some(Members::Networks(_, networks)) => networks.contains(client),
-            _ => false,
-        },
-    }
-}
-
-impl Dmarc {
-    /// Whether this word of the language means that result: `fail` means every failure.
-    pub(crate) fn means(self, result: Self) -> bool {
-        self == result || (self == Self::Fail && matches!(result, Self::Quarantine | Self::Reject))
-    }
-}
-
-impl List {
-    /// Whether it is a list of local domains, each of which holds the bare postmaster.
-    pub(crate) fn is_local(&self) -> bool {
-        matches!(self.members, Members::Domains(DomainRole::Local, _))
-    }
-}
-
-/// What may be in a set of hosts.
-#[derive(Clone, Copy)]
-pub(crate) enum Named<'a> {
-    Domain(&'a Domain),
-    Hello(&'a Hello),
-    Mailbox(&'a Mailbox),
-}
-
-impl HostSet {
-    pub(crate) fn holds(&self, named: Named<'_>, lists: &Lists) -> bool {
-        let host = match named {
-            Named::Domain(domain) => Some(Cow::Owned(Host::Domain(domain.clone()))),
-            // What is neither a name nor an address literal is in no list.
-            Named::Hello(hello) => hello.as_str().parse().ok().map(Cow::Owned),
-            Named::Mailbox(mailbox) => Some(Cow::Borrowed(mailbox.host())),
+    fn decision<'p>(&'p self, scan: Scan<'p>, view: &View<'_>) -> Decision<'p> {
+        let Scan { pending, decided, first_later, later, permit_later, quarantine, tags, shadows } = scan;
+        let decided = decided.unwrap_or(match pending {
+            Some((rule, does)) if does != Does::Refuse => Decided::Torn(rule),
+            _ => Decided::Implicit,
+        });
+        let (rule, does) = match decided {
+            Decided::Rule(rule, does) => (Some(rule), Some(does)),
+            Decided::Torn(rule) => (Some(rule), None),
+            Decided::Implicit => (None, Some(Does::Refuse)),
         };
-        match (self, host, named) {
-            (Self::Mailbox(one), _, Named::Mailbox(mailbox)) => {
-                one.host() == mailbox.host() && one.local().content().eq_ignore_ascii_case(&mailbox.local().content())
-            }
-            (Self::Pattern(pattern), Some(host), _) => pattern.matches(&host),
-            (Self::List(name), Some(host), _) => match lists.get(name).map(|list| &list.members) {
-                Some(Members::Domains(_, domains) | Members::Names(_, domains)) => domains.contains(&host),
-                _ => false,
+        let permits = matches!(does, Some(Does::Permit(_)));
+        let differs = later.is_some_and(|later| later.is_none() || later != does);
+        let provisional = (permits || permit_later) && differs;
+        let rule = if provisional { first_later } else { rule };
+        let action = rule.map(|rule| &self.rules[rule].action);
+        let is_permitted = permits || provisional;
+        let reply = match action {
+            _ if is_permitted => match view.stage {
+                Stage::Recipient => Reply::RECIPIENT_OK_250,
+                Stage::Mail => Reply::SENDER_OK_250,
+                Stage::Connect | Stage::Hello | Stage::Message => Reply::OK_250,
             },
-            _ => false,
+            _ if does.is_none() => torn(),
+            Some(Action::Refuse(reply) | Action::Defer(reply)) => text::expanded(reply, view.facts),
+            Some(Action::Limit(_)) => limited(),
+            _ => IMPLICIT,
+        };
+        Decision {
+            reply,
+            rule: rule.map_or("implicit refusal", |rule| &self.names[rule]),
+            line: rule.map(|rule| self.line(rule)),
+            provisional,
+            route: match action {
+                Some(Action::Permit(Some(route))) if permits && !provisional => Some(route.as_str()),
+                _ => None,
+            },
+            quarantine: quarantine.filter(|_| permits && !provisional),
+            tags: if permits && !provisional { tags } else { Vec::new() },
+            shadows,
         }
     }
 }
 
-impl CertificateSet {
-    pub(crate) fn holds(&self, certificate: &crate::Certificate, lists: &Lists) -> bool {
-        match self {
-            Self::Trusted => !certificate.names.is_empty(),
-            Self::Spki(pin) => certificate.spki == *pin,
-            Self::List(name) => match lists.get(name).map(|list| &list.members) {
-                Some(Members::Certificates(patterns)) => patterns.iter().any(|pattern| match pattern {
-                    CertificatePattern::Spki(pin) => certificate.spki == *pin,
-                    CertificatePattern::Named(name) => certificate.names.contains(name),
-                }),
-                _ => false,
-            },
+/// What is answered where a lookup failed that decides between accepting and not.
+pub(crate) fn torn() -> Reply {
+    const TEXT: &str = "a lookup that decides about this recipient failed, try again later";
+    Reply::new(Code::LOCAL_ERROR_451, EnhancedCode::new(4, 4, 3), TEXT)
+}
+
+/// What is answered where a limit is reached.
+pub(crate) fn limited() -> Reply {
+    const TEXT: &str = "too many recipients for now, try again later";
+    Reply::new(Code::MAILBOX_BUSY_450, EnhancedCode::new(4, 7, 1), TEXT)
+}
+
+/// The rules as they are read, up to the one that decides. A rule that cannot be known to match is
+/// pending: whether it does must not matter.
+#[derive(Default)]
+struct Scan<'p> {
+    /// The first pending rule; all others up to here do the same.
+    pending: Option<(usize, Does)>,
+    decided: Option<Decided>,
+    /// The first rule that a later stage may make match.
+    first_later: Option<usize>,
+    /// What all of those do; `Some(None)` where they do not do the same.
+    later: Option<Option<Does>>,
+    /// Whether one of them permits.
+    permit_later: bool,
+    quarantine: Option<&'p str>,
+    tags: Vec<&'p str>,
+    shadows: Vec<usize>,
+}
+
+#[derive(Clone, Copy)]
+enum Decided {
+    Rule(usize, Does),
+    /// By a pending rule, whose like the next is not.
+    Torn(usize),
+    Implicit,
+}
+
+impl<'p> Scan<'p> {
+    /// Takes the next rule, which may match; gives whether the decision has fallen.
+    fn rule(&mut self, rule: usize, does: Does, value: Value) -> bool {
+        match (value, self.pending) {
+            (Value::Later, _) => self.later(rule, does),
+            (_, Some((pending, before))) if before != does => self.decided = Some(Decided::Torn(pending)),
+            (Value::Unknown, None) => self.pending = Some((rule, does)),
+            (Value::Unknown | Value::False, _) => {}
+            (Value::True, _) => self.decided = Some(Decided::Rule(rule, does)),
         }
+        self.decided.is_some()
+    }
+
+    /// Takes the next rule, which may match and marks.
+    fn mark(&mut self, rule: usize, action: &'p Action, value: Value) {
+        if value == Value::True && self.later.is_some() {
+            // Whether it marks is told by the rules above it.
+            self.later = Some(None);
+        }
+        match (value, action) {
+            (Value::Later, _) => self.later(rule, Does::Mark),
+            (Value::True, Action::Tag(tag)) => self.tags.push(tag),
+            (Value::True, Action::Quarantine(why)) if self.quarantine.is_none() => {
+                self.quarantine = Some(why.as_deref().unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+
+    fn later(&mut self, rule: usize, does: Does) {
+        self.first_later.get_or_insert(rule);
+        self.permit_later |= matches!(does, Does::Permit(_));
+        self.later = match self.later {
+            None => Some(Some(does)),
+            Some(all) => Some(all.filter(|all| *all == does)),
+        };
     }
 }

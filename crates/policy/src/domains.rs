@@ -334,6 +334,7 @@ mod tests {
             let expected = members.iter().any(|member| match member {
                 DomainPattern::Exactly(name) => key(name.as_str()) == key(&host),
                 DomainPattern::Below(name) => key(&host).strip_prefix(&key(name.as_str())).is_some_and(|rest| !rest.is_empty()),
+                DomainPattern::All => true,
                 DomainPattern::Address(_) => false,
             });
             let host: Host = host.parse().unwrap();

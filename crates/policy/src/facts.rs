@@ -86,10 +86,10 @@ impl Message {
         Self {
             size,
             hops: 0,
-            aligned: Finding::Unknown,
-            dkim: Finding::Unknown,
-            arc: Finding::Unknown,
-            dmarc: Finding::Unknown,
+            aligned: Finding::NotYet,
+            dkim: Finding::NotYet,
+            arc: Finding::NotYet,
+            dmarc: Finding::NotYet,
         }
     }
 }
@@ -152,6 +152,18 @@ impl Facts {
             Self { hello: Some(_), .. } => Stage::Hello,
             _ => Stage::Connect,
         }
+    }
+
+    /// The client's score in a list of addresses.
+    pub(crate) fn score(&self, zone: &Domain) -> Finding<i32> {
+        let score = self.listed.iter().find(|(listed, _)| listed == zone);
+        score.map_or(Finding::NotYet, |(_, score)| *score)
+    }
+
+    /// The value of a custom condition.
+    pub(crate) fn custom(&self, name: &Identifier) -> Finding<bool> {
+        let value = self.custom.iter().find(|(custom, _)| custom == name);
+        value.map_or(Finding::NotYet, |(_, value)| *value)
     }
 
     /// How many recipients were accepted in the window of this rate.

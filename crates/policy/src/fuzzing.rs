@@ -2,7 +2,10 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use crate::{Domains, Networks};
+use crate::{
+    Domains, Limits, Networks, Policy,
+    random::{Choices, Edges, agree, policy},
+};
 
 /// A list of networks: whatever parses prints, and what prints parses to the same list.
 pub fn policy_networks(data: &[u8]) {
@@ -16,6 +19,38 @@ pub fn policy_networks(data: &[u8]) {
 /// A list of domains: whatever parses prints, and what prints parses to the same list.
 pub fn policy_domains(data: &[u8]) {
     round_trip::<Domains>(data);
+}
+
+/// A policy as a program builds it: what it prints is that policy.
+pub fn policy_print(data: &[u8]) {
+    let policy = policy(&mut Choices::new(data));
+    let printed = policy.to_string();
+    let read = Policy::parse(&printed, &mut |file| Err(format!("no file is named here: {file}")));
+    let read = read.unwrap_or_else(|error| panic!("{error}\n{printed}"));
+    assert_eq!(read, policy, "{printed}");
+    assert_eq!(read.to_string(), printed);
+}
+
+/// A policy as a program builds it, and facts at its edges: what is proved of it is so for them.
+pub fn policy_prove(data: &[u8]) {
+    let mut choices = Choices::new(data);
+    let policy = policy(&mut choices);
+    let limits = Limits { steps: 300_000 };
+    let verdict = policy.verdict(&limits).ok();
+    if let Some(verdict) = &verdict {
+        agree::open(&policy, verdict);
+    }
+    let edges = Edges::new(&[&policy]);
+    for _ in 0..32 {
+        let facts = edges.facts(&mut choices);
+        agree::decided(&policy, &facts);
+        if let Some(verdict) = &verdict {
+            agree::closed(&policy, verdict, &facts);
+        }
+        if choices.is_empty() {
+            break;
+        }
+    }
 }
 
 fn round_trip<T: FromStr + Display + PartialEq>(data: &[u8]) -> Option<T> {

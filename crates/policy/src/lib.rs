@@ -36,12 +36,15 @@ mod facts;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod identifier;
+mod index;
 mod language;
 mod list;
 mod needs;
 mod networks;
 mod policy;
 mod prove;
+#[cfg(any(fuzzing, test))]
+mod random;
 mod rule;
 
 pub use condition::{CertificateSet, Condition, Dmarc, HostSet, Hours, NetworkSet, Per, Period, Rate, Test, Window};
@@ -57,6 +60,7 @@ pub use needs::Needs;
 pub use networks::{Network, NetworkError, Networks};
 pub use policy::{Policy, PolicyBuilder, PolicyError, Settings};
 pub use prove::{
-    Cell, Change, Flip, Grid, Idle, Limits, Note, Outcome, Rejection, Row, Surface, TooComplex, Verdict, Why, Witness,
+    Cell, Change, Extent, Flip, Grid, Idle, Limits, Note, Outcome, Rejection, Row, Surface, TooComplex, Verdict, Why,
+    Witness,
 };
 pub use rule::{Action, Claim, Rule, Verb};

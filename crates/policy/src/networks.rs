@@ -11,7 +11,7 @@ const MAPPED: Network = Network::v6(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 
 
 /// The blocks from which no stranger on the Internet can connect (RFC 6890 and its registries).
 /// None of them holds another.
-const SPECIAL_USE: [Network; 13] = [
+pub(crate) const SPECIAL_USE: [Network; 13] = [
     Network::v4(Ipv4Addr::new(0, 0, 0, 0), 8),
     Network::v4(Ipv4Addr::new(10, 0, 0, 0), 8),
     Network::v4(Ipv4Addr::new(100, 64, 0, 0), 10),
@@ -115,7 +115,7 @@ impl Network {
     /// Whether the address is in it; an IPv4-mapped IPv6 address is the IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        Self { address, prefix: self.prefix }.first() == self.address
+        address.is_ipv4() == self.address.is_ipv4() && Self { address, prefix: self.prefix }.first() == self.address
     }
 
     fn width(&self) -> u8 {
@@ -279,6 +279,8 @@ mod tests {
         ] {
             assert!(!holds(list, client), "{list} {client}");
         }
+        let network: Network = "2001:db8::/48".parse().unwrap();
+        assert!(!network.contains("192.0.2.5".parse().unwrap()), "an IPv4 address has no 48 bits");
         assert!(
             holds("::/96", "::192.0.2.5") && holds("::/0", "2001:db8::1") && holds("0.0.0.0/0", "::ffff:192.0.2.5")
         );

@@ -1,12 +1,12 @@
 //! A policy: lists, and rules of which the first that matches decides.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use hikyaku_wire::Reply;
 
 use crate::{
     Action, Claim, Condition, DomainRole, Domains, HostSet, Identifier, Limits, List, Members, Networks, Rejection,
-    Rule, Test, Trust, list::Lists,
+    Rule, Test, Trust, index::Index, list::Lists,
 };
 
 /// Why lists and rules are not a policy.
@@ -90,7 +90,8 @@ impl PolicyBuilder {
         let Self { open, lists, settings, rules, claims } = self;
         let lists = Lists::new(lists).map_err(PolicyError::DeclaredTwice)?;
         let names = rules.iter().map(ToString::to_string).collect();
-        let mut policy = Policy { open, lists, settings, rules, claims, names, lines: Vec::new() };
+        let index = Arc::new(Index::new(&lists, &rules, &claims));
+        let mut policy = Policy { open, lists, settings, rules, claims, names, lines: Vec::new(), index };
         policy.lines = policy.printed_lines();
         for (index, rule) in policy.rules.iter().enumerate() {
             let line = policy.line(index);
@@ -123,12 +124,14 @@ pub struct Policy {
     /// The line of each rule, then of each claim, counted from 1: in the text that was read, or
     /// as the policy prints.
     pub(crate) lines: Vec<usize>,
+    /// What it decides by: made of lists, rules and claims.
+    pub(crate) index: Arc<Index>,
 }
 
 /// Two policies are equal if they print alike: where the lines stood does not count.
 impl PartialEq for Policy {
     fn eq(&self, other: &Self) -> bool {
-        let Self { open, lists, settings, rules, claims, names: _, lines: _ } = self;
+        let Self { open, lists, settings, rules, claims, names: _, lines: _, index: _ } = self;
         (open, lists, settings) == (&other.open, &other.lists, &other.settings)
             && (rules, claims) == (&other.rules, &other.claims)
     }

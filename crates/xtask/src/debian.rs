@@ -12,7 +12,7 @@ use crate::interop;
 use crate::run::{output, succeed};
 
 /// (program, package that holds it).
-const INSTALLED: [(&str, &str); 7] = [
+const INSTALLED: [(&str, &str); 8] = [
     ("/usr/bin/swaks", "swaks"),
     ("/usr/bin/curl", "curl"),
     ("/usr/bin/python3", "python3"),
@@ -20,6 +20,7 @@ const INSTALLED: [(&str, &str); 7] = [
     ("/usr/bin/sslscan", "sslscan"),
     ("/usr/bin/ldns-signzone", "ldnsutils"),
     ("/usr/bin/dkimsign", "python3-dkim"),
+    ("/usr/bin/nmap", "nmap"),
 ];
 
 /// What those, and the unpacked servers, load while they run, and only recommend: TLS for

@@ -9,6 +9,7 @@ mod dkim;
 mod dnssec;
 mod logins;
 mod messages;
+mod nmap;
 mod postfix;
 mod programs;
 mod scram;

@@ -1,110 +1,72 @@
 //! The address forms of open-relay tests, said to the real program: a closed
-//! relay with two users (`crates/policy/tests/open_relay.tsv` explains the table).
+//! relay with two users, and an open one.
 
-use crate::support::client::{Client, Reply, base64};
+use crate::support::battery::{self, Attempt, say};
+use crate::support::client::{Client, base64};
 use crate::support::relay::Site;
 use crate::support::tls::Identity;
 use crate::support::users::{site as users_site, user};
 use crate::support::{delivered, maildir};
 
-struct Row {
-    id: &'static str,
-    hello: &'static str,
-    mail: &'static str,
-    mail_codes: &'static str,
-    rcpt: &'static str,
-    rcpt_codes: &'static str,
-}
-
-fn rows() -> Vec<Row> {
-    let table = include_str!("../../../crates/policy/tests/open_relay.tsv");
-    let row = |line: &'static str| {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let [id, hello, mail, mail_codes, rcpt, rcpt_codes] = fields[..] else { panic!("six fields: {line}") };
-        Row {
-            id,
-            hello: if hello == "-" { "EHLO client.evil.test" } else { hello },
-            mail,
-            mail_codes,
-            rcpt,
-            rcpt_codes,
-        }
-    };
-    table.lines().filter(|line| !line.starts_with('#')).map(row).collect()
-}
-
 fn site() -> Site {
     Site::new("local_domains = [\"hik.test\"]", "[local]\nusers = [\"existing\", \"postmaster\"]")
 }
 
-fn say(client: &mut Client, line: &str) -> Reply {
-    client.command(line.replace("\\0", "\0")).unwrap_or_else(|error| panic!("{line}: {error}"))
-}
-
-fn is_one_of(reply: &Reply, codes: &str) -> bool {
-    codes.split('|').any(|code| code == reply.code.to_string())
+/// What relays, one line for each.
+fn relayed(attempts: &[Attempt]) -> Vec<String> {
+    let relayed = attempts.iter().filter(|attempt| attempt.relayed());
+    relayed.map(|attempt| format!("{} {} {}", attempt.id, attempt.mail, attempt.rcpt)).collect()
 }
 
 #[test]
 fn d47_every_form_gets_the_reply_of_the_table() {
     let site = site();
     let relay = site.start();
-    let rows = rows();
-    let senders: Vec<&Row> = rows.iter().filter(|row| row.id.starts_with('S')).collect();
-    assert_eq!(senders.len(), 12);
-
-    let session = |row: &Row, mail: &str, codes: &str| {
-        let mut client = Client::connect(relay.address()).unwrap();
-        assert_eq!(say(&mut client, row.hello).code, 250, "{} {}", row.id, row.hello);
-        let reply = say(&mut client, mail);
-        assert!(is_one_of(&reply, codes), "{} {mail}: {reply:?}", row.id);
-        (client, reply.code == 250)
-    };
-    let ask = |row: &Row, (client, in_transaction): &mut (Client, bool)| {
-        let expected = if *in_transaction { row.rcpt_codes } else { "503|501|500" };
-        let reply = say(client, row.rcpt);
-        assert!(is_one_of(&reply, expected), "{} {}: {reply:?}", row.id, row.rcpt);
-        reply.code
-    };
-
-    let mut asked = 0;
-    let mut current: Option<((Client, bool), bool)> = None;
-    let finish = |current: &mut Option<((Client, bool), bool)>| {
-        let Some(((mut client, _), accepted)) = current.take() else { return };
-        let reply = client.data(b"From: a@sender.test\r\nSubject: x\r\n\r\nx\r\n").unwrap();
-        // Nothing can be sent where no recipient was accepted.
-        assert!(if accepted { reply.code == 250 } else { reply.code >= 500 }, "{reply:?}");
-    };
-    for row in rows.iter().filter(|row| row.id.starts_with('R')) {
-        asked += 1;
-        match row.mail {
-            "*" => {
-                for sender in &senders {
-                    finish(&mut current);
-                    let mut fresh = session(row, sender.mail, sender.mail_codes);
-                    let accepted = ask(row, &mut fresh) == 250;
-                    current = Some((fresh, accepted));
-                }
-            }
-            "-" => {
-                let (same, accepted) = current.as_mut().expect("a row that goes on follows one that begins");
-                *accepted |= ask(row, same) == 250;
-            }
-            mail => {
-                finish(&mut current);
-                let mut fresh = session(row, mail, row.mail_codes);
-                let accepted = ask(row, &mut fresh) == 250;
-                current = Some((fresh, accepted));
-            }
-        }
-    }
-    finish(&mut current);
-    assert!(asked > 60, "{asked} rows");
+    let attempts = battery::attack_as_stranger(relay.address());
+    let other: Vec<_> = attempts.iter().filter(|attempt| !attempt.is_as_expected()).collect();
+    assert!(other.is_empty(), "{other:#?}");
+    assert_eq!(relayed(&attempts), [""; 0]);
+    assert!(attempts.len() > 600, "{} attempts", attempts.len());
 
     // R34 is the only transaction that was accepted, for the two local users.
     delivered(&site.mail(), 2);
     relay.stop();
     assert_eq!(maildir(&site.mail()).len(), 2);
+}
+
+/// R30 for every form: a certificate that nobody has issued is shown, and changes nothing.
+#[test]
+fn r30_every_form_with_a_certificate_of_its_own() {
+    let site = site();
+    let relay = site.start();
+    let trust = site.trust(Some(&Identity::new("alice.test")));
+    let attempts = battery::attack(|| Client::start_tls(relay.address(), &trust), |_| {});
+    let other: Vec<_> = attempts.iter().filter(|attempt| !attempt.is_as_expected()).collect();
+    assert!(other.is_empty(), "{other:#?}");
+    assert_eq!(relayed(&attempts), [""; 0]);
+    relay.stop();
+    assert!(site.events("tls").iter().all(|line| line["spki"].is_string()), "each connection has shown it");
+}
+
+/// The battery is worth something only if it sees a relay that is open: whoever connects here
+/// is trusted.
+#[test]
+fn the_battery_sees_what_relays() {
+    let site = Site::new("local_domains = [\"hik.test\"]\ntrusted_networks = [\"127.0.0.0/8\"]", "");
+    let relay = site.start();
+    let attempts = battery::attack_as_stranger(relay.address());
+    let open = relayed(&attempts);
+    for sender in ["MAIL FROM:<>", "MAIL FROM:<spam@third.test>", "MAIL FROM:<@hik.test:x@evil.test>"] {
+        for row in ["R1", "R2", "R7", "R10", "R12", "R21", "R22", "R26", "R31"] {
+            let expected = match row {
+                "R31" => row.to_owned(),
+                row => format!("{row} {sender}"),
+            };
+            let found = open.iter().any(|line| line.starts_with(&format!("{expected} ")));
+            assert!(found, "{expected} is not among {open:#?}");
+        }
+    }
+    relay.stop();
 }
 
 #[test]

@@ -4,6 +4,7 @@
 // Each test binary uses its own part of it.
 #![allow(dead_code, reason = "several test binaries share this module")]
 
+pub(crate) mod battery;
 pub(crate) mod client;
 pub(crate) mod message;
 pub(crate) mod relay;

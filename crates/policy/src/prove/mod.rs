@@ -1,8 +1,29 @@
 //! The proof: who can relay what, computed from the rules for all facts at once.
 
+mod axioms;
+mod build;
+mod credentials;
+mod cuts;
+mod diagram;
+mod dialogue;
+#[cfg(any(test, fuzzing))]
+mod read;
+mod dimension;
+mod facts;
+mod intern;
+mod keys;
+mod line;
+mod region;
 mod report;
+mod rulings;
+mod space;
+mod table;
+mod words;
+mod suffix;
 
-use crate::{Facts, Policy, Verb};
+use hikyaku_wire::Reply;
+
+use crate::{Facts, Policy, Stage, Verb};
 
 /// How much work a proof may take before it gives up. Deterministic: the same policy gives the
 /// same answer everywhere.
@@ -57,6 +78,10 @@ pub struct Witness {
     pub line: Option<usize>,
     /// Custom conditions that must have a certain value, with that value.
     pub customs: Vec<(crate::Identifier, bool)>,
+    /// What is answered.
+    pub reply: Reply,
+    /// When that is final: at RCPT, or not before the end of the message.
+    pub at: Stage,
 }
 
 /// Why a policy that is well formed must not be used.
@@ -67,7 +92,7 @@ pub enum Rejection {
     #[error("{}", report::open(.0, .1))]
     Open(Box<Witness>, Vec<Note>),
     /// A claim does not hold.
-    #[error("line {line}: this claim does not hold:\n{}", report::dialogue(.witness))]
+    #[error("line {line}: this claim does not hold:\n{}", dialogue::dialogue(.witness))]
     Claim {
         /// The claim's line.
         line: usize,
@@ -119,6 +144,20 @@ pub struct Surface {
     pub idle: Vec<Idle>,
     /// The claims, each with its line and who shows that it does not hold.
     pub claims: Vec<(usize, Option<Witness>)>,
+    /// The lists that the rows name, in the order of their declaration.
+    pub extents: Vec<Extent>,
+}
+
+/// How much a list holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Extent {
+    /// The list's name.
+    pub list: String,
+    /// What it is declared to be: `trusted networks`.
+    pub kind: String,
+    /// How much is in it, in words: `256 public, 16.8 M private addresses`.
+    pub size: String,
 }
 
 /// Who may send where, in short.
@@ -283,6 +322,12 @@ impl Policy {
 impl Witness {
     /// The SMTP dialogue in which it happens; what is not said in one stands in comments.
     pub fn dialogue(&self) -> String {
-        report::dialogue(self)
+        dialogue::dialogue(self)
     }
 }
+
+#[cfg(test)]
+pub(crate) use self::{
+    diagram::{Diagrams, Ref, Ruling},
+    space::Space,
+};

@@ -1,0 +1,200 @@
+//! What a policy declares to be a credential or its own, as far as that can be counted.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use super::{
+    Note,
+    cuts::Cuts,
+    keys::{Key, Kind, Span, address_bits, empty_span},
+    suffix,
+};
+use crate::{
+    DomainPattern, DomainRole, Domains, Identifier, Members, Network, Networks, Policy, Trust, networks::SPECIAL_USE,
+};
+
+/// A client: `None` has no address.
+pub(crate) type Client = Option<u128>;
+
+/// Public addresses that all trusted networks together may hold, IPv4 and IPv6.
+const BUDGET: [u128; 2] = [1 << 20, 1 << 100];
+
+/// What is counted.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    /// Addresses that a stranger may come from.
+    pub(crate) strangers: Cuts<Client>,
+    /// Names that make their owners no strangers.
+    pub(crate) names: Cuts<Key>,
+    /// Recipients in local domains.
+    pub(crate) local: Cuts<Key>,
+    /// Recipients in relay domains.
+    pub(crate) relay: Cuts<Key>,
+    pub(crate) customs: Vec<Identifier>,
+    pub(crate) accounts_open: bool,
+    /// What is not counted, and why.
+    pub(crate) notes: Vec<Note>,
+}
+
+impl Credentials {
+    pub(crate) fn of(policy: &Policy) -> Self {
+        let mut notes = Vec::new();
+        let trusted = trusted(policy, &mut notes);
+        let open = networks(policy.settings.strangers.iter());
+        let special = networks(&SPECIAL_USE);
+        let somewhere = Cuts::span(Some(0), None);
+        let mut names = Vec::new();
+        // Mail for the bare postmaster is for this server, whatever its domains are (RFC 5321 §4.5.1).
+        let (mut local, mut relay) = (vec![empty_span()], Vec::new());
+        for list in policy.lists() {
+            let (kind, domains, spans) = match &list.members {
+                Members::Names(true, domains) => (Kind::Host, domains, &mut names),
+                Members::Domains(DomainRole::Local, domains) => (Kind::Mailbox, domains, &mut local),
+                Members::Domains(DomainRole::Relay, domains) => (Kind::Mailbox, domains, &mut relay),
+                _ => continue,
+            };
+            notes.extend(counted(kind, domains, spans).into_iter().map(|wide| {
+                let reason = match wide {
+                    DomainPattern::All => "every domain is in it".to_owned(),
+                    _ => "anyone can register a name under it".to_owned(),
+                };
+                let as_what = if kind == Kind::Host { "as a credential" } else { "as ours" };
+                Note { line: None, text: format!("`{}` holds {wide}: {reason}; not counted {as_what}", list.name) }
+            }));
+        }
+        Self {
+            strangers: somewhere.minus(&special).minus(&trusted).or(&open),
+            names: Cuts::union(names),
+            local: Cuts::union(local),
+            relay: Cuts::union(relay),
+            customs: policy.settings.credentials.clone(),
+            accounts_open: policy.settings.accounts_open,
+            notes,
+        }
+    }
+}
+
+/// Takes the members that are counted; gives those that are not.
+fn counted(kind: Kind, domains: &Domains, spans: &mut Vec<Span>) -> Vec<DomainPattern> {
+    let mut wide = Vec::new();
+    for pattern in domains.iter() {
+        let is_wide = match &pattern {
+            DomainPattern::All => true,
+            DomainPattern::Below(name) => suffix::is_public(name),
+            DomainPattern::Exactly(_) | DomainPattern::Address(_) => false,
+        };
+        if is_wide {
+            wide.push(pattern);
+        } else {
+            spans.push(kind.span(&pattern));
+        }
+    }
+    wide
+}
+
+/// The trusted networks that are counted: all that are declared wide, and of the others, the
+/// narrowest first, as many as the budget holds.
+fn trusted(policy: &Policy, notes: &mut Vec<Note>) -> Cuts<Client> {
+    let lists = || {
+        policy.lists().iter().filter_map(|list| match &list.members {
+            Members::Networks(trust, networks) if *trust != Trust::Plain => Some((list, *trust, networks)),
+            _ => None,
+        })
+    };
+    let mut counted: Vec<Network> = Vec::new();
+    let mut narrow: Vec<(u128, Network, usize)> = Vec::new();
+    for (index, (_, trust, networks)) in lists().enumerate() {
+        match trust {
+            Trust::Wide => counted.extend(networks.iter()),
+            _ => narrow.extend(networks.iter().map(|network| (network.public(), *network, index))),
+        }
+    }
+    narrow.sort_unstable();
+    let mut spent = [0_u128; 2];
+    // What is counted so far, by its first address: a wider network takes in those inside of it.
+    let mut kept: BTreeMap<u128, (u128, u128)> = BTreeMap::new();
+    let mut left_out: BTreeMap<usize, [u128; 2]> = BTreeMap::new();
+    for (public, network, list) in narrow {
+        let family = usize::from(network.address().is_ipv6());
+        let (first, last) = ends(&network);
+        let inside: u128 = kept.range(first..=last).map(|(_, (_, public))| public).sum();
+        let is_held = kept.range(..=first).next_back().is_some_and(|(_, (end, _))| *end >= last);
+        if is_held {
+            continue;
+        }
+        if spent[family] + (public - inside) > BUDGET[family] {
+            let left_out = &mut left_out.entry(list).or_default()[family];
+            *left_out = left_out.saturating_add(public);
+            continue;
+        }
+        spent[family] += public - inside;
+        let taken_in: Vec<_> = kept.range(first..=last).map(|(first, _)| *first).collect();
+        taken_in.iter().for_each(|first| drop(kept.remove(first)));
+        kept.insert(first, (last, public));
+        counted.push(network);
+    }
+    for (index, (list, ..)) in lists().enumerate() {
+        for (family, public) in left_out.get(&index).into_iter().flat_map(|left_out| left_out.iter().enumerate()) {
+            if *public > 0 {
+                let (name, most) = if family == 0 { ("IPv4", "1,048,576") } else { ("IPv6", "2^100 (a /28)") };
+                let text = format!(
+                    "trusted networks `{}` holds {} public {name} addresses beyond the {most} that all trusted networks \
+                     may hold: not counted as a credential (`trusted wide networks` would be)",
+                    list.name,
+                    grouped(*public)
+                );
+                notes.push(Note { line: None, text });
+            }
+        }
+    }
+    networks(&counted)
+}
+
+/// Digits in groups of three, or a power of two where there are too many of them.
+fn grouped(number: u128) -> String {
+    if number > 1 << 64 {
+        return format!("about 2^{}", 127 - number.leading_zeros());
+    }
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The first and the last address of a network.
+pub(crate) fn ends(network: &Network) -> (u128, u128) {
+    let first = address_bits(network.address());
+    let width = if network.address().is_ipv4() { 32 } else { 128 };
+    let host = u128::MAX.checked_shr(128 - (width - u32::from(network.prefix()))).unwrap_or(0);
+    (first, first | host)
+}
+
+/// The clients in some networks. No IPv6 network holds an IPv4 client.
+pub(crate) fn networks<'n>(networks: impl IntoIterator<Item = &'n Network>) -> Cuts<Client> {
+    const MAPPED: (u128, u128) = (0xffff << 32, 0x1_0000 << 32);
+    let mut spans = Vec::new();
+    for network in networks {
+        let (first, last) = ends(network);
+        let until = last.checked_add(1).map(Some);
+        if network.address().is_ipv6() && first < MAPPED.0 && last >= MAPPED.1 {
+            spans.push((Some(first), Some(Some(MAPPED.0))));
+            spans.push((Some(MAPPED.1), until));
+        } else {
+            spans.push((Some(first), until));
+        }
+    }
+    Cuts::union(spans)
+}
+
+pub(crate) fn list(list: &Networks) -> Cuts<Client> {
+    networks(list.iter())
+}
+
+/// The point of a client on the line.
+pub(crate) fn client(address: Option<IpAddr>) -> Client {
+    address.map(address_bits)
+}
