@@ -33,8 +33,8 @@ const fn several(name: &'static str, value: &'static str, help: &'static str) ->
 pub(crate) const KEYS: &[Key] = &[
     key("peer", "IP", "The client's address; `none` on a Unix socket"),
     key("to", "ADDRESS", "The recipient; `postmaster` alone is the server's own"),
-    key("from", "ADDRESS", "The sender, `<>` for the null path [else sender@sender.example]"),
-    key("helo", "NAME", "What the client calls itself [else client.example]"),
+    key("from", "ADDRESS", "The sender, `<>` for the null path [else spam@sender.example]"),
+    key("helo", "NAME", "What the client calls itself [else client.sender.example]"),
     key("user", "USER", "Who has authenticated"),
     key("tls", "", "The connection is encrypted"),
     key("listener", "KIND", "mx, submission, submissions or lmtp [else mx, and submission for a user]"),
@@ -51,7 +51,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("time", "HH:MM", "The time of day, UTC [else 12:00]"),
     several("custom", "NAME=yes|no|unknown", "What the program finds out"),
     key("size", "N", "Octets of the message [else 1000]"),
-    key("hops", "N", "Fields `Received` of the message [else 0]"),
+    key("hops", "N", "Fields `Received` of the message [else 1]"),
     key("aligned", "yes|no|unknown", "Whether the author is of the sender's domain"),
     key("dkim", "RESULT", "none, pass, fail, policy, neutral, permerror, or unknown"),
     key("arc", "RESULT", "none, pass, fail, or unknown"),
@@ -73,6 +73,7 @@ pub(crate) struct Given {
 impl Default for Given {
     fn default() -> Self {
         let mut message = Message::new(1000);
+        message.hops = 1;
         message.aligned = Finding::NotYet;
         message.dkim = Finding::NotYet;
         message.arc = Finding::NotYet;
@@ -108,7 +109,7 @@ impl Given {
             "helo" => facts.hello = Some(Hello::parse(value).map_err(|error| format!("{}: {error}", wrong()))?.into_owned()),
             "user" if value.is_empty() => return Err(wrong()),
             "user" => facts.user = Some(value.to_owned()),
-            "tls" => facts.tls = if value.is_empty() { true } else { yes(value).ok_or_else(wrong)? },
+            "tls" => facts.tls = yes(or_yes(value)).ok_or_else(wrong)?,
             "listener" | "on" => {
                 let found = Listener::ALL.into_iter().find(|listener| listener.to_string() == value);
                 self.listener = Some(found.ok_or_else(wrong)?);
@@ -159,9 +160,9 @@ impl Given {
                 facts.listed.push((zone, score));
             }
             "spf" => facts.spf = finding(value, results::Spf::parse).ok_or_else(wrong)?,
-            "owned" => facts.owned = finding(value, yes).ok_or_else(wrong)?,
-            "exists" => facts.exists = finding(value, yes).ok_or_else(wrong)?,
-            "known" => facts.known = finding(if value.is_empty() { "yes" } else { value }, yes).ok_or_else(wrong)?,
+            "owned" => facts.owned = finding(or_yes(value), yes).ok_or_else(wrong)?,
+            "exists" => facts.exists = finding(or_yes(value), yes).ok_or_else(wrong)?,
+            "known" => facts.known = finding(or_yes(value), yes).ok_or_else(wrong)?,
             "rate" => {
                 let (text, count) = value.rsplit_once('=').ok_or_else(wrong)?;
                 let window = window(text).ok_or_else(wrong)?;
@@ -182,7 +183,7 @@ impl Given {
             }
             "size" => self.message.size = value.parse().map_err(|_| wrong())?,
             "hops" => self.message.hops = value.parse().map_err(|_| wrong())?,
-            "aligned" => self.message.aligned = finding(value, yes).ok_or_else(wrong)?,
+            "aligned" => self.message.aligned = finding(or_yes(value), yes).ok_or_else(wrong)?,
             "dkim" => self.message.dkim = finding(value, results::Dkim::parse).ok_or_else(wrong)?,
             "arc" => self.message.arc = finding(value, results::Arc::parse).ok_or_else(wrong)?,
             "dmarc" => self.message.dmarc = finding(value, dmarc).ok_or_else(wrong)?,
@@ -217,18 +218,17 @@ impl Given {
             }
         }
         if facts.hello.is_none() {
-            facts.hello = Hello::parse("client.example").ok().map(Hello::into_owned);
+            facts.hello = Hello::parse("client.sender.example").ok().map(Hello::into_owned);
         }
         if facts.sender.is_none() {
-            facts.sender = "<sender@sender.example>".parse().ok();
+            facts.sender = "<spam@sender.example>".parse().ok();
         }
         if asks.spf && facts.spf == Finding::NotYet {
             facts.spf = Finding::Is(results::Spf::None);
         }
-        let may_own = facts.user.is_some() && facts.sender.as_ref().is_some_and(|sender| sender.mailbox().is_some());
-        plain(&mut facts.owned, asks.owned, may_own);
+        plain(&mut facts.owned, asks.owned, false);
         plain(&mut facts.exists, asks.exists, true);
-        plain(&mut facts.known, asks.known, true);
+        plain(&mut facts.known, asks.known, false);
         for window in &asks.rates {
             if !facts.rates.iter().any(|(known, _)| known == window) {
                 facts.rates.push((*window, 0));
@@ -274,6 +274,11 @@ fn finding<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Finding<T>
         "unknown" | "temperror" => Some(Finding::Unknown),
         text => read(text).map(Finding::Is),
     }
+}
+
+/// A word by itself says yes.
+fn or_yes(text: &str) -> &str {
+    if text.is_empty() { "yes" } else { text }
 }
 
 fn yes(text: &str) -> Option<bool> {
