@@ -303,6 +303,7 @@ impl Witness {
 
 #[cfg(test)]
 pub(crate) use self::{
-    diagram::{Diagrams, Ref, Ruling},
+    diagram::{Diagrams, Ref},
+    rulings::{Mark, Ruling},
     space::Space,
 };
