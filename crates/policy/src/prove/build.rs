@@ -396,7 +396,7 @@ impl<'p> Builder<'_, 'p> {
         let mut regions: Vec<_> = self.policies.iter().map(|_| Regions::default()).collect();
         self.clients(&mut regions);
         self.hosts(Fact::Helo, Kind::Host, &HOSTS, &mut regions);
-        self.hosts(Fact::Name, Kind::Host, &HOSTS, &mut regions);
+        self.hosts(Fact::Name, Kind::Name, &HOSTS, &mut regions);
         self.hosts(Fact::Sender, Kind::Mailbox, &SENDERS, &mut regions);
         self.hosts(Fact::Recipient, Kind::Mailbox, &RECIPIENTS, &mut regions);
         regions

@@ -15,6 +15,7 @@ mod report;
 mod rulings;
 mod space;
 mod suffix;
+mod verdict;
 
 use crate::{Facts, Policy, Verb};
 
@@ -238,25 +239,6 @@ pub struct Flip {
 }
 
 impl Policy {
-    /// Whether it is an open relay.
-    ///
-    /// # Errors
-    /// [`TooComplex`]: never a guess.
-    pub fn verdict(&self, limits: &Limits) -> Result<Verdict, TooComplex> {
-        let _ = limits;
-        unimplemented!("owner: c")
-    }
-
-    /// Proves that the policy may be used: it is closed or says that it is open, its claims hold,
-    /// and no stranger's message is taken only to be refused.
-    ///
-    /// # Errors
-    /// Why it must not be used.
-    pub fn admit(&self, limits: &Limits) -> Result<(), Rejection> {
-        let _ = limits;
-        unimplemented!("owner: c")
-    }
-
     /// All that it permits.
     ///
     /// # Errors
@@ -307,3 +289,6 @@ pub(crate) use self::{
     rulings::{Mark, Ruling},
     space::Space,
 };
+
+#[cfg(test)]
+mod tests;
