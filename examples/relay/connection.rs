@@ -3,26 +3,27 @@
 use std::{net::IpAddr, sync::Arc};
 
 use hikyaku::{
-    Arrived, Mode, SpkiPin,
+    Judgement, Mode, Outcome, Route, SpkiPin, Visitor,
     audit::{self, Event},
     message::Received,
-    policy::Facts,
     queue::{Envelope, Origin},
     session::{
+        Protocol,
         sasl::{Answer, Question},
         server::{Limit, Session},
     },
-    wire::{Body, Code, ForwardPath, Hello, Mail, Recipient, Reply, Timestamp},
+    wire::{Body, Code, ForwardPath, Hello, Mail, Reply, Timestamp},
 };
 
-use crate::{Transaction, parts::Parts};
+use crate::parts::Parts;
 
 /// One connection.
 pub(crate) struct Relay {
     pub(crate) parts: Arc<Parts>,
     pub(crate) mode: Mode,
-    pub(crate) peer: Option<IpAddr>,
-    pub(crate) messages: u64,
+    visitor: Visitor,
+    peer: Option<IpAddr>,
+    messages: u64,
     listener: String,
     session: Option<String>,
     hello: Option<String>,
@@ -40,9 +41,12 @@ struct Login {
 
 impl Relay {
     pub(crate) fn new(parts: Arc<Parts>, mode: Mode, listener: String) -> Self {
+        // Who it is, is known with the first word.
+        let visitor = parts.screening.visitor(None, mode.listener());
         Self {
             parts,
             mode,
+            visitor,
             peer: None,
             messages: 0,
             listener,
@@ -60,9 +64,11 @@ impl Relay {
         if self.session.is_none() {
             self.session = Some(session.id().to_owned());
             self.peer = session.peer().address;
+            self.visitor = self.parts.screening.visitor(self.peer, self.mode.listener());
             let peer = self.peer.map(|address| (address, session.peer().port).into());
             self.record(audit::Connection { listener: self.listener.clone(), peer, mode: self.mode.to_string() });
         }
+        self.visitor.learn(session);
         if let Some(tls) = session.tls().filter(|_| !self.is_tls_told) {
             self.is_tls_told = true;
             let certificate = tls.certificate.as_ref();
@@ -80,6 +86,28 @@ impl Relay {
     pub(crate) fn greeted(&mut self, session: &Session, name: &Hello) {
         self.connected(session);
         self.hello = Some(name.to_string());
+        self.visitor.is_called(Some(name));
+    }
+
+    /// Whether it may speak, or call itself so.
+    pub(crate) fn greets(&self) -> Reply {
+        let judgement = self.parts.screening.greets(&self.visitor);
+        match judgement.reply.is_positive() {
+            true => judgement.reply,
+            false => self.judged(None, None, &judgement),
+        }
+    }
+
+    /// Who decides, and what is known of the client now.
+    pub(crate) fn visitor(&mut self, session: &Session) -> (&Parts, &mut Visitor) {
+        self.visitor.learn(session);
+        (&self.parts, &mut self.visitor)
+    }
+
+    /// A message was accepted.
+    pub(crate) fn taken(&mut self) {
+        self.messages += 1;
+        self.visitor.accepted();
     }
 
     /// It has said who it is, and the exchange goes on with this answer.
@@ -106,29 +134,6 @@ impl Relay {
             let (proof, user) = (login.proof.to_owned(), self.user.clone());
             self.record(audit::Authentication { user, proof, reply: Reply::AUTHENTICATED_235 });
         }
-    }
-
-    /// What is known of a client that is another server: one that may send like a user is not
-    /// judged.
-    pub(crate) async fn arrived(&self, session: &Session, mail: &Mail) -> Option<Arrived> {
-        if self.mode != Mode::Mx || self.parts.is_trusted(self.peer) {
-            return None;
-        }
-        self.parts.verification.client(self.peer, session.hello(), &mail.from).await
-    }
-
-    /// What the policy is told of a recipient.
-    pub(crate) fn facts(&self, session: &Session, mail: &Transaction, recipient: &Recipient) -> Facts {
-        let mut facts = Facts::new(self.peer, self.mode.listener());
-        facts.tls = session.tls().is_some();
-        facts.hello = session.hello().cloned();
-        facts.user = session.user().map(str::to_owned);
-        facts.sender = Some(mail.mail.from.clone());
-        facts.recipient = Some(recipient.to.clone());
-        if let Some(arrived) = &mail.arrived {
-            arrived.tell(&mut facts);
-        }
-        facts
     }
 
     /// What travels with a message, and where it comes from.
@@ -177,15 +182,32 @@ impl Relay {
         }
     }
 
-    /// Writes down a decision, with the rule and the reply.
-    pub(crate) fn decided(&self, stage: &str, mail: &Mail, recipient: Option<&ForwardPath>, rule: &str, reply: &Reply) {
-        let decision = self.decision(stage, rule, reply);
-        self.record(audit::Decision { sender: Some(mail.from.clone()), recipient: recipient.cloned(), ..decision });
+    /// Writes down what was decided, and gives the reply.
+    pub(crate) fn judged(&self, mail: Option<&Mail>, recipient: Option<&ForwardPath>, judgement: &Judgement) -> Reply {
+        self.limited(judgement.limit);
+        self.record(self.decision(mail, recipient, judgement.event()));
+        judgement.reply.clone()
+    }
+
+    /// Writes down what was found out about a message and decided on it; who gets it, which way.
+    pub(crate) fn decided(
+        &self,
+        id: &str,
+        mail: &Mail,
+        outcome: &Outcome,
+        protocol: Protocol,
+    ) -> Vec<(ForwardPath, Option<Route>)> {
+        let record = |event: Event| self.parts.audit.record(self.session.as_deref(), Some(id), event);
+        outcome.found.iter().for_each(|found| record(found.event().into()));
+        for (to, judgement) in outcome.told() {
+            record(self.decision(Some(mail), Some(to), judgement.event()).into());
+        }
+        outcome.recipients(protocol)
     }
 
     /// Writes down a refusal that concerns the whole transaction, and gives it back.
     pub(crate) fn refuse(&self, stage: &str, mail: &Mail, rule: &str, reply: Reply) -> Reply {
-        self.decided(stage, mail, None, rule, &reply);
+        self.record(self.decision(Some(mail), None, outside(stage, rule, &reply)));
         reply
     }
 
@@ -200,21 +222,43 @@ impl Relay {
             Some(Login { user, proof }) => {
                 self.record(audit::Authentication { user, proof: proof.to_owned(), reply: reply.clone() });
             }
-            None => self.record(self.decision("session", "protocol", reply)),
+            None => self.record(self.decision(None, None, outside("session", "protocol", reply))),
         }
     }
 
-    fn decision(&self, stage: &str, rule: &str, reply: &Reply) -> audit::Decision {
+    /// The decision with what is known of this connection.
+    fn decision(
+        &self,
+        mail: Option<&Mail>,
+        recipient: Option<&ForwardPath>,
+        decision: audit::Decision,
+    ) -> audit::Decision {
         audit::Decision {
-            stage: stage.to_owned(),
             peer: self.peer,
             hello: self.hello.clone(),
             user: self.user.clone(),
-            sender: None,
-            recipient: None,
-            rule: rule.to_owned(),
-            reply: reply.clone(),
+            sender: mail.map(|mail| mail.from.clone()),
+            recipient: recipient.cloned(),
+            ..decision
         }
+    }
+}
+
+/// A decision that no policy has made.
+fn outside(stage: &str, rule: &str, reply: &Reply) -> audit::Decision {
+    audit::Decision {
+        stage: stage.to_owned(),
+        peer: None,
+        hello: None,
+        user: None,
+        sender: None,
+        recipient: None,
+        rule: rule.to_owned(),
+        line: None,
+        reply: reply.clone(),
+        until: None,
+        facts: Vec::new(),
+        shadows: Vec::new(),
     }
 }
 

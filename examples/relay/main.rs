@@ -7,20 +7,20 @@ mod connection;
 mod parts;
 mod user;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use clap::Parser;
 use connection::Relay;
 use hikyaku::{
-    Arrived, Config, Handler, Intake, Listener, Stopper, audit, now,
+    Config, Handler, Intake, Listener, Stopper, Transaction, audit, now,
     queue::{DynDraft, Schedule},
     serve,
     session::{
         sasl::{Answer, Question},
         server::{Limit, Session, Verdicts},
     },
-    wire::{Code, EnhancedCode, ForwardPath, Hello, Mail, Recipient, Reply},
+    wire::{Code, EnhancedCode, Hello, Mail, Recipient, Reply},
 };
 use parts::{Parts, Problem};
 use tokio::signal::unix::{SignalKind, signal};
@@ -56,9 +56,11 @@ async fn run(config: Config) -> Result<(), Problem> {
         let handler = move || Relay::new(parts.clone(), config.mode, address.clone());
         servers.spawn(serve(listener, service, handler, stop.clone()));
     }
+    let mut tick = tokio::time::interval(KEEP);
     loop {
         tokio::select! {
             _ = hangup.recv() => parts.reload(),
+            _ = tick.tick() => parts.keep(),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = &mut delivery => return Err(Problem::Delivery),
@@ -68,30 +70,32 @@ async fn run(config: Config) -> Result<(), Problem> {
     while servers.join_next().await.is_some() {}
     // A panic of the delivery loop has been reported; what was not settled is tried again.
     let _ = delivery.await;
+    parts.keep();
     parts.audit.record(None, None, audit::Stopped { reason: "asked to stop".to_owned() });
     Ok(())
 }
 
-/// One transaction.
-struct Transaction {
+/// How often what is counted is written down.
+const KEEP: Duration = Duration::from_secs(300);
+
+/// One message on its way in.
+struct Incoming {
     mail: Mail,
-    /// What is known of a client that is another server.
-    arrived: Option<Arrived>,
-    recipients: Vec<ForwardPath>,
+    transaction: Transaction,
     intake: Option<Intake<DynDraft>>,
 }
 
 impl Handler for Relay {
-    type Mail = Transaction;
+    type Mail = Incoming;
 
     async fn connect(&mut self, session: &Session) -> Reply {
         self.connected(session);
-        Reply::OK_250
+        self.greets()
     }
 
     async fn hello(&mut self, session: &Session, name: &Hello) -> Reply {
         self.greeted(session, name);
-        Reply::OK_250
+        self.greets()
     }
 
     async fn authenticate(&mut self, _: &Session, question: &Question<'_>) -> Answer {
@@ -107,50 +111,33 @@ impl Handler for Relay {
         self.logged_in(session);
     }
 
-    async fn mail(&mut self, session: &Session, mail: &Mail) -> Result<Transaction, Reply> {
-        let refused = match (session.user(), mail.from.mailbox()) {
-            (None, _) if self.mode.is_submission() && !self.parts.is_trusted(self.peer) => {
-                Some(("submission needs authentication", Reply::AUTHENTICATION_REQUIRED_530))
-            }
-            (Some(user), Some(sender)) if !self.parts.owns(user, sender) => {
-                Some(("senders of the user", Reply::SENDER_NOT_OWNED_553))
-            }
-            _ => None,
-        };
-        if let Some((rule, reply)) = refused {
-            return Err(self.refuse("mail", mail, rule, reply));
+    async fn mail(&mut self, session: &Session, mail: &Mail) -> Result<Incoming, Reply> {
+        let visitor = self.visitor(session);
+        match visitor.0.screening.mail(visitor.1, &mail.from) {
+            Ok(transaction) => Ok(Incoming { mail: mail.clone(), transaction, intake: None }),
+            Err(judgement) => Err(self.judged(Some(mail), None, &judgement)),
         }
-        let arrived = self.arrived(session, mail).await;
-        Ok(Transaction { mail: mail.clone(), arrived, recipients: Vec::new(), intake: None })
     }
 
-    async fn recipient(&mut self, session: &Session, mail: &mut Transaction, recipient: &Recipient) -> Reply {
-        let decision = self.parts.policy.decide(&self.facts(session, mail, recipient));
-        let refusal = mail.arrived.as_ref().and_then(Arrived::refusal);
-        let (reply, rule) = match (decision.is_permitted(), self.parts.exists(&recipient.to), refusal) {
-            (false, ..) => (decision.reply, decision.rule),
-            (true, false, _) => (Reply::UNKNOWN_USER_550, "local users"),
-            (true, true, Some((check, reply))) => (reply.clone(), *check),
-            (true, true, None) => (Reply::RECIPIENT_OK_250, decision.rule),
-        };
-        self.decided("recipient", &mail.mail, Some(&recipient.to), rule, &reply);
-        mail.recipients.extend(reply.is_positive().then(|| recipient.to.clone()));
-        reply
+    async fn recipient(&mut self, session: &Session, mail: &mut Incoming, recipient: &Recipient) -> Reply {
+        let visitor = self.visitor(session);
+        let judgement = visitor.0.screening.recipient(visitor.1, &mut mail.transaction, &recipient.to).await;
+        self.judged(Some(&mail.mail), Some(&recipient.to), &judgement)
     }
 
-    async fn data(&mut self, session: &Session, mail: &mut Transaction) -> Result<(), Reply> {
+    async fn data(&mut self, session: &Session, mail: &mut Incoming) -> Result<(), Reply> {
         let intake = self.parts.intake(mail.mail.params.size).await;
         let mut intake = intake.map_err(|reply| self.refuse("data", &mail.mail, "queue", reply))?;
         if self.mode.is_submission() {
             intake.submitted(Parts::submission(&self.parts, session.user()));
             intake.signed(&self.parts.keys);
         }
-        intake.verified(mail.arrived.take());
+        intake.verified(self.parts.screening.arriving(&mail.transaction));
         mail.intake = Some(intake);
         Ok(())
     }
 
-    async fn body(&mut self, mail: &mut Transaction, piece: Bytes) -> Result<(), Reply> {
+    async fn body(&mut self, mail: &mut Incoming, piece: Bytes) -> Result<(), Reply> {
         let Some(intake) = &mut mail.intake else { return Err(Reply::BAD_SEQUENCE_503) };
         intake.push(piece).await.map_err(|reply| {
             self.limited(intake.limit());
@@ -162,21 +149,24 @@ impl Handler for Relay {
         self.refused_by_session(session, reply, limit);
     }
 
-    async fn message(&mut self, session: &Session, mail: Transaction) -> Verdicts {
-        let Transaction { mail, recipients, intake, .. } = mail;
+    async fn message(&mut self, session: &Session, mail: Incoming) -> Verdicts {
+        let Incoming { mail, mut transaction, intake } = mail;
         let Some(mut intake) = intake else { return Verdicts::One(Reply::BAD_SEQUENCE_503) };
         if let Err(reply) = intake.finish() {
             return Verdicts::One(self.refuse("message", &mail, "intake", reply));
         }
         let (id, size) = (intake.id().to_string(), intake.size());
-        if let Some(found) = self.parts.verification.message(&mut intake).await {
-            self.parts.audit.record(Some(session.id()), Some(&id), found.event());
-            if let Some((check, reply)) = found.refusal {
-                return Verdicts::One(self.refuse("message", &mail, check, reply));
-            }
+        let visitor = self.visitor(session);
+        let outcome = visitor.0.screening.message(visitor.1, &mut transaction, &mut intake).await;
+        let recipients = self.decided(&id, &mail, &outcome, session.protocol());
+        let queued = Reply::new(Code::OK_250, EnhancedCode::new(2, 0, 0), format!("queued as {id}"));
+        if recipients.is_empty() {
+            return outcome.verdicts(&queued);
         }
         let time = now();
-        let units = self.parts.delivery.routes.units(&recipients, time, Schedule::default().expires(time));
+        let routes = recipients.iter().map(|(to, route)| (to, route.as_ref()));
+        let units = transaction.ruling().routes().units(routes, time, Schedule::default().expires(time));
+        let recipients: Vec<_> = recipients.into_iter().map(|(to, _)| to).collect();
         // Before the queue may begin to deliver it, so that the log tells its story in order.
         let event = audit::Queued { sender: mail.from.clone(), recipients: recipients.clone(), size };
         self.parts.audit.record(Some(session.id()), Some(&id), event);
@@ -185,7 +175,7 @@ impl Handler for Relay {
         {
             return Verdicts::One(self.refuse("message", &mail, "queue", reply));
         }
-        self.messages += 1;
-        Verdicts::One(Reply::new(Code::OK_250, EnhancedCode::new(2, 0, 0), format!("queued as {id}")))
+        self.taken();
+        outcome.verdicts(&queued)
     }
 }

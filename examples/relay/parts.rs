@@ -3,38 +3,35 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    net::IpAddr,
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
 
 use hikyaku::{
-    Accounts, Address, AuditLog, Certificates, Config, Delivery, DeliveryLimits, Dns, Gate, Intake, Listener,
-    ListenerConfig, Maildirs, Mode, Names, Route, ServerTls, Service, SigningKeys, SigningKeysError, Store, Submission,
-    TlsError, Users, Verification, audit,
+    Accounts, Address, AuditLog, Certificates, Config, Current, Delivery, DeliveryLimits, Dns, Gate, Intake, Listener,
+    ListenerConfig, Maildirs, Mode, Names, Screening, ServerTls, Service, SigningKeys, SigningKeysError, Store,
+    Submission, TlsError, Users, Verification, audit,
     dns::{Name, System, SystemError, Timing, TrustAnchors, Zone, ZoneError},
-    policy::Policy,
     queue::{DynDraft, DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
     random,
     session::{sasl::Secret, server::TlsMode},
-    wire::{ForwardPath, Mailbox, Reply},
+    wire::{Mailbox, Reply},
 };
 
 use crate::certificate;
 
 /// Everything that connections share.
 pub(crate) struct Parts {
-    pub(crate) policy: Policy,
+    /// Who decides on clients and their mail.
+    pub(crate) screening: Screening<Arc<Dns>>,
     pub(crate) delivery: Arc<Delivery<DynQueue, Arc<Dns>>>,
-    /// What is found out about the mail of other servers.
-    pub(crate) verification: Verification<Arc<Dns>>,
     /// What signs the mail of users.
     pub(crate) keys: Arc<SigningKeys>,
     pub(crate) audit: Arc<AuditLog>,
     /// Who can log in, if anybody can.
-    pub(crate) accounts: Option<Accounts>,
+    pub(crate) accounts: Option<Arc<Accounts>>,
     /// What the listeners show, if one of them encrypts.
     certificates: Option<Arc<Certificates>>,
     gate: Arc<Gate>,
@@ -91,7 +88,7 @@ impl Parts {
         let certificates = certificates(&config)?;
         let keys = Arc::new(SigningKeys::load(config.dkim.clone())?);
         let accounts = match &config.auth {
-            Some(auth) => Some(Accounts::load(auth, &config.local_domains)?),
+            Some(auth) => Some(Arc::new(Accounts::load(auth, &config.local_domains)?)),
             None => None,
         };
         let secret = match accounts {
@@ -123,17 +120,16 @@ impl Parts {
                 Dns::from(if config.dns_validate { system.validating(&TrustAnchors::Root)? } else { system })
             }
         };
-        let (policy, resolver) = (config.policy()?, Arc::new(resolver));
+        let (ruling, resolver) = (config.ruling()?, Arc::new(resolver));
         let names = Names { hostname: config.hostname.clone(), authserv_id: config.authserv_id.clone() };
-        let (needs, header) = (policy.asks(), config.limits.header);
-        let verification = Verification::new(resolver.clone(), config.verify.clone(), needs, header, names);
+        let verification = Verification::new(resolver.clone(), config.verify.clone(), config.limits.header, names);
         let delivery = Arc::new(Delivery {
             queue,
             resolver,
             hostname: config.hostname.clone(),
             helo: config.delivery.helo.clone(),
             keys: keys.clone(),
-            routes: config.routes(),
+            routes: Current::new(ruling.routes().clone()),
             maildirs: Maildirs::new(config.maildir.clone()),
             directory: config.directory.clone(),
             schedule: Schedule::default(),
@@ -144,7 +140,13 @@ impl Parts {
             audit: audit.clone(),
         });
         let gate = Arc::new(Gate::new(config.limits.gate.clone()));
-        let parts = Self { policy, delivery, verification, keys, audit, accounts, certificates, gate, secret, config };
+        let users = accounts.clone();
+        let owns = move |user: &str, address: &Mailbox| users.as_ref().is_some_and(|users| users.owns(user, address));
+        let (lists, directory) = (config.lists.clone(), config.directory.clone());
+        let screening = Screening::new(ruling, verification, lists, &config.greylist, directory, owns, audit.clone());
+        let parts = Self { screening, delivery, keys, audit, accounts, certificates, gate, secret, config };
+        let triplets = parts.triplets();
+        parts.screening.restore(&triplets).map_err(file(&triplets))?;
         parts.config.doubts().iter().for_each(|doubt| parts.audit.trouble(doubt));
         parts.tell_strays();
         Ok(parts)
@@ -162,17 +164,48 @@ impl Parts {
             self.reloaded("users", accounts.reload().err().map(|error| error.to_string()));
             self.tell_strays();
         }
+        if self.config.policy_file.is_some() {
+            self.reload_policy();
+        }
+    }
+
+    /// What the new policy does differently is told; one that must not be used is not.
+    fn reload_policy(&self) {
+        let ruling = match self.config.ruling() {
+            Ok(ruling) => ruling,
+            Err(error) => return self.reloaded("policy", Some(error.to_string())),
+        };
+        let changes = self.screening.ruling().changes(&ruling);
+        changes.iter().for_each(|change| println!("policy: {change}"));
+        if let Some(accounts) = &self.accounts {
+            accounts.set_local_domains(&ruling.routes().local);
+        }
+        self.delivery.routes.set(ruling.routes().clone());
+        self.screening.rule_by(ruling);
+        self.audit.record(None, None, audit::Reloaded { what: "policy".to_owned(), error: None, changes });
     }
 
     fn reloaded(&self, what: &str, error: Option<String>) {
         if let Some(error) = &error {
             self.audit.trouble(&format!("the {what} stay as they were: {error}"));
         }
-        self.audit.record(None, None, audit::Reloaded { what: what.to_owned(), error });
+        self.audit.record(None, None, audit::Reloaded { what: what.to_owned(), error, changes: Vec::new() });
+    }
+
+    /// Writes down who was seen before.
+    pub(crate) fn keep(&self) {
+        let file = self.triplets();
+        if let Err(error) = self.screening.keep(&file) {
+            self.audit.trouble(&format!("cannot write {}: {error}", file.display()));
+        }
+    }
+
+    fn triplets(&self) -> PathBuf {
+        self.config.data_dir.join("greylist")
     }
 
     fn tell_strays(&self) {
-        for user in self.accounts.iter().flat_map(Accounts::strays) {
+        for user in self.accounts.iter().flat_map(|accounts| accounts.strays()) {
             self.audit
                 .trouble(&format!("{user} has a certificate, but is not in the file of users, and cannot log in"));
         }
@@ -185,12 +218,11 @@ impl Parts {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             listeners: listeners.iter().map(|(l, config)| format!("{} ({})", l.address(), config.mode)).collect(),
         };
-        if let Ok(grid) = self.policy.grid(&Default::default()) {
-            println!("{grid}");
-        }
+        let ruling = self.screening.ruling();
+        println!("{}", ruling.surface());
         let is_mx = |config: &ListenerConfig| config.mode == Mode::Mx && config.tls != TlsMode::Required;
         let mx = listeners.iter().find(|(l, config)| is_mx(config) && matches!(l.address(), Address::Tcp(_)));
-        if let (Some((listener, _)), Some(domain)) = (mx, self.delivery.routes.local.iter().next()) {
+        if let (Some((listener, _)), Some(domain)) = (mx, ruling.routes().local.iter().next()) {
             let user = match &self.delivery.directory.users {
                 Users::Any => "alice",
                 Users::Listed(users) => users.first().map_or("postmaster", String::as_str),
@@ -210,7 +242,7 @@ impl Parts {
 
     /// What the connections of a listener are served with.
     pub(crate) fn service(&self, listener: &ListenerConfig) -> Result<Service, Problem> {
-        let iterations = self.accounts.as_ref().map_or(0, Accounts::iterations);
+        let iterations = self.accounts.as_ref().map_or(0, |accounts| accounts.iterations());
         let session = Arc::new(self.config.session(listener, self.secret.clone(), iterations));
         let tls = match &self.certificates {
             Some(certificates) if listener.tls != TlsMode::Off => {
@@ -227,10 +259,6 @@ impl Parts {
         Intake::open(&self.delivery.queue, size, limits.header, authserv_id).await
     }
 
-    pub(crate) fn is_trusted(&self, peer: Option<IpAddr>) -> bool {
-        peer.is_some_and(|address| self.config.trusted_networks.contains(address))
-    }
-
     /// Whether a user may send as an address.
     pub(crate) fn owns(&self, user: &str, address: &Mailbox) -> bool {
         self.accounts.as_ref().is_some_and(|accounts| accounts.owns(user, address))
@@ -243,11 +271,6 @@ impl Parts {
             Arc::new(move |address: &Mailbox| parts.owns(&user, address)) as Arc<_>
         });
         Submission { hostname: parts.config.hostname.clone(), owns }
-    }
-
-    /// Whether there is a mailbox for a recipient, if its mail ends here.
-    pub(crate) fn exists(&self, recipient: &ForwardPath) -> bool {
-        self.delivery.routes.route(recipient) != Route::Maildir || self.delivery.directory.mailbox(recipient).is_some()
     }
 }
 

@@ -6,12 +6,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use hikyaku_dns::{Name, Zone};
-use hikyaku_mailauth::dkim::{self, Signatures, Signing, Verified};
+use hikyaku_mailauth::dkim::{self, Signing, Verified};
 use hikyaku_mailauth::spf::{self, Identity, Question};
 use hikyaku_mailauth::{
     Authentication, BodyHashes, Budget, Canonicalization, Client, ClientResults, Hash, Records, Rules, Verifier, dmarc,
 };
-use hikyaku_message::{Header, HeaderLimits, results};
+use hikyaku_message::{HeaderLimits, results};
 
 use super::work::{self, Bound, DOMAIN, NOW, Work};
 use crate::task::Task;
@@ -32,6 +32,8 @@ fn now<F: Future>(future: F) -> F::Output {
 pub struct Receiver {
     records: Records<Zone>,
     rules: Rules,
+    /// For signatures alone.
+    signatures: Rules,
     began: Instant,
     domain: Name,
 }
@@ -43,22 +45,19 @@ impl Receiver {
         rules.dkim = Some(dkim::Rules::default());
         rules.dmarc = true;
         rules.header = LIMITS;
-        let began = Instant::now();
-        Self { records: Records::new(work::zone()), rules, began, domain: DOMAIN.parse().expect("a name") }
+        let mut signatures = Rules::none();
+        signatures.dkim = Some(dkim::Rules::default());
+        let (records, began) = (Records::new(work::zone()), Instant::now());
+        Self { records, rules, signatures, began, domain: DOMAIN.parse().expect("a name") }
     }
 
-    /// The signatures of a message whose body comes in reads.
+    /// The signatures of a message that comes in reads; nothing else of it is judged.
     #[inline(never)]
     fn verify(&self, message: &[u8]) -> Vec<Verified> {
         let lookups = self.records.lookups(self.began, Budget::default());
-        let header = Header::parse(message, LIMITS).expect("within the limits");
-        let mut bodies = BodyHashes::default();
-        let signatures = Signatures::find(&header, &dkim::Rules::default(), &mut bodies);
-        for piece in message[header.octets().len()..].chunks(READ) {
-            bodies.push(piece);
-        }
-        let digests = bodies.finish();
-        now(signatures.verify(&header, &digests, &lookups, NOW))
+        let mut verifier = Verifier::new(&self.signatures);
+        message.chunks(READ).for_each(|piece| verifier.push(piece));
+        now(verifier.finish(&lookups, ClientResults::default(), NOW)).dkim.expect("they were looked at")
     }
 
     #[inline(never)]

@@ -153,6 +153,10 @@ mod tests {
             sender: Some(ReversePath::Null),
             recipient: Some("<\"a b\"@c.test>".parse().unwrap()),
             rule: "closed".into(),
+            line: Some(7),
+            until: Some("message".into()),
+            facts: vec!["spf=pass".into(), "tls=yes".into()],
+            shadows: vec!["shadow refuse".into()],
             reply: Reply::new(Code::MAILBOX_UNAVAILABLE_550, EnhancedCode::new(5, 7, 1), "relaying denied"),
         }
     }
@@ -217,13 +221,16 @@ mod tests {
                 r#""authentication","user":"alice","proof":"password","reply":"535 5.7.8 authentication failed""#,
             ),
             (
-                Reloaded { what: "users".into(), error: Some("line 1".into()) }.into(),
-                r#""reloaded","what":"users","error":"line 1""#,
+                Reloaded { what: "users".into(), error: Some("line 1".into()), changes: vec![] }.into(),
+                r#""reloaded","what":"users","error":"line 1","changes":[]"#,
             ),
-            (Reloaded { what: "users".into(), error: None }.into(), r#""reloaded","what":"users""#),
+            (
+                Reloaded { what: "policy".into(), error: None, changes: vec!["1 change".into()] }.into(),
+                r#""reloaded","what":"policy","changes":["1 change"]"#,
+            ),
             (
                 decision().into(),
-                r#""decision","stage":"recipient","peer":"192.0.2.1","hello":"client.test","sender":"<>","recipient":"<\"a b\"@c.test>","rule":"closed","reply":"550 5.7.1 relaying denied""#,
+                r#""decision","stage":"recipient","peer":"192.0.2.1","hello":"client.test","sender":"<>","recipient":"<\"a b\"@c.test>","rule":"closed","line":7,"reply":"550 5.7.1 relaying denied","until":"message","facts":["spf=pass","tls=yes"],"shadows":["shadow refuse"]"#,
             ),
             (
                 Queued { sender: ReversePath::Null, recipients: to(), size: u64::MAX }.into(),
@@ -315,7 +322,7 @@ mod tests {
             assert_eq!(Entry::parse(written(&entry).as_bytes()), Ok(entry));
         }
         let silent = Decision { reply: Reply::plain(Code::OK_250, ""), ..decision() };
-        assert!(written(&Entry::new(TIME, silent)).contains(r#""reply":"250"}"#));
+        assert!(written(&Entry::new(TIME, silent)).contains("\"reply\":\"250\","));
         let reply = Reply::plain(Code::MAILBOX_UNAVAILABLE_550, "x".repeat(10 * 1024));
         let line = written(&Entry::new(TIME, Decision { reply, ..decision() }));
         assert!(line.len() < 2048);

@@ -134,6 +134,8 @@ events! {
         what: String,
         /// Why what was there before stays, if it does.
         error: Option<String>,
+        /// What the relay does differently from now on, where that is known.
+        changes: Vec<String>,
     }
 
     /// The policy has decided at one stage of a session.
@@ -152,8 +154,17 @@ events! {
         recipient: Option<ForwardPath>,
         /// The rule that decided.
         rule: String,
+        /// Its line in the policy; `None` for what decides outside of it.
+        line: Option<u64>,
         /// What the client was told.
         reply: Reply,
+        /// The stage at which the decision falls for good, if this one is provisional.
+        until: Option<String>,
+        /// What the policy has asked for besides what stands above, each as `fact=value`:
+        /// `spf=fail`, `listed=zen.example=3`.
+        facts: Vec<String>,
+        /// The rules that only tell, and that match.
+        shadows: Vec<String>,
     }
 
     /// What was found out about a message of another server, before it is decided on: each is the

@@ -21,6 +21,10 @@ pub fn line(data: &[u8]) {
         sender: None,
         recipient: None,
         rule: text.clone().into(),
+        line: None,
+        until: None,
+        facts: vec![text.clone().into()],
+        shadows: vec![text.clone().into()],
         reply: Reply::new(Code::MAILBOX_UNAVAILABLE_550, EnhancedCode::new(5, 7, 1), text.clone().into_owned()),
     };
     let entry = Entry::new(Timestamp::from_millis(0), decision).in_session(text.clone()).of_message(text);

@@ -124,7 +124,9 @@ impl<T: Value> Value for Vec<T> {
     }
 
     fn read(json: Option<&str>) -> Option<Self> {
-        read_json::<Vec<&serde_json::value::RawValue>>(json?)?
+        // A line of before the key was there has nothing to say of it.
+        let Some(json) = json else { return Some(Self::new()) };
+        read_json::<Vec<&serde_json::value::RawValue>>(json)?
             .into_iter()
             .map(|value| T::read(Some(value.get())))
             .collect()

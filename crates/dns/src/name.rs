@@ -97,11 +97,12 @@ impl Name {
     /// [`NameError`] where a label or the name has a length that is not
     /// allowed; the position is the number of the label.
     pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, NameError> {
-        let mut wire = Vec::new();
+        let mut wire = Wire::new();
         for (at, label) in labels.into_iter().enumerate() {
-            push_label(&mut wire, label, at)?;
+            wire.extend(label);
+            wire.end_label(at)?;
         }
-        Ok(Self { wire: wire.into() })
+        Ok(wire.into_name())
     }
 
     /// The name under which the host name of an address is looked up:
@@ -178,25 +179,23 @@ impl Name {
         if text == b"." {
             return Ok((Self::root(), true));
         }
-        let mut wire = Vec::with_capacity(text.len() + 1);
-        let mut label = Vec::new();
+        let mut wire = Wire::new();
         let mut start = 0;
         let mut at = 0;
         while at < text.len() {
             match text[at] {
                 b'.' => {
-                    push_label(&mut wire, &label, start)?;
-                    label.clear();
+                    wire.end_label(start)?;
                     start = at + 1;
                     at += 1;
                 }
                 b'\\' => {
                     let (octet, length) = unescape(&text[at..]).ok_or(NameError::BadEscape(at))?;
-                    label.push(octet);
+                    wire.push(octet);
                     at += length;
                 }
                 octet if octet.is_ascii_graphic() => {
-                    label.push(octet);
+                    wire.push(octet);
                     at += 1;
                 }
                 _ => return Err(NameError::BadOctet(at)),
@@ -204,9 +203,9 @@ impl Name {
         }
         let absolute = start == text.len() && start > 0;
         if !absolute {
-            push_label(&mut wire, &label, start)?;
+            wire.end_label(start)?;
         }
-        Ok((Self { wire: wire.into() }, absolute))
+        Ok((wire.into_name(), absolute))
     }
 
     /// Where the labels begin in `wire`, and how many there are.
@@ -227,17 +226,57 @@ impl Name {
     }
 }
 
-fn push_label(wire: &mut Vec<u8>, label: &[u8], at: usize) -> Result<(), NameError> {
-    match u8::try_from(label.len()) {
-        Ok(0) => return Err(NameError::EmptyLabel(at)),
-        Ok(length) if label.len() <= MAX_LABEL => wire.push(length),
-        _ => return Err(NameError::LabelTooLong(at)),
+/// The wire form of a name that is being read.
+struct Wire {
+    octets: [u8; MAX_NAME],
+    /// How many octets the labels have that have ended.
+    ended: usize,
+    /// How many the label has that has not.
+    label: usize,
+}
+
+impl Wire {
+    fn new() -> Self {
+        Self { octets: [0; MAX_NAME], ended: 0, label: 0 }
     }
-    wire.extend(label.iter().map(u8::to_ascii_lowercase));
-    if wire.len() > MAX_NAME {
-        return Err(NameError::TooLong);
+
+    /// Adds an octet to the label.
+    fn push(&mut self, octet: u8) {
+        self.label += 1;
+        if let Some(place) = self.octets.get_mut(self.ended + self.label) {
+            *place = octet.to_ascii_lowercase();
+        }
     }
-    Ok(())
+
+    /// Adds octets to the label.
+    fn extend(&mut self, octets: &[u8]) {
+        let start = self.ended + 1 + self.label;
+        self.label += octets.len();
+        if let Some(places) = self.octets.get_mut(start..start + octets.len()) {
+            places.copy_from_slice(octets);
+            places.make_ascii_lowercase();
+        }
+    }
+
+    /// Ends the label, which begins at `at`.
+    fn end_label(&mut self, at: usize) -> Result<(), NameError> {
+        let length = match u8::try_from(self.label) {
+            Ok(0) => return Err(NameError::EmptyLabel(at)),
+            Ok(length) if self.label <= MAX_LABEL => length,
+            _ => return Err(NameError::LabelTooLong(at)),
+        };
+        let end = self.ended + 1 + self.label;
+        if end > MAX_NAME {
+            return Err(NameError::TooLong);
+        }
+        self.octets[self.ended] = length;
+        (self.ended, self.label) = (end, 0);
+        Ok(())
+    }
+
+    fn into_name(self) -> Name {
+        Name { wire: self.octets[..self.ended].into() }
+    }
 }
 
 /// The octet that an escape stands for (RFC 1035 §5.1: `\X`, `\DDD`), and the

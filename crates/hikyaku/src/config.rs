@@ -4,6 +4,7 @@ mod auth;
 pub(crate) mod document;
 mod error;
 mod limits;
+mod policy;
 mod tls;
 mod verify;
 
@@ -14,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use hikyaku_policy::{DomainPattern, Domains, Networks, Policy};
+use hikyaku_policy::{DomainPattern, Domains, Identifier, Networks};
 use hikyaku_session::{
     Protocol,
     sasl::Secret,
@@ -30,7 +31,7 @@ pub use self::{
     limits::LimitsConfig,
     tls::TlsConfig,
 };
-use crate::{Address, Check, Directory, DkimKey, HostPort, Route, Routes, VerifyConfig};
+use crate::{Address, Check, Directory, DkimKey, DnsList, GreylistConfig, HostPort, Route, Routes, VerifyConfig};
 
 const HOSTNAME: &str = "relay.example.test";
 const LOCAL_DOMAIN: &str = "example.test";
@@ -65,12 +66,19 @@ pub struct Config {
     pub authserv_id: String,
     /// The directory of everything that the relay writes, unless another is named for it.
     pub data_dir: PathBuf,
+    /// The file of the policy; `None` for the one that the next three make. Where there is a
+    /// file, they are what it declares.
+    pub policy_file: Option<PathBuf>,
     /// Domains whose mail ends here.
     pub local_domains: Domains,
     /// Domains whose mail everybody may send through this relay.
     pub relay_domains: Domains,
     /// Clients that may send mail to anywhere.
     pub trusted_networks: Networks,
+    /// Lists of addresses in the DNS that a policy may ask.
+    pub lists: Vec<DnsList>,
+    /// How a policy finds out who was seen before.
+    pub greylist: GreylistConfig,
     /// Where to listen.
     pub listeners: Vec<ListenerConfig>,
     /// Certificates.
@@ -176,6 +184,8 @@ pub struct DeliveryConfig {
     pub smarthost: Option<HostPort>,
     /// Exceptions, of which the first that matches counts.
     pub transports: Vec<(DomainPattern, Route)>,
+    /// Routes that a policy may name: `permit via NAME`.
+    pub routes: Vec<(Identifier, Route)>,
     /// The name to greet other servers with.
     pub helo: Hello,
     /// How long to wait for one connection.
@@ -192,9 +202,12 @@ impl Default for Config {
         Self {
             hostname: HOSTNAME.to_owned(),
             authserv_id: HOSTNAME.to_owned(),
+            policy_file: None,
             local_domains: [local].into_iter().collect(),
             relay_domains: Domains::default(),
             trusted_networks: Networks::default(),
+            lists: Vec::new(),
+            greylist: GreylistConfig::default(),
             listeners: vec![ListenerConfig { address, mode: Mode::Mx, tls: Mode::Mx.tls() }],
             tls: TlsConfig::default(),
             auth: None,
@@ -205,6 +218,7 @@ impl Default for Config {
             delivery: DeliveryConfig {
                 smarthost: None,
                 transports: Vec::new(),
+                routes: Vec::new(),
                 helo: HOSTNAME.parse().expect("a domain"),
                 connect_timeout: CONNECT_TIMEOUT,
             },
@@ -220,18 +234,18 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a configuration from the text of a file. What the text does not say is as in
-    /// [`Config::default`].
+    /// Reads a configuration from the text of a file, and the policy that it names. What the text
+    /// does not say is as in [`Config::default`].
     ///
     /// # Errors
     /// What is wrong first, with the file's name, the line and the key.
     pub fn read(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let read = || {
             let config = document::read(text)?;
-            config.policy().map_err(|error| error.at_its_key(text))?;
+            config.ruling().map_err(|error| error.at_its_key(text))?;
             Ok(config)
         };
-        read().map_err(|error: ConfigError| ConfigError { file: Some(file.to_owned()), ..error })
+        read().map_err(|error: ConfigError| ConfigError { file: Some(error.file.unwrap_or(file.to_owned())), ..error })
     }
 
     /// Reads a configuration file. Relative paths in it are relative to the current directory.
@@ -244,19 +258,6 @@ impl Config {
             Ok(text) => Self::read(&text, file),
             Err(error) => Err(ConfigError { file: Some(file.to_owned()), ..ConfigError::new(error.to_string()) }),
         }
-    }
-
-    /// Who may send mail through the relay: users only if they can prove who they are.
-    ///
-    /// # Errors
-    /// Lists that would let strangers send mail to anywhere; the error names the list.
-    pub fn policy(&self) -> Result<Policy, ConfigError> {
-        let Self { local_domains, relay_domains, trusted_networks, .. } = self.clone();
-        let preset = if self.auth.is_some() { Policy::authenticated } else { Policy::closed };
-        preset(local_domains, relay_domains, trusted_networks).map_err(|error| {
-            let key = "trusted_networks".to_owned();
-            ConfigError { key: Some(key), ..ConfigError::new(error.to_string()) }
-        })
     }
 
     /// What is allowed and yet cannot be meant, in words for the operator.
@@ -282,9 +283,10 @@ impl Config {
             doubts.push("trusted_sealers are of no use with `arc = \"off\"`".to_owned());
         }
         let certificates = self.auth.as_ref().is_some_and(|auth| !auth.certificates.is_empty());
-        if self.tls.clients.authorities.is_some() && !certificates {
+        if self.tls.clients.authorities.is_some() && !certificates && self.policy_file.is_none() {
             doubts.push("client_ca is of no use without [[auth.certificate]]".to_owned());
         }
+        doubts.extend(policy::doubts(self));
         doubts
     }
 
@@ -313,6 +315,7 @@ impl Config {
             local: self.local_domains.clone(),
             transports: self.delivery.transports.clone(),
             smarthost: self.delivery.smarthost.clone(),
+            named: self.delivery.routes.clone(),
         }
     }
 }
@@ -339,7 +342,7 @@ mod tests {
         assert_eq!(config.directory.users, Users::Any);
         assert_eq!(config.maildir, Path::new("./relay-data/mail"));
         assert_eq!(config.audit, Path::new("./relay-data/audit.jsonl"));
-        assert!(config.policy().unwrap().to_string().contains("permit when to local_domains"));
+        assert!(config.ruling().unwrap().policy().to_string().contains("permit when to local_domains"));
     }
 
     #[test]
@@ -358,9 +361,35 @@ mod tests {
             hostname: "mx.example.org".to_owned(),
             authserv_id: "Example.org".to_owned(),
             data_dir: "/var/lib/relay".into(),
+            policy_file: None,
             local_domains: "example.org, *.example.org".parse().unwrap(),
             relay_domains: "partner.example".parse().unwrap(),
             trusted_networks: "10.0.0.0/8, 2001:db8::/32".parse().unwrap(),
+            lists: vec![
+                DnsList {
+                    name: "Zen.example".parse().unwrap(),
+                    zone: "zen.example".parse().unwrap(),
+                    weight: 3,
+                    filter: "127.0.0.[2..11]".parse().unwrap(),
+                },
+                DnsList {
+                    name: "zen.example".parse().unwrap(),
+                    zone: "white.example".parse().unwrap(),
+                    weight: -5,
+                    filter: "any".parse().unwrap(),
+                },
+                DnsList {
+                    name: "plain.example".parse().unwrap(),
+                    zone: "plain.example".parse().unwrap(),
+                    weight: 1,
+                    filter: "any".parse().unwrap(),
+                },
+            ],
+            greylist: GreylistConfig {
+                wait: Duration::from_secs(60),
+                keep: Duration::from_secs(86_400 * 2),
+                ..GreylistConfig::default()
+            },
             listeners: vec![
                 listener("[::]:25", Mode::Mx, TlsMode::Required),
                 listener("127.0.0.1:587", Mode::Submission, TlsMode::StartTls),
@@ -443,6 +472,10 @@ mod tests {
                     ("sink.test".parse().unwrap(), "127.0.0.1:26".parse().unwrap()),
                     ("*.sink.test".parse().unwrap(), "lmtp:unix:/run/lmtp".parse().unwrap()),
                 ],
+                routes: vec![
+                    ("archive".parse().unwrap(), "lmtp:127.0.0.1:24".parse().unwrap()),
+                    ("inside".parse().unwrap(), "10.0.0.5:25".parse().unwrap()),
+                ],
                 helo: "out.example.org".parse().unwrap(),
                 connect_timeout: Duration::from_secs(5),
             },
@@ -507,6 +540,19 @@ key = "s1.pem"
 domain = "bücher.example"
 selector = "s1.mail"
 key = "s2.pem"
+[[list]]
+zone = "Zen.example"
+weight = 3
+answers = "127.0.0.[2..11]"
+[[list]]
+zone = "white.example"
+name = "zen.example"
+weight = -5
+[[list]]
+zone = "plain.example"
+[greylist]
+wait = 60
+keep = 2
 [limits]
 connections = 300
 connections_per_ip = 3
@@ -535,6 +581,9 @@ route = "smarthost"
 smarthost = "smart.example:587"
 helo = "out.example.org"
 connect_timeout = 5
+[delivery.routes]
+inside = "10.0.0.5:25"
+archive = "lmtp:127.0.0.1:24"
 [[delivery.transport]]
 domain = "sink.test"
 to = "127.0.0.1:26"
@@ -602,7 +651,16 @@ zone = "zone.txt"
             (3, "local_domains", "local_domains = [\n'b.test',\n'a..b']"),
             (2, "dns.servers", "[dns]\nservers = ['x']"),
             (2, "dns.validate", "[dns]\nvalidate = 'yes'"),
-            (1, "policy", "policy = 'relay.policy'"),
+            (1, "policy", "policy = 5"),
+            (2, "list.zone", "[[list]]\nzone = 'a b'"),
+            (1, "list: missing field `zone`", "[[list]]\nweight = 1"),
+            (3, "list.answers", "[[list]]\nzone = 'a.test'\nanswers = '127.0.0.[3..2]'"),
+            (3, "list.weight", "[[list]]\nzone = 'a.test'\nweight = 'x'"),
+            (2, "greylist.wait: expected 1 to 86400 seconds", "[greylist]\nwait = 0"),
+            (2, "greylist.wait", "[greylist]\nwait = 86401"),
+            (2, "greylist.keep: expected 1 to 366 days", "[greylist]\nkeep = 367"),
+            (2, "delivery.routes.inside", "[delivery.routes]\ninside = 'fax'"),
+            (2, "delivery.routes.to: \"to\": `to` is a word", "[delivery.routes]\nto = 'maildir'"),
             (2, "local.users", "[local]\nusers = 'all'"),
             (2, "local.users", "[local]\nusers = ['alice', 'bob@example.test']"),
             (3, "local.users", "[local]\nusers = ['alice',\n'']"),
@@ -624,6 +682,17 @@ zone = "zone.txt"
             (2, "verify.trusted_sealers", "[verify]\ntrusted_sealers = ['a b']"),
             (1, "dkim: missing field `key`", "[[dkim]]\ndomain = 'a.test'\nselector = 's'"),
             (2, "dkim.domain", "[[dkim]]\ndomain = '.'\nselector = 's'\nkey = 'k'"),
+            (
+                2,
+                "dkim.domain: test cannot be the domain of a signature",
+                "[[dkim]]\ndomain = 'test'\nselector = 's'\nkey = 'k'",
+            ),
+            (
+                2,
+                "dkim.domain: a-.test cannot be the domain of a signature",
+                "[[dkim]]\ndomain = 'a-.test'\nselector = 's'\nkey = 'k'",
+            ),
+            (3, "dkim.selector: -s cannot be a selector", "[[dkim]]\ndomain = 'a.test'\nselector = '-s'\nkey = 'k'"),
             (3, "dkim.selector", "[[dkim]]\ndomain = 'a.test'\nselector = 'a b'\nkey = 'k'"),
             (3, "dkim.selector", "[[dkim]]\ndomain = 'a.test'\nselector = ''\nkey = 'k'"),
             (3, "dkim.selector", "[[dkim]]\ndomain = 'a.test'\nselector = 's\\.'\nkey = 'k'"),
@@ -806,8 +875,9 @@ zone = "zone.txt"
 
     #[test]
     fn users_may_send_anywhere_only_if_they_can_log_in() {
-        let permits =
-            |text: &str| read(text).unwrap().policy().unwrap().to_string().contains("permit when authenticated");
+        let permits = |text: &str| {
+            read(text).unwrap().ruling().unwrap().policy().to_string().contains("permit when authenticated")
+        };
         assert!(!permits(""));
         assert!(permits("[auth]\nusers = 'u'"));
     }

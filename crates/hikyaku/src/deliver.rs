@@ -20,7 +20,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use crate::{AuditLog, Connection, Directory, Maildirs, Route, Routes, SigningKeys, Stop, now};
+use crate::{AuditLog, Connection, Current, Directory, Maildirs, Route, Routes, SigningKeys, Stop, now};
 
 /// How much is done at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub struct Delivery<Q, R> {
     /// What signs bounces.
     pub keys: Arc<SigningKeys>,
     /// Where bounces go.
-    pub routes: Routes,
+    pub routes: Current<Routes>,
     /// Where local mail ends.
     pub maildirs: Maildirs,
     /// Whose mailbox it is.

@@ -1,10 +1,12 @@
-//! What is found out about the mail of other servers before it is decided on: whether the client
-//! may use its names, and whether the message is from whom it says.
+//! What is found out about mail before it is decided on: whether the client may use its names,
+//! who lists it, and whether the message is from whom it says.
 
 mod deadline;
 mod judge;
+mod lists;
+mod tell;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{net::IpAddr, time::Duration};
 
@@ -14,13 +16,17 @@ use hikyaku_mailauth::{
     Authentication, Budget, Client, ClientResults, Lookups, Records, ReverseName, Rules, Verifier, dkim, spf,
 };
 use hikyaku_message::{HeaderLimits, results::Value};
-use hikyaku_policy::{self as policy, Finding};
-use hikyaku_queue::Draft;
-use hikyaku_wire::{Hello, Reply, ReversePath};
+use hikyaku_policy::Needs;
+use hikyaku_wire::Reply;
 use tokio::time::Instant;
 
 use self::deadline::{Deadline, within};
-use crate::{Intake, now};
+pub use self::lists::DnsList;
+pub(crate) use self::{
+    lists::{Listed, Lists},
+    tell::{tell_client, tell_message, words},
+};
+use crate::now;
 
 /// Which checks are made of the mail of other servers, and what follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,28 +84,29 @@ impl Default for VerifyConfig {
 }
 
 impl VerifyConfig {
-    /// What is asked for, and nothing else.
-    fn rules(&self, needs: policy::Needs, header: HeaderLimits) -> Rules {
-        let is_made = |check: Check| check != Check::Off;
-        let dmarc = is_made(self.dmarc);
+    /// What is looked at of a message: what is told in it, if something is, and what a policy
+    /// asks for.
+    fn rules(&self, is_told: bool, needs: &Needs, header: HeaderLimits) -> Rules {
+        let is_made = |check: Check| is_told && check != Check::Off;
         let mut rules = Rules::none();
-        rules.iprev = is_made(self.iprev) || needs.iprev;
-        rules.spf = is_made(self.spf) || needs.spf || dmarc;
-        rules.dkim = (is_made(self.dkim) || dmarc).then(dkim::Rules::default);
-        rules.arc = is_made(self.arc);
-        rules.dmarc = dmarc;
+        rules.dmarc = is_made(self.dmarc) || needs.dmarc;
+        rules.iprev = is_made(self.iprev);
+        rules.spf = is_made(self.spf) || rules.dmarc;
+        rules.dkim = (is_made(self.dkim) || needs.dkim || rules.dmarc).then(dkim::Rules::default);
+        rules.arc = is_made(self.arc) || needs.arc;
+        rules.author = needs.aligned;
         rules.trusted_sealers = self.trusted_sealers.clone();
         rules.header = header;
         rules
     }
 }
 
-/// Finds out what is asked for about the mail of other servers. One serves all connections: what
-/// was read of the answers of the DNS is kept.
+/// Finds out what is asked for. One serves all connections: what was read of the answers of the
+/// DNS is kept.
 #[derive(Debug)]
 pub struct Verification<R> {
     config: VerifyConfig,
-    rules: Rules,
+    header: HeaderLimits,
     records: Records<Deadline<R>>,
     names: Names,
 }
@@ -113,14 +120,11 @@ pub struct Names {
     pub authserv_id: String,
 }
 
-/// What is known of a client when its message begins.
+/// A message that is looked at as it streams by: see [`Intake::verified`](crate::Intake::verified).
 #[derive(Debug)]
-pub struct Arrived {
-    results: ClientResults,
+pub struct Arriving {
+    rules: Rules,
     verifier: Verifier,
-    /// Questions that were asked so far.
-    asked: u32,
-    refusal: Option<(&'static str, Reply)>,
 }
 
 /// What was found out about a message.
@@ -128,55 +132,93 @@ pub struct Arrived {
 pub struct Found {
     /// The results.
     pub authentication: Authentication,
-    /// The check that refuses the message, and what the client is to be told.
-    pub refusal: Option<(&'static str, Reply)>,
-    /// Whether the message is to be marked as one that its author's domain wants to see in
-    /// quarantine.
-    pub quarantine: bool,
+    /// Why the message is marked as one that is to be put aside: `dmarc`, or `policy`.
+    pub quarantine: Option<&'static str>,
 }
 
+/// Lookups that a client has caused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// For itself, whatever it sends: its name, and who lists it.
+    pub(crate) for_client: u32,
+    /// For the message.
+    pub(crate) for_message: u32,
+}
+
+/// What SPF is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claims {
+    pub(crate) address: IpAddr,
+    pub(crate) hello: String,
+    /// Empty for the null path.
+    pub(crate) sender: String,
+}
+
+/// The field that says so to whoever sorts mail.
+pub(crate) const MARK: &str = "X-Spam-Flag: YES\r\n";
+
 impl<R: Resolver> Verification<R> {
-    /// Finds out what `config` says and what a policy needs, with the answers of `resolver`. A
+    /// Finds out what `config` says and what a policy asks for, with the answers of `resolver`. A
     /// header section over the limits is not verified.
-    pub fn new(resolver: R, config: VerifyConfig, needs: policy::Needs, header: HeaderLimits, names: Names) -> Self {
-        let rules = config.rules(needs, header);
-        Self { config, rules, records: Records::new(Deadline(resolver)), names }
+    pub fn new(resolver: R, config: VerifyConfig, header: HeaderLimits, names: Names) -> Self {
+        Self { config, header, records: Records::new(Deadline(resolver)), names }
     }
 
-    /// Whether anything is asked for.
-    fn is_asked_for(&self) -> bool {
-        let Rules { iprev, spf, dkim, arc, dmarc, .. } = &self.rules;
-        *iprev || *spf || dkim.is_some() || *arc || *dmarc
+    /// Does the work in the time that lookups may take together.
+    pub(crate) async fn within<F: Future>(&self, work: F) -> F::Output {
+        within(self.config.timeout, work).await
     }
 
-    /// What is known of a client at MAIL; `None` if nothing is asked for, or if the client has no
-    /// address: it is on this host.
-    pub async fn client(&self, client: Option<IpAddr>, hello: Option<&Hello>, sender: &ReversePath) -> Option<Arrived> {
-        let address = client.filter(|_| self.is_asked_for())?;
-        let sender = sender.mailbox().map(ToString::to_string).unwrap_or_default();
-        let hello = hello.map_or("", Hello::as_str);
+    /// Which checks of the client may refuse it, whatever a policy says: SPF, its name.
+    pub(crate) fn judges_client(&self) -> (bool, bool) {
+        (self.config.spf == Check::Enforce, self.config.iprev == Check::Enforce)
+    }
+
+    /// What is looked at of a message; `None` if nothing is asked for.
+    pub(crate) fn arriving(&self, is_told: bool, needs: &Needs) -> Option<Arriving> {
+        let rules = self.config.rules(is_told, needs, self.header);
+        let Rules { iprev, spf, dkim, arc, dmarc, author, .. } = &rules;
+        let is_any = *iprev || *spf || dkim.is_some() || *arc || *dmarc || *author;
+        is_any.then(|| Arriving { verifier: Verifier::new(&rules), rules })
+    }
+
+    /// The name of the client's address: eleven lookups at the most.
+    pub(crate) async fn reverse_name(&self, address: IpAddr, asked: &mut Asked) -> ReverseName {
         let lookups = self.lookups(0);
-        let client = Client { address, hello, sender: &sender, receiver: &self.names.hostname };
-        let checked = ClientResults::check(&self.rules, &lookups, &client, now());
-        let results = within(self.config.timeout, checked).await;
-        let refusal = self.refuses_client(&results);
-        Some(Arrived { results, verifier: Verifier::new(&self.rules), asked: lookups.asked(), refusal })
+        let name = ReverseName::look_up(&lookups, address).await;
+        asked.for_client += lookups.asked();
+        name
     }
 
-    /// What is known of a message that has streamed into `intake` to its end, whose field
-    /// Authentication-Results the intake puts on top of it; `None` if nothing was asked for.
-    pub async fn message<D: Draft>(&self, intake: &mut Intake<D>) -> Option<Found> {
-        let Arrived { results, verifier, asked, .. } = intake.arrived.take()?;
-        let lookups = self.lookups(asked);
-        let authentication = within(self.config.timeout, verifier.finish(&lookups, results, now())).await;
-        let refusal = self.refuses(&authentication);
-        let quarantine = self.quarantines(&authentication);
-        let mut fields = authentication.results(Value::lossy(&self.names.authserv_id)).field();
-        if quarantine {
-            fields += MARK;
-        }
-        intake.results = fields;
-        Some(Found { authentication, refusal, quarantine })
+    /// What lists say of the client.
+    pub(crate) async fn listed(&self, lists: &Lists, names: &[hikyaku_wire::Domain], address: IpAddr) -> (Listed, u32) {
+        let lookups = self.records.lookups(Instant::now().into_std(), Budget { queries: u32::MAX });
+        (lists.ask(&lookups, names, address).await, lookups.asked())
+    }
+
+    /// SPF of the sender and of HELO, with lookups left for the message.
+    pub(crate) async fn check_spf(&self, claims: &Claims, needs: &Needs, asked: &mut Asked) -> ClientResults {
+        let mut rules = self.config.rules(true, needs, self.header);
+        (rules.spf, rules.iprev) = (true, false);
+        let lookups = self.lookups(asked.for_message);
+        let Claims { address, hello, sender } = claims;
+        let client = Client { address: *address, hello, sender, receiver: &self.names.hostname };
+        let results = ClientResults::check(&rules, &lookups, &client, now()).await;
+        asked.for_message += lookups.asked();
+        results
+    }
+
+    /// What is known of a message that has streamed by to its end.
+    pub(crate) async fn message(&self, arriving: Arriving, client: ClientResults, asked: &mut Asked) -> Authentication {
+        let lookups = self.lookups(asked.for_message);
+        let authentication = arriving.verifier.finish(&lookups, client, now()).await;
+        asked.for_message += lookups.asked();
+        authentication
+    }
+
+    /// The fields that tell what was found.
+    pub(crate) fn results(&self, authentication: &Authentication) -> String {
+        authentication.results(Value::lossy(&self.names.authserv_id)).field()
     }
 
     fn lookups(&self, asked: u32) -> Lookups<'_, Deadline<R>> {
@@ -185,33 +227,18 @@ impl<R: Resolver> Verification<R> {
     }
 }
 
-/// The field that says so to whoever sorts mail.
-pub(crate) const MARK: &str = "X-Spam-Flag: YES\r\n";
-
-impl Arrived {
-    /// The check that refuses the client, and what it is to be told at RCPT.
-    pub fn refusal(&self) -> Option<&(&'static str, Reply)> {
-        self.refusal.as_ref()
-    }
-
-    /// Tells a policy.
-    pub fn tell(&self, facts: &mut policy::Facts) {
-        tell(&self.results, facts);
-    }
-
+impl Arriving {
     pub(crate) fn push(&mut self, piece: &[u8]) {
         self.verifier.push(piece);
+    }
+
+    /// Whether SPF is needed for it, and the name of the client's address.
+    pub(crate) fn asks_client(&self) -> (bool, bool) {
+        (self.rules.spf, self.rules.iprev)
     }
 }
 
 impl Found {
-    /// Tells a policy.
-    pub fn tell(&self, facts: &mut policy::Facts) {
-        let Authentication { client, dkim, arc, dmarc, .. } = &self.authentication;
-        tell(client, facts);
-        let _ = (dkim, arc, dmarc);
-    }
-
     /// The line of the audit log.
     pub fn event(&self) -> audit::Verified {
         let Authentication { client, dkim, arc, dmarc, .. } = &self.authentication;
@@ -232,13 +259,10 @@ impl Found {
             dkim: dkim.iter().flatten().map(of_dkim).collect(),
             arc: arc.as_ref().map(|arc| said(arc.result.as_str(), arc.sealers.last())),
             dmarc: dmarc.as_ref().map(|dmarc| said(dmarc.result.as_str(), dmarc.author.as_ref())),
-            quarantine: self.quarantine.then(|| "dmarc".to_owned()),
+            quarantine: self.quarantine.map(ToOwned::to_owned),
         }
     }
 }
 
-fn tell(client: &ClientResults, facts: &mut policy::Facts) {
-    let found = |result| Finding::Is(result);
-    facts.iprev = client.iprev.as_ref().map_or(Finding::NotYet, |(_, name)| Finding::Is(name.result));
-    facts.spf = client.mail_from.as_ref().map_or(Finding::NotYet, |spf| found(spf.result));
-}
+/// The check that refuses, and what the client is told.
+pub(crate) type Refusal = (&'static str, Reply);

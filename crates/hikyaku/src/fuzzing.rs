@@ -67,12 +67,14 @@ fn without_forged(message: &[u8]) -> Vec<u8> {
     let body = lines.split_off(end);
     let mut kept = Vec::new();
     while let Some(first) = lines.first() {
-        let is_one = first.to_ascii_lowercase().starts_with(b"authentication-results");
+        let lower = first.to_ascii_lowercase();
+        let is_one = lower.starts_with(b"authentication-results") || lower.starts_with(b"x-hikyaku-tag");
         let more = lines[1..].iter().take_while(|line| is_one && line.starts_with(b" ") || line.starts_with(b"\t"));
         let field: Vec<&[u8]> = lines.drain(..1 + more.count()).collect();
         let field = field.concat();
         let colon = field.iter().position(|octet| *octet == b':').unwrap_or(field.len() - 1);
-        if !must_remove(&field[..colon], &field[colon + 1..], "mx.test") {
+        let is_tag = field[..colon].trim_ascii_end().eq_ignore_ascii_case(b"x-hikyaku-tag") && field.contains(&b':');
+        if !is_tag && !must_remove(&field[..colon], &field[colon + 1..], "mx.test") {
             kept.extend_from_slice(&field);
         }
     }

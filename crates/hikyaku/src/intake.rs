@@ -10,7 +10,7 @@ use hikyaku_message::{HeaderLimit, HeaderLimits, HeaderScan, Malformed, Received
 use hikyaku_queue::{Draft, Envelope, MsgId, NewUnit, Queue, SizeHint};
 use hikyaku_wire::Reply;
 
-use crate::{Arrived, SigningKeys, now, random};
+use crate::{Arriving, SigningKeys, now, random};
 
 use forged::{Forged, TooLong};
 use signature::Signature;
@@ -30,7 +30,7 @@ pub struct Intake<D> {
     submission: Option<Submission>,
     authors: Option<Authors>,
     /// What is verified while it streams by, as it came.
-    pub(crate) arrived: Option<Arrived>,
+    pub(crate) arriving: Option<Arriving>,
     /// The fields that tell what was found, on top of all.
     pub(crate) results: String,
     /// What is signed while it streams by, as it goes into the queue.
@@ -77,7 +77,7 @@ impl<D: Draft> Intake<D> {
             size: 0,
             submission: None,
             authors: None,
-            arrived: None,
+            arriving: None,
             results: String::new(),
             signature: None,
             refused: None,
@@ -95,11 +95,11 @@ impl<D: Draft> Intake<D> {
         self.submission = Some(rules);
     }
 
-    /// The message is verified as it streams by: see [`Verification`](crate::Verification).
+    /// The message is looked at as it streams by: see [`Screening`](crate::Screening).
     ///
     /// To be said before the first piece.
-    pub fn verified(&mut self, arrived: Option<Arrived>) {
-        self.arrived = arrived;
+    pub fn verified(&mut self, arriving: Option<Arriving>) {
+        self.arriving = arriving;
     }
 
     /// The message is signed with the keys of its author's domain, if there are some.
@@ -117,6 +117,11 @@ impl<D: Draft> Intake<D> {
     /// Octets so far.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Fields `Received` so far.
+    pub fn hops(&self) -> u64 {
+        self.scan.hops()
     }
 
     /// The name of the limit that the message has reached, after [`push`](Self::push) has failed
@@ -144,8 +149,8 @@ impl<D: Draft> Intake<D> {
         }
         self.is_good()?;
         self.size += piece.len() as u64;
-        if let Some(arrived) = &mut self.arrived {
-            arrived.push(&piece);
+        if let Some(arriving) = &mut self.arriving {
+            arriving.push(&piece);
         }
         if self.forged.is_done() {
             return self.write(piece).await;

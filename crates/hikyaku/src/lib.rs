@@ -5,7 +5,7 @@
 //! ```text
 //! client -> serve -> Handler -> Intake -> queue -> Outbound -> Maildir, LMTP, smart host or MX
 //!                       |                             |
-//!                     policy                   bounce to the sender
+//!              Screening, policy               bounce to the sender
 //! ```
 //!
 //! A server is a [`Handler`] given to [`serve`]; what it does not say is refused:
@@ -26,6 +26,7 @@
 mod bounce;
 #[cfg(feature = "config")]
 mod config;
+mod current;
 mod deliver;
 mod directory;
 mod environment;
@@ -40,6 +41,7 @@ mod log;
 mod outbound;
 mod resolver;
 mod route;
+mod screening;
 mod serve;
 mod signing;
 mod stop;
@@ -61,10 +63,11 @@ pub use config::{
     AuthConfig, CertificateId, CertificateUser, Config, ConfigError, DeliveryConfig, LimitsConfig, ListenerConfig,
     Mode, Store, TlsConfig,
 };
+pub use current::Current;
 pub use deliver::{Delivery, DeliveryLimits};
 pub use directory::{Directory, Users};
 pub use environment::{id, now, raise_open_files, random};
-pub use facts::{Arrived, Check, Found, Names, Verification, VerifyConfig};
+pub use facts::{Arriving, Check, DnsList, Found, Names, Verification, VerifyConfig};
 pub use gate::{Gate, GateLimits};
 pub use intake::{Intake, Submission};
 pub use io::{Address, AddressError, Listener, Stream};
@@ -73,6 +76,7 @@ pub use log::AuditLog;
 pub use outbound::{ClientTls, Connection, OpenError, Target};
 pub use resolver::Dns;
 pub use route::{HostPort, Route, RouteError, Routes};
+pub use screening::{GreylistConfig, Judgement, NoSuchRoute, Outcome, Ruling, Screening, Transaction, Visitor};
 pub use serve::{Handler, Service, converse, serve};
 pub use signing::{DkimKey, SigningKeys, SigningKeysError};
 pub use stop::{Stop, Stopper};

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
-use hikyaku_policy::{DomainPattern, Domains};
+use hikyaku_policy::{DomainPattern, Domains, Identifier};
 use hikyaku_queue::{NewRcpt, NewUnit, QueueKey};
 use hikyaku_session::Protocol;
 use hikyaku_wire::{ForwardPath, Host, Timestamp};
@@ -118,9 +118,18 @@ pub struct Routes {
     pub transports: Vec<(DomainPattern, Route)>,
     /// The smart host for everything else; `None` means by MX.
     pub smarthost: Option<HostPort>,
+    /// Routes that a policy may name: `permit via NAME`.
+    pub named: Vec<(Identifier, Route)>,
 }
 
 impl Routes {
+    /// The route of a name; `smarthost` is the smart host where nothing else is named so.
+    pub fn named(&self, name: &str) -> Option<Route> {
+        let named = self.named.iter().find(|(known, _)| known.as_str() == name);
+        let smarthost = || self.smarthost.clone().filter(|_| name == "smarthost");
+        named.map(|(_, route)| route.clone()).or_else(|| Some(Route::Host(Protocol::Smtp, smarthost()?)))
+    }
+
     /// The route of one recipient. Only the final mailbox of its path is ever looked at.
     pub fn route(&self, recipient: &ForwardPath) -> Route {
         let Some(mailbox) = recipient.mailbox() else { return Route::Maildir };
@@ -137,13 +146,19 @@ impl Routes {
         }
     }
 
-    /// The recipients of a message as units: one for each route. A recipient that was named
-    /// twice is served once.
-    pub fn units(&self, recipients: &[ForwardPath], due: Timestamp, expires: Timestamp) -> Vec<NewUnit> {
+    /// The recipients of a message as units: one for each route, which is the one that stands
+    /// beside the recipient, or else what [`route`](Self::route) says. A recipient that was named
+    /// twice is served once, by the first of its routes.
+    pub fn units<'a>(
+        &self,
+        recipients: impl IntoIterator<Item = (&'a ForwardPath, Option<&'a Route>)>,
+        due: Timestamp,
+        expires: Timestamp,
+    ) -> Vec<NewUnit> {
         let mut units: Vec<NewUnit> = Vec::new();
         let mut seen = HashSet::new();
-        for recipient in recipients.iter().filter(|recipient| seen.insert(*recipient)) {
-            let key = self.route(recipient).key();
+        for (recipient, route) in recipients.into_iter().filter(|(recipient, _)| seen.insert(*recipient)) {
+            let key = route.map_or_else(|| self.route(recipient).key(), Route::key);
             let rcpt = NewRcpt::new(recipient.clone());
             match units.iter_mut().find(|unit| unit.key == key) {
                 Some(unit) => unit.rcpts.push(rcpt),
@@ -196,24 +211,48 @@ mod tests {
 
     #[test]
     fn a_unit_for_each_route_and_nobody_twice() {
-        let routes = Routes { local: "example.test".parse().unwrap(), transports: Vec::new(), smarthost: None };
+        let routes = routes("example.test");
         let to = ["<a@example.test>", "<b@third.test>", "<c@EXAMPLE.test>", "<a@example.test>", "<postmaster>"];
         let to: Vec<ForwardPath> = to.iter().map(|t| t.parse().unwrap()).collect();
-        let units = routes.units(&to, Timestamp::default(), Timestamp::default());
+        let plain = to.iter().map(|to| (to, None));
+        let units = routes.units(plain, Timestamp::default(), Timestamp::default());
         let counts: Vec<_> = units.iter().map(|unit| (unit.key.as_str(), unit.rcpts.len())).collect();
         assert_eq!(counts, [("maildir", 3), ("mx:third.test", 1)]);
+
+        let via: Route = "10.0.0.5:25".parse().unwrap();
+        let named = [(&to[0], Some(&via)), (&to[1], Some(&via)), (&to[2], None), (&to[3], None)];
+        let units = routes.units(named, Timestamp::default(), Timestamp::default());
+        let counts: Vec<_> = units.iter().map(|unit| (unit.key.as_str(), unit.rcpts.len())).collect();
+        assert_eq!(counts, [("10.0.0.5:25", 2), ("maildir", 1)]);
+    }
+
+    #[test]
+    fn a_policy_names_routes() {
+        let mut routes = routes("example.test");
+        let named = |routes: &Routes, name: &str| routes.named(name).map(|route| route.to_string());
+        assert_eq!(named(&routes, "smarthost"), None);
+        routes.smarthost = Some("smart.test:587".parse().unwrap());
+        assert_eq!(named(&routes, "smarthost").as_deref(), Some("smart.test:587"));
+        routes.named = vec![
+            ("inside".parse().unwrap(), "lmtp:127.0.0.1:24".parse().unwrap()),
+            ("smarthost".parse().unwrap(), "other.test:25".parse().unwrap()),
+        ];
+        assert_eq!(named(&routes, "inside").as_deref(), Some("lmtp:127.0.0.1:24"));
+        assert_eq!(named(&routes, "smarthost").as_deref(), Some("other.test:25"));
+        assert_eq!(named(&routes, "outside"), None);
+    }
+
+    fn routes(local: &str) -> Routes {
+        Routes { local: local.parse().unwrap(), transports: Vec::new(), smarthost: None, named: Vec::new() }
     }
 
     #[test]
     fn the_first_that_matches_counts() {
-        let routes = Routes {
-            local: "example.test".parse().unwrap(),
-            transports: vec![
-                ("special.example.test".parse().unwrap(), "127.0.0.1:26".parse().unwrap()),
-                ("*.example.test".parse().unwrap(), "lmtp:127.0.0.1:24".parse().unwrap()),
-            ],
-            smarthost: None,
-        };
+        let mut routes = routes("example.test");
+        routes.transports = vec![
+            ("special.example.test".parse().unwrap(), "127.0.0.1:26".parse().unwrap()),
+            ("*.example.test".parse().unwrap(), "lmtp:127.0.0.1:24".parse().unwrap()),
+        ];
         let route = |to: &str| routes.route(&to.parse().unwrap()).to_string();
         assert_eq!(route("<postmaster>"), "maildir");
         assert_eq!(route("<a@Example.TEST>"), "maildir");

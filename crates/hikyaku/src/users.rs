@@ -24,7 +24,7 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use self::hash::Hash;
 pub use self::sender::{SenderPattern, SenderPatternError};
-use crate::{AuthConfig, CertificateId, CertificateUser, ConfigError, SpkiPin, config::UserName};
+use crate::{AuthConfig, CertificateId, CertificateUser, ConfigError, Current, SpkiPin, config::UserName};
 
 /// Password hashes that are computed at once; each takes a processor for tens of milliseconds,
 /// and 19 MiB. Who logs in waits for those before.
@@ -60,7 +60,7 @@ const ITERATIONS: u32 = 65_536;
 #[derive(Debug)]
 pub struct Accounts {
     file: Option<PathBuf>,
-    local: Domains,
+    local: Current<Domains>,
     certificates: Vec<CertificateUser>,
     table: RwLock<Arc<Table>>,
     at_once: Arc<Semaphore>,
@@ -99,7 +99,7 @@ impl Accounts {
         };
         Ok(Self {
             file: auth.users.clone(),
-            local: local_domains.clone(),
+            local: Current::new(local_domains.clone()),
             certificates: auth.certificates.clone(),
             table: RwLock::new(Arc::new(Table::new(table))),
             at_once: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
@@ -117,6 +117,11 @@ impl Accounts {
             *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
         }
         Ok(())
+    }
+
+    /// Other domains are local from now on.
+    pub fn set_local_domains(&self, local_domains: &Domains) {
+        self.local.set(local_domains.clone());
     }
 
     /// The users of certificates whom the file does not name: they cannot log in.
@@ -162,7 +167,7 @@ impl Accounts {
                 Ok(own) => SenderPattern::Address(own).matches(address),
                 Err(_) => {
                     address.local().content().to_lowercase() == user.to_lowercase()
-                        && self.local.contains(address.host())
+                        && self.local.get().contains(address.host())
                 }
             },
         }

@@ -8,6 +8,7 @@ mod tests;
 mod trust;
 mod verifier;
 
+use hikyaku_dns::Name;
 use hikyaku_message::HeaderLimit;
 
 use crate::{arc, dkim, dmarc};
@@ -30,6 +31,9 @@ pub struct Authentication {
     pub arc: Option<arc::Outcome>,
     /// Of the author's domain; `None` where it was not looked at.
     pub dmarc: Option<dmarc::Outcome>,
+    /// The author's one domain (RFC 9989 §5.3.1); `None` where there is none, or where it was not
+    /// looked at.
+    pub author: Option<Name>,
     /// The limit that the header section exceeds: nothing in it was looked at. There are no
     /// signatures, ARC is fail, and DMARC permerror.
     pub over: Option<HeaderLimit>,

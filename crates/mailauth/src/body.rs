@@ -1,7 +1,7 @@
 //! The hashes of a body: one pass, each canonical form and length once.
 
 use crate::canonical::Body;
-use crate::crypto::Hasher;
+use crate::crypto::{Digest, Hasher};
 use crate::{Canonicalization, Hash};
 
 /// Octets that are gathered from short runs before they are hashed.
@@ -14,9 +14,9 @@ const LONG: usize = 1024;
 /// is constant.
 #[derive(Debug, Default)]
 pub struct BodyHashes {
-    forms: Vec<Form>,
-    /// Of each hash its form, and its place there.
-    hashes: Vec<(usize, usize)>,
+    /// The simple form and the relaxed one, as they are asked for.
+    forms: [Option<Form>; 2],
+    wanted: Vec<Wanted>,
 }
 
 /// Which of the hashes.
@@ -26,26 +26,20 @@ pub struct HashId(usize);
 /// The hashes of a body that has streamed by.
 #[derive(Debug)]
 pub struct Digests {
-    digests: Vec<(Vec<u8>, u64)>,
+    digests: Vec<(Digest, u64)>,
 }
 
-/// A canonical form, and what is made of it.
+/// A canonical form.
 #[derive(Debug)]
 struct Form {
     form: Canonicalization,
     body: Body,
-    sink: Sink,
-}
-
-/// What takes a canonical form.
-#[derive(Debug, Default)]
-struct Sink {
     gathered: Vec<u8>,
     length: u64,
-    wanted: Vec<Wanted>,
 }
 
 struct Wanted {
+    form: Canonicalization,
     hash: Hash,
     length: Option<u64>,
     /// Octets that are still to be hashed.
@@ -55,7 +49,7 @@ struct Wanted {
 
 impl std::fmt::Debug for Wanted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?} of {:?}", self.hash, self.length)
+        write!(f, "{:?} of {:?} of the {} form", self.hash, self.length, self.form.as_str())
     }
 }
 
@@ -63,88 +57,79 @@ impl BodyHashes {
     /// Asks for a hash, of so many octets of the canonical form (`l=`, RFC 6376 §3.5) or of all
     /// of it. To be asked before the first octet of the body.
     pub fn want(&mut self, form: Canonicalization, length: Option<u64>, hash: Hash) -> HashId {
-        let at = self.forms.iter().position(|known| known.form == form).unwrap_or_else(|| {
-            self.forms.push(Form { form, body: Body::new(form), sink: Sink::default() });
-            self.forms.len() - 1
+        self.forms[form as usize].get_or_insert_with(|| Form {
+            form,
+            body: Body::new(form),
+            gathered: Vec::new(),
+            length: 0,
         });
-        let wanted = &mut self.forms[at].sink.wanted;
-        let place = wanted.iter().position(|known| (known.hash, known.length) == (hash, length)).unwrap_or_else(|| {
-            wanted.push(Wanted { hash, length, left: length.unwrap_or(u64::MAX), hasher: Hasher::new(hash) });
-            wanted.len() - 1
-        });
-        let id = self.hashes.iter().position(|known| *known == (at, place)).unwrap_or_else(|| {
-            self.hashes.push((at, place));
-            self.hashes.len() - 1
-        });
-        HashId(id)
+        let is = |known: &Wanted| (known.form, known.hash, known.length) == (form, hash, length);
+        HashId(self.wanted.iter().position(is).unwrap_or_else(|| {
+            let (left, hasher) = (length.unwrap_or(u64::MAX), Hasher::new(hash));
+            // They are large, few, and most often one.
+            self.wanted.reserve_exact(1);
+            self.wanted.push(Wanted { form, hash, length, left, hasher });
+            self.wanted.len() - 1
+        }))
     }
 
     /// How many distinct hashes are computed.
     pub fn count(&self) -> usize {
-        self.hashes.len()
+        self.wanted.len()
     }
 
     /// Takes the next piece of the body.
     pub fn push(&mut self, piece: &[u8]) {
-        for Form { body, sink, .. } in &mut self.forms {
-            body.push(piece, |octets| sink.take(octets));
+        let Self { forms, wanted } = self;
+        for Form { form, body, gathered, length } in forms.iter_mut().flatten() {
+            body.push(piece, |octets| {
+                *length = length.saturating_add(octets.len() as u64);
+                if octets.len() < LONG {
+                    gathered.extend_from_slice(octets);
+                    if gathered.len() >= GATHERED {
+                        take(wanted, *form, gathered);
+                        gathered.clear();
+                    }
+                } else {
+                    take(wanted, *form, gathered);
+                    gathered.clear();
+                    take(wanted, *form, octets);
+                }
+            });
         }
     }
 
     /// The body is over.
-    pub fn finish(self) -> Digests {
-        let forms: Vec<Vec<(Vec<u8>, u64)>> = self
-            .forms
-            .into_iter()
-            .map(|Form { body, mut sink, .. }| {
-                body.finish(|octets| sink.take(octets));
-                sink.finish()
-            })
-            .collect();
-        Digests { digests: self.hashes.into_iter().map(|(at, place)| forms[at][place].clone()).collect() }
+    pub fn finish(mut self) -> Digests {
+        let lengths = self.forms.map(|form| {
+            let Form { form, mut body, gathered, mut length } = form?;
+            take(&mut self.wanted, form, &gathered);
+            body.finish(|octets| {
+                length = length.saturating_add(octets.len() as u64);
+                take(&mut self.wanted, form, octets);
+            });
+            Some(length)
+        });
+        let length = |form| lengths[form as usize].unwrap_or(0);
+        let mut digests = Vec::with_capacity(self.wanted.len());
+        digests.extend(self.wanted.into_iter().map(|wanted| (wanted.hasher.finish(), length(wanted.form))));
+        Digests { digests }
     }
 }
 
-impl Sink {
-    fn take(&mut self, octets: &[u8]) {
-        self.length = self.length.saturating_add(octets.len() as u64);
-        if octets.len() < LONG {
-            self.gathered.extend_from_slice(octets);
-            if self.gathered.len() >= GATHERED {
-                self.flush();
-            }
-        } else {
-            self.flush();
-            self.hash(octets);
-        }
-    }
-
-    fn flush(&mut self) {
-        let mut gathered = std::mem::take(&mut self.gathered);
-        self.hash(&gathered);
-        gathered.clear();
-        self.gathered = gathered;
-    }
-
-    fn hash(&mut self, octets: &[u8]) {
-        for wanted in &mut self.wanted {
-            let count = usize::try_from(wanted.left).map_or(octets.len(), |left| left.min(octets.len()));
-            wanted.hasher.push(&octets[..count]);
-            wanted.left -= count as u64;
-        }
-    }
-
-    fn finish(mut self) -> Vec<(Vec<u8>, u64)> {
-        self.flush();
-        let length = self.length;
-        self.wanted.into_iter().map(|wanted| (wanted.hasher.finish(), length)).collect()
+/// Hashes what is next of a form.
+fn take(wanted: &mut [Wanted], form: Canonicalization, octets: &[u8]) {
+    for wanted in wanted.iter_mut().filter(|wanted| wanted.form == form) {
+        let count = usize::try_from(wanted.left).map_or(octets.len(), |left| left.min(octets.len()));
+        wanted.hasher.push(&octets[..count]);
+        wanted.left -= count as u64;
     }
 }
 
 impl Digests {
     /// The hash. Of a body that is shorter than was asked for, it is the hash of all of it.
     pub fn digest(&self, id: HashId) -> &[u8] {
-        &self.digests[id.0].0
+        self.digests[id.0].0.as_ref()
     }
 
     /// How many octets the canonical form of the whole body has.

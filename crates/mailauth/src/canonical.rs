@@ -8,7 +8,7 @@ mod tests;
 
 use hikyaku_message::Field;
 
-use clean::clean;
+use clean::{clean, clean_value};
 
 /// How much of the form of a text a signature covers (RFC 6376 §3.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -68,35 +68,28 @@ pub(crate) fn field_name(field: &Field<'_>, form: Canonicalization, out: &mut Ve
 pub(crate) fn relaxed_value(value: &[u8], out: &mut Vec<u8>) {
     let (start, mut rest, mut space) = (out.len(), value, false);
     loop {
-        // Up to each CR in turn, so that no octet is looked at more than a few times.
-        let (mut line, after) = rest.split_at(memchr::memchr(b'\r', rest).unwrap_or(rest.len()));
-        while let Some(first) = line.first() {
-            if matches!(first, b' ' | b'\t') {
-                space = true;
-                line = &line[1..];
-                continue;
-            }
-            if space && out.len() > start {
-                out.push(b' ');
-            }
-            let (run, after) = line.split_at(clean(line));
-            let kept = run.strip_suffix(b" ").unwrap_or(run);
-            out.extend_from_slice(kept);
-            space = kept.len() < run.len();
-            line = after;
-        }
-        rest = match after {
+        match rest {
             [] => return,
-            [b'\r', b'\n', b' ' | b'\t', ..] => &after[2..],
-            [_, after @ ..] => {
+            [b' ' | b'\t', after @ ..] => {
+                space = true;
+                rest = after;
+            }
+            [b'\r', b'\n', b' ' | b'\t', after @ ..] => {
+                space = true;
+                rest = after;
+            }
+            _ => {
                 if space && out.len() > start {
                     out.push(b' ');
                 }
-                space = false;
-                out.push(b'\r');
-                after
+                // The first octet is none that is changed, also if it is a CR.
+                let (run, after) = rest.split_at(1 + clean_value(&rest[1..]));
+                let kept = run.strip_suffix(b" ").unwrap_or(run);
+                out.extend_from_slice(kept);
+                space = kept.len() < run.len();
+                rest = after;
             }
-        };
+        }
     }
 }
 
@@ -137,7 +130,7 @@ impl Body {
     }
 
     /// The body is over: gives out the rest.
-    pub(crate) fn finish(mut self, mut out: impl FnMut(&[u8])) {
+    pub(crate) fn finish(&mut self, mut out: impl FnMut(&[u8])) {
         if self.cr {
             self.give(&mut out);
         }

@@ -14,6 +14,7 @@ use ring as primitives;
 
 use primitives::digest;
 
+pub(crate) use primitives::digest::Digest;
 pub(crate) use public::PublicKey;
 pub use public::PublicKeyError;
 pub use signing::{SigningKey, SigningKeyError};
@@ -49,8 +50,8 @@ impl Hasher {
         self.0.update(octets);
     }
 
-    pub(crate) fn finish(self) -> Vec<u8> {
-        self.0.finish().as_ref().to_vec()
+    pub(crate) fn finish(self) -> Digest {
+        self.0.finish()
     }
 }
 

@@ -6,6 +6,8 @@ use std::ops::Range;
 #[derive(Clone, Debug)]
 pub(crate) struct Tags<'a> {
     pub(crate) tags: Vec<Tag<'a>>,
+    /// Of each name that is one small letter, as most are, one more than its place; or 0.
+    letters: [usize; 26],
 }
 
 /// One tag.
@@ -39,28 +41,33 @@ impl<'a> Tags<'a> {
             return Err(TagsError::Syntax);
         }
         let mut tags = Vec::with_capacity(12);
+        let (mut letters, mut twice) = ([0; 26], false);
         let mut at = 0;
         loop {
             let end = memchr::memchr(b';', &text[at..]).map_or(text.len(), |semicolon| at + semicolon);
             let spec = &text[at..end];
-            match spec.iter().position(|&octet| octet == b'=') {
-                Some(equals) => {
-                    let name = trim(&spec[..equals]);
-                    if !is_tag_name(name) {
-                        return Err(TagsError::Syntax);
+            let name = trim_start(spec);
+            let length = name.iter().position(|octet| !is_of_name(*octet)).unwrap_or(name.len());
+            let (name, after) = name.split_at(length);
+            let after = trim_start(after);
+            match (name.first(), after.split_first()) {
+                (Some(b'A'..=b'Z' | b'a'..=b'z'), Some((b'=', value))) => {
+                    tags.push(Tag { name, value: trim(value), span: end - value.len()..end });
+                    if let Some(letter) = letter(name) {
+                        twice |= letters[letter] > 0;
+                        letters[letter] = tags.len();
                     }
-                    tags.push(Tag { name, value: trim(&spec[equals + 1..]), span: at + equals + 1..end });
                 }
                 // Only white space may stand behind the last semicolon.
-                None if end == text.len() && !tags.is_empty() && trim(spec).is_empty() => break,
-                None => return Err(TagsError::Syntax),
+                (None, None) if end == text.len() && !tags.is_empty() => break,
+                _ => return Err(TagsError::Syntax),
             }
             if end == text.len() {
                 break;
             }
             at = end + 1;
         }
-        if has_twins(&tags) { Err(TagsError::Twice) } else { Ok(Self { tags }) }
+        if twice || has_twins(&tags) { Err(TagsError::Twice) } else { Ok(Self { tags, letters }) }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&'a [u8]> {
@@ -68,16 +75,28 @@ impl<'a> Tags<'a> {
     }
 
     pub(crate) fn tag(&self, name: &str) -> Option<&Tag<'a>> {
-        self.tags.iter().find(|tag| same(tag.name, name.as_bytes()))
+        match letter(name.as_bytes()) {
+            Some(letter) => self.tags.get(self.letters[letter].checked_sub(1)?),
+            None => self.tags.iter().find(|tag| same(tag.name, name.as_bytes())),
+        }
     }
 }
 
-/// Whether two tags have one name, in less than quadratic time.
-fn has_twins(tags: &[Tag<'_>]) -> bool {
-    if tags.len() <= 16 {
-        return tags.iter().enumerate().any(|(at, tag)| tags[..at].iter().any(|other| same(other.name, tag.name)));
+/// Which small letter is the whole name.
+fn letter(name: &[u8]) -> Option<usize> {
+    match name {
+        [letter @ b'a'..=b'z'] => Some(usize::from(letter - b'a')),
+        _ => None,
     }
-    let mut names: Vec<&[u8]> = tags.iter().map(|tag| tag.name).collect();
+}
+
+/// Whether two tags have one name of other than one small letter, in less than quadratic time.
+fn has_twins(tags: &[Tag<'_>]) -> bool {
+    let names = tags.iter().map(|tag| tag.name).filter(|name| letter(name).is_none());
+    if tags.len() <= 16 {
+        return names.clone().enumerate().any(|(at, name)| names.clone().take(at).any(|other| same(other, name)));
+    }
+    let mut names: Vec<&[u8]> = names.collect();
     names.sort_unstable();
     names.windows(2).any(|pair| pair[0] == pair[1])
 }
@@ -90,46 +109,45 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// `tag-name = ALPHA *ALNUMPUNC`
-fn is_tag_name(name: &[u8]) -> bool {
-    name.first().is_some_and(u8::is_ascii_alphabetic)
-        && name.iter().all(|&octet| octet.is_ascii_alphanumeric() || octet == b'_')
+fn is_of_name(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || octet == b'_'
 }
 
 /// Whether these are visible characters with white space between them, in which every line end
 /// is folding: `tag-value = [ tval *( 1*(WSP / FWS) tval ) ]`, `FWS = [*WSP CRLF] 1*WSP`
 /// (RFC 6376 §2.8, §3.2).
 fn is_text(text: &[u8]) -> bool {
-    // Without a branch, so that many octets are looked at together.
-    let (mut bad, mut ends) = (0, 0);
-    for &octet in text {
-        let end = u8::from(octet == b'\r') | u8::from(octet == b'\n');
-        let control = u8::from(octet < b' ') & u8::from(octet != b'\t') | u8::from(octet == 0x7f);
-        bad |= control & !end;
-        ends |= end;
-    }
-    bad == 0 && (ends == 0 || folds_only(text))
+    let (Some((first, rest)), Some(last)) = (text.split_first(), text.last()) else { return true };
+    // Each octet beside the one behind it, without a branch, so that many are looked at together.
+    let bad = text.iter().zip(rest).fold(is_control(*last), |bad, (&octet, &next)| {
+        let white = u8::from(next == b' ') | u8::from(next == b'\t');
+        let ends = u8::from(octet == b'\r') ^ u8::from(next == b'\n');
+        bad | is_control(octet) | ends | u8::from(octet == b'\n') & !white
+    });
+    bad & 1 == 0 && *first != b'\n' && !matches!(last, b'\r' | b'\n')
 }
 
-/// Whether each CR and each LF is one of a CRLF that white space follows.
-fn folds_only(text: &[u8]) -> bool {
-    let mut rest = text;
-    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
-        match &rest[at..] {
-            [b'\r', b'\n', b' ' | b'\t', ..] => rest = &rest[at + 2..],
-            _ => return false,
-        }
-    }
-    true
+/// 1 for what no text holds.
+fn is_control(octet: u8) -> u8 {
+    let white = u8::from(octet == b'\t') | u8::from(octet == b'\r') | u8::from(octet == b'\n');
+    u8::from(octet < b' ') & !white | u8::from(octet == 0x7f)
+}
+
+fn is_space(octet: &u8) -> bool {
+    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// The text without folding white space around it.
 ///
 /// Several foldings in a row are taken too, as old mail has them (RFC 5322 §4.2).
 fn trim(text: &[u8]) -> &[u8] {
-    let is_space = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\r' | b'\n');
-    let start = text.iter().position(|octet| !is_space(octet)).unwrap_or(text.len());
-    let end = text.iter().rposition(|octet| !is_space(octet)).map_or(start, |last| last + 1);
-    &text[start..end]
+    let text = trim_start(text);
+    let end = text.iter().rposition(|octet| !is_space(octet)).map_or(0, |last| last + 1);
+    &text[..end]
+}
+
+fn trim_start(text: &[u8]) -> &[u8] {
+    &text[text.iter().position(|octet| !is_space(octet)).unwrap_or(text.len())..]
 }
 
 /// The parts of a value that colons separate, each without the white space around it.
@@ -139,79 +157,78 @@ pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     value.split(|&octet| octet == b':').map(trim)
 }
 
+/// A text without its white space, of which each run is shown to `may` as what stands before it,
+/// without other white space, and behind it; `None` if one may not be there.
+///
+/// The text is one of a list of tags, so that each CR begins a fold.
+pub(crate) fn without_space(text: &[u8], may: impl Fn(&[u8], &[u8]) -> bool) -> Option<Vec<u8>> {
+    let mut kept = Vec::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        let (run, after) = rest.split_at(memchr::memchr3(b' ', b'\t', b'\r', rest).unwrap_or(rest.len()));
+        kept.extend_from_slice(run);
+        rest = trim_start(after);
+        if rest.is_empty() {
+            return Some(kept);
+        }
+        if !may(&kept, rest) {
+            return None;
+        }
+    }
+}
+
 /// The octets of a value in base64, with white space anywhere; `None` if it is none, or nothing.
 ///
 /// `base64string = ALPHADIGITPS *([FWS] ALPHADIGITPS) [ [FWS] "=" [ [FWS] "=" ] ]`
 /// (RFC 6376 §2.10): the padding may be missing, but not be wrong.
 pub(crate) fn base64(value: &[u8]) -> Option<Vec<u8>> {
-    let mut octets = Vec::with_capacity(value.len() / 4 * 3 + 3);
-    let (mut bits, mut count, mut padding) = (0_u32, 0_usize, 0_usize);
-    let mut rest = value;
-    while let Some((&octet, after)) = rest.split_first() {
-        // Whole groups without white space between them are read at once.
-        if count % 4 == 0 && padding == 0 {
-            let (groups, _) = rest.as_chunks::<4>();
-            let mut read = 0;
-            for group in groups {
-                let [a, b, c, d] = group.map(|octet| u32::from(SIX_BITS[usize::from(octet)]));
-                if (a | b | c | d) >= 64 {
-                    break;
-                }
-                let [_, one, two, three] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
-                octets.extend([one, two, three]);
-                read += 4;
-            }
-            if read > 0 {
-                count += read;
-                rest = &rest[read..];
-                continue;
-            }
-        }
-        match SIX_BITS[usize::from(octet)] {
-            six @ 0..64 if padding == 0 => {
-                bits = bits << 6 | u32::from(six);
-                count += 1;
-                if count % 4 == 0 {
-                    octets.extend_from_slice(&bits.to_be_bytes()[1..]);
-                }
-            }
-            PADDING => padding += 1,
-            SPACE => {}
-            _ => return None,
-        }
-        rest = after;
-    }
-    let last = match (count % 4, padding) {
-        (0, 0) => 0,
-        (2, 0 | 2) => 1,
-        (3, 0 | 1) => 2,
-        _ => return None,
+    let text = without_space(value, |_, _| true)?;
+    let (letters, padding) = match &text[..] {
+        [letters @ .., b'=', b'='] => (letters, 2),
+        [letters @ .., b'='] => (letters, 1),
+        letters => (letters, 0),
     };
-    if last > 0 {
-        // What the last group has, at the top of its three octets.
-        octets.extend_from_slice(&(bits << (6 * (4 - count % 4))).to_be_bytes()[1..=last]);
+    let (groups, last) = letters.as_chunks::<4>();
+    if letters.is_empty() || !matches!((last.len(), padding), (0, 0) | (2, 0 | 2) | (3, 0 | 1)) {
+        return None;
     }
-    (count > 0).then_some(octets)
+    let mut octets = Vec::with_capacity(groups.len() * 3 + 2);
+    octets.resize(groups.len() * 3, 0);
+    let mut all = 0;
+    for (group, three) in groups.iter().zip(octets.as_chunks_mut().0) {
+        let bits = joined(group);
+        all |= bits;
+        let [_, octets @ ..] = bits.to_be_bytes();
+        *three = octets;
+    }
+    // The bits that are missing in the last group are 0, as those of an `A` are.
+    let mut whole = [b'A'; 4];
+    whole[..last.len()].copy_from_slice(last);
+    let bits = joined(&whole);
+    octets.extend_from_slice(&bits.to_be_bytes()[1..][..last.len().saturating_sub(1)]);
+    ((all | bits) < NO_LETTER).then_some(octets)
 }
 
-const PADDING: u8 = 64;
-const SPACE: u8 = 65;
+/// The bits of four letters of base64; [`NO_LETTER`] is among them if one is none.
+fn joined(&[a, b, c, d]: &[u8; 4]) -> u32 {
+    let letter = |place: usize, octet: u8| LETTERS[place][usize::from(octet)];
+    letter(0, a) | letter(1, b) | letter(2, c) | letter(3, d)
+}
 
-/// What each octet stands for in base64 (RFC 4648 §4): six bits, padding, white space, or nothing.
-const SIX_BITS: [u8; 256] = {
-    let mut table = [u8::MAX; 256];
+const NO_LETTER: u32 = 1 << 24;
+
+/// What each octet stands for in base64 (RFC 4648 §4): a table for each place in a group, with the
+/// six bits where they are, so that they only have to be joined.
+static LETTERS: [[u32; 256]; 4] = {
+    let mut tables = [[NO_LETTER; 256]; 4];
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut at = 0;
-    while at < alphabet.len() {
-        table[alphabet[at] as usize] = at as u8;
+    while at < 4 * alphabet.len() {
+        let (place, six) = (at / alphabet.len(), at % alphabet.len());
+        tables[place][alphabet[six] as usize] = (six as u32) << (18 - 6 * place);
         at += 1;
     }
-    table[b'=' as usize] = PADDING;
-    table[b' ' as usize] = SPACE;
-    table[b'\t' as usize] = SPACE;
-    table[b'\r' as usize] = SPACE;
-    table[b'\n' as usize] = SPACE;
-    table
+    tables
 };
 
 #[cfg(test)]
@@ -275,6 +292,7 @@ mod tests {
             "a=b\r\n",
             "a=b\n ",
             "\na=b",
+            "\n a=b",
             "a\r\n=b",
             "a=\rb",
             "\u{fc}=a",

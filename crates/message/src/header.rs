@@ -47,22 +47,14 @@ impl<'a> Header<'a> {
     /// The first of the `limits` that is exceeded.
     pub fn parse(message: &'a [u8], limits: HeaderLimits) -> Result<Self, HeaderLimit> {
         let mut scan = HeaderScan::new(limits);
-        let (mut start, mut end) = (None, 0);
-        let mut found = |span: FieldSpan| {
-            start.get_or_insert(span.start);
-            end = span.end;
-        };
         // One octet more than may be shows that there are more.
         let most = usize::try_from(limits.octets).unwrap_or(usize::MAX).saturating_add(1);
-        let used = scan.push_each(&message[..message.len().min(most)], &mut found);
+        let used = scan.push(&message[..message.len().min(most)]);
         if let Some(over) = scan.over() {
             return Err(over);
         }
-        let complete = scan.is_done();
-        scan.finish().into_iter().for_each(&mut found);
-        // Offsets inside of `message` fit its index type; without fields both are 0.
-        let (start, end) = (start.unwrap_or(0) as usize, end as usize);
-        Ok(Self { section: &message[..used], start, end, complete, malformed: scan.malformed() })
+        scan.finish();
+        Ok(scan.header(&message[..used]).expect("all that was used was scanned"))
     }
 
     /// The header section, as it is: its fields, what stands before the first and after the last

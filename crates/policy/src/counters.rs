@@ -3,6 +3,8 @@
 mod lines;
 mod rates;
 mod recent;
+#[cfg(test)]
+mod tests;
 mod triplets;
 
 use std::net::IpAddr;

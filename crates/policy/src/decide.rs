@@ -1,5 +1,7 @@
 //! The decision: the first rule that matches.
 
+#[cfg(test)]
+mod tests;
 mod text;
 mod view;
 
@@ -27,11 +29,12 @@ pub struct Decision<'p> {
     /// Whether facts of a later stage may change the decision: go on, and ask again. Then it is a
     /// permit, which a later stage may take back or mark.
     pub provisional: bool,
-    /// The route that the mail goes, if the rule names one.
+    /// The route that the mail goes, if the rule names one. Route, quarantine and tags are those of
+    /// what is permitted for good.
     pub route: Option<&'p str>,
     /// Why the message is to be put aside, if it is; empty where the rule does not say.
     pub quarantine: Option<&'p str>,
-    /// The marks of the message. What is not permitted has none.
+    /// The marks of the message.
     pub tags: Vec<&'p str>,
     /// The indices of the shadow rules that match, of those that stand before the rule that
     /// decides.
@@ -179,8 +182,8 @@ impl Policy {
                 Some(Action::Permit(Some(route))) if permits && !provisional => Some(route.as_str()),
                 _ => None,
             },
-            quarantine: quarantine.filter(|_| is_permitted),
-            tags: if is_permitted { tags } else { Vec::new() },
+            quarantine: quarantine.filter(|_| permits && !provisional),
+            tags: if permits && !provisional { tags } else { Vec::new() },
             shadows,
         }
     }

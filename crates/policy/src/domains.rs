@@ -1,8 +1,10 @@
 //! Domains: which hosts of addresses a list holds.
 
-use std::{cmp::Ordering, fmt, net::IpAddr, str::FromStr};
+use std::{borrow::Cow, fmt, hash, net::IpAddr, str::FromStr, sync::Arc};
 
 use hikyaku_wire::{AddressError, Domain, Host};
+
+use crate::name_index::{NameIndex, order, parents};
 
 /// Octets of a domain below which a name still fits: 253, less one letter and the dot.
 const PARENT_LIMIT: usize = 251;
@@ -23,12 +25,47 @@ pub enum DomainError {
     /// A name of one label without quotes: it could be taken for the name of a list.
     #[error("a name of one label is written in quotes: \"localhost\"")]
     Unquoted,
+    /// A label that is not ASCII, and no U-label (RFC 5890 §2.3.2.1).
+    #[error("not an internationalised domain name; write it as it is registered, or its A-labels (xn--…)")]
+    Idna,
+}
+
+/// A domain as it is compared: with A-labels in place of U-labels (RFC 5890 §2.3.2.1), the case of
+/// ASCII letters as it is. It is copied only if it is not ASCII.
+///
+/// `None` if a label is not ASCII and is no U-label either: one that IDNA would map to plain ASCII
+/// (`ｈik`) is a disguise, and means no domain at all.
+pub(crate) fn canonical<T: AsRef<str>>(domain: &Domain<T>) -> Option<Cow<'_, str>> {
+    let text = domain.as_str();
+    if text.is_ascii() {
+        return Some(Cow::Borrowed(text));
+    }
+    let ascii = domain.to_ascii().ok()?;
+    let (mut written, mut labels) = (text.split('.'), ascii.split('.'));
+    let honest = loop {
+        match (written.next(), labels.next()) {
+            (None, None) => break true,
+            (Some(one), Some(label)) if one.is_ascii() || label.starts_with("xn--") => {}
+            _ => break false,
+        }
+    };
+    honest.then_some(ascii)
+}
+
+/// The same domain with A-labels, if it has them.
+pub(crate) fn with_a_labels(domain: Domain) -> Result<Domain, DomainError> {
+    match canonical(&domain) {
+        Some(Cow::Borrowed(_)) => Ok(domain),
+        Some(Cow::Owned(ascii)) => Ok(ascii.parse()?),
+        None => Err(DomainError::Idna),
+    }
 }
 
 /// One member of a list of domains: `example.org`, `*.example.org` or `[192.0.2.1]`.
 ///
-/// Names are compared as they are written, without the case of ASCII letters: a U-label and its
-/// A-label are two names.
+/// Names are compared by their A-labels, without the case of letters, so that `bücher.example` and
+/// `xn--bcher-kva.example` are one name; that is how they print, too. A host whose labels are
+/// neither ASCII nor U-labels is nowhere but in `*`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DomainPattern {
     /// `*`: every host, address literals too.
@@ -44,15 +81,46 @@ pub enum DomainPattern {
 impl DomainPattern {
     /// Whether the host is meant.
     pub fn matches(&self, host: &Host) -> bool {
+        self.means(host)
+    }
+
+    pub(crate) fn means<T: AsRef<str>>(&self, host: &Host<T>) -> bool {
         match (self, host) {
             (Self::All, _) => true,
-            (Self::Exactly(name), Host::Domain(domain)) => name == domain,
+            (Self::Exactly(name), Host::Domain(domain)) => {
+                canonical(domain).is_some_and(|text| order(name.as_str(), &text).is_eq())
+            }
             (Self::Below(name), Host::Domain(domain)) => {
-                parents(domain.as_str()).any(|parent| order(parent, name.as_str()).is_eq())
+                canonical(domain).is_some_and(|text| parents(&text).any(|parent| order(parent, name.as_str()).is_eq()))
             }
             (Self::Address(address), Host::Address(literal)) => *address == literal.to_canonical(),
             _ => false,
         }
+    }
+
+    /// The same member as it is compared and printed.
+    ///
+    /// # Errors
+    /// What is no domain, or has nothing below it.
+    pub(crate) fn normal(self) -> Result<Self, DomainError> {
+        Ok(match self {
+            Self::All => Self::All,
+            Self::Exactly(name) => Self::Exactly(with_a_labels(name)?),
+            Self::Below(name) => {
+                let name = with_a_labels(name)?;
+                if name.as_str().len() > PARENT_LIMIT {
+                    return Err(DomainError::NothingBelow);
+                }
+                Self::Below(name)
+            }
+            Self::Address(address) => Self::Address(address.to_canonical()),
+        })
+    }
+
+    /// Reads a member of a list: a name of one label stands in quotes.
+    pub(crate) fn unquoted(text: &str) -> Result<Self, DomainError> {
+        let pattern = text.parse()?;
+        if text.contains(['.', ':', '*', '[']) { Ok(pattern) } else { Err(DomainError::Unquoted) }
     }
 }
 
@@ -67,17 +135,14 @@ impl FromStr for DomainPattern {
             if name.contains('*') {
                 return Err(DomainError::Star);
             }
-            if name.len() > PARENT_LIMIT {
-                return Err(DomainError::NothingBelow);
-            }
-            return Ok(Self::Below(name.parse()?));
+            return Self::Below(name.parse()?).normal();
         }
         if text.contains('*') {
             return Err(DomainError::Star);
         }
         match text.parse()? {
-            Host::Domain(name) => Ok(Self::Exactly(name)),
-            Host::Address(address) => Ok(Self::Address(address.to_canonical())),
+            Host::Domain(name) => Self::Exactly(name).normal(),
+            Host::Address(address) => Self::Address(address).normal(),
         }
     }
 }
@@ -93,8 +158,20 @@ impl fmt::Display for DomainPattern {
     }
 }
 
+/// A member as it stands in a list: a name of one label in quotes.
+pub(crate) struct Member<'a>(pub(crate) &'a DomainPattern);
+
+impl fmt::Display for Member<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            DomainPattern::Exactly(name) if !name.as_str().contains('.') => write!(f, "\"{name}\""),
+            pattern => pattern.fmt(f),
+        }
+    }
+}
+
 /// A list of domains, sorted, each member once. It prints as `example.org, *.example.org`, a
-/// name of one label in quotes, and as `none` where it is empty.
+/// name of one label in quotes, and as `none` where it is empty. Cloning it copies nothing.
 ///
 /// ```
 /// use hikyaku_policy::Domains;
@@ -104,78 +181,124 @@ impl fmt::Display for DomainPattern {
 /// assert!(holds("EXAMPLE.org") && holds("a.b.example.net"));
 /// assert!(!holds("mx.example.org") && !holds("example.net") && !holds("evilexample.org"));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Domains {
+#[derive(Clone, Debug, Default)]
+pub struct Domains(Arc<Set>);
+
+#[derive(Debug, Default)]
+struct Set {
     everything: bool,
-    // Three sorted lists, so that a look-up is a few binary searches and allocates nothing.
-    exactly: Vec<Domain>,
-    below: Vec<Domain>,
+    exactly: NameIndex,
+    below: NameIndex,
     addresses: Vec<IpAddr>,
+}
+
+impl Set {
+    /// What makes two lists equal.
+    fn key(&self) -> (bool, &[Domain], &[Domain], &[IpAddr]) {
+        (self.everything, self.exactly.names(), self.below.names(), &self.addresses)
+    }
+}
+
+impl PartialEq for Domains {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.key() == other.0.key()
+    }
+}
+
+impl Eq for Domains {}
+
+impl hash::Hash for Domains {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.0.key().hash(state);
+    }
 }
 
 impl Domains {
     /// Whether the host of an address is in the list. An address literal is only in it if the
-    /// list names that literal.
+    /// list names that literal. Nothing is allocated for a host of ASCII alone; the work is linear
+    /// in the length of its name, however long the list.
     pub fn contains(&self, host: &Host) -> bool {
+        self.holds(host)
+    }
+
+    pub(crate) fn holds<T: AsRef<str>>(&self, host: &Host<T>) -> bool {
         match host {
-            _ if self.everything => true,
-            Host::Address(address) => self.addresses.binary_search(&address.to_canonical()).is_ok(),
+            _ if self.0.everything => true,
+            Host::Address(address) => self.0.addresses.binary_search(&address.to_canonical()).is_ok(),
             Host::Domain(domain) => {
-                find(&self.exactly, domain.as_str()) || parents(domain.as_str()).any(|parent| find(&self.below, parent))
+                canonical(domain).is_some_and(|name| self.0.exactly.holds(&name) || self.0.below.holds_above(&name))
             }
         }
     }
 
     /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
-        !self.everything && self.exactly.is_empty() && self.below.is_empty() && self.addresses.is_empty()
+        self.len() == 0
+    }
+
+    /// How many members it has.
+    pub fn len(&self) -> usize {
+        let Set { everything, exactly, below, addresses } = &*self.0;
+        usize::from(*everything) + exactly.names().len() + below.names().len() + addresses.len()
     }
 
     /// The members in order: `*`, names, `*.` names, address literals.
     pub fn iter(&self) -> impl Iterator<Item = DomainPattern> {
-        let everything = self.everything.then_some(DomainPattern::All);
-        let exactly = self.exactly.iter().cloned().map(DomainPattern::Exactly);
-        let below = self.below.iter().cloned().map(DomainPattern::Below);
-        everything
-            .into_iter()
-            .chain(exactly)
-            .chain(below)
-            .chain(self.addresses.iter().copied().map(DomainPattern::Address))
+        let Set { everything, exactly, below, addresses } = &*self.0;
+        let everything = everything.then_some(DomainPattern::All);
+        let exactly = exactly.names().iter().cloned().map(DomainPattern::Exactly);
+        let below = below.names().iter().cloned().map(DomainPattern::Below);
+        everything.into_iter().chain(exactly).chain(below).chain(addresses.iter().copied().map(DomainPattern::Address))
+    }
+
+    /// Whether each member is one that a text could give.
+    ///
+    /// # Errors
+    /// Why one is not.
+    pub(crate) fn check(&self) -> Result<(), DomainError> {
+        let Set { exactly, below, .. } = &*self.0;
+        if !exactly.names().iter().chain(below.names()).all(Domain::is_ascii) {
+            return Err(DomainError::Idna);
+        }
+        match below.names().iter().all(|name| name.as_str().len() <= PARENT_LIMIT) {
+            true => Ok(()),
+            false => Err(DomainError::NothingBelow),
+        }
+    }
+
+    /// The members that are not in the other list as they stand here.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        let (these, those) = (&*self.0, &*other.0);
+        let rest = |these: &NameIndex, those: &NameIndex| {
+            NameIndex::new(these.names().iter().filter(|name| !those.holds(name.as_str())).cloned().collect())
+        };
+        Self(Arc::new(Set {
+            everything: these.everything && !those.everything,
+            exactly: rest(&these.exactly, &those.exactly),
+            below: rest(&these.below, &those.below),
+            addresses: these.addresses.iter().copied().filter(|one| !those.addresses.contains(one)).collect(),
+        }))
     }
 }
 
-/// The names above a name, the nearest first: no string ending, only whole labels.
-fn parents(name: &str) -> impl Iterator<Item = &str> {
-    name.match_indices('.').map(|(dot, _)| &name[dot + 1..])
-}
-
-fn find(names: &[Domain], name: &str) -> bool {
-    names.binary_search_by(|member| order(member.as_str(), name)).is_ok()
-}
-
-fn order(a: &str, b: &str) -> Ordering {
-    let lower = |byte: u8| byte.to_ascii_lowercase();
-    a.bytes().map(lower).cmp(b.bytes().map(lower))
-}
-
+/// A member that [is no domain](DomainError::Idna) is left as it is, and means nothing.
 impl FromIterator<DomainPattern> for Domains {
     fn from_iter<I: IntoIterator<Item = DomainPattern>>(patterns: I) -> Self {
-        let mut domains = Self::default();
+        let (mut exactly, mut below) = (Vec::new(), Vec::new());
+        let mut set = Set::default();
         for pattern in patterns {
-            match pattern {
-                DomainPattern::All => domains.everything = true,
-                DomainPattern::Exactly(name) => domains.exactly.push(name),
-                DomainPattern::Below(name) => domains.below.push(name),
-                DomainPattern::Address(address) => domains.addresses.push(address.to_canonical()),
+            match pattern.clone().normal().unwrap_or(pattern) {
+                DomainPattern::All => set.everything = true,
+                DomainPattern::Exactly(name) => exactly.push(name),
+                DomainPattern::Below(name) => below.push(name),
+                DomainPattern::Address(address) => set.addresses.push(address),
             }
         }
-        for names in [&mut domains.exactly, &mut domains.below] {
-            names.sort_by(|a, b| order(a.as_str(), b.as_str()));
-            names.dedup();
-        }
-        domains.addresses.sort_unstable();
-        domains.addresses.dedup();
-        domains
+        set.exactly = NameIndex::new(exactly);
+        set.below = NameIndex::new(below);
+        set.addresses.sort_unstable();
+        set.addresses.dedup();
+        Self(Arc::new(set))
     }
 }
 
@@ -190,8 +313,7 @@ impl FromStr for Domains {
             let text = text.trim();
             match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
                 Some(quoted) => quoted.parse(),
-                None if text.contains(['.', ':', '*', '[']) => text.parse(),
-                None => text.parse::<DomainPattern>().and(Err(DomainError::Unquoted)),
+                None => DomainPattern::unquoted(text),
             }
         };
         text.split(',').map(member).collect()
@@ -204,11 +326,7 @@ impl fmt::Display for Domains {
             return f.write_str("none");
         }
         for (index, pattern) in self.iter().enumerate() {
-            f.write_str(if index == 0 { "" } else { ", " })?;
-            match pattern {
-                DomainPattern::Exactly(name) if !name.as_str().contains('.') => write!(f, "\"{name}\"")?,
-                pattern => pattern.fmt(f)?,
-            }
+            write!(f, "{}{}", if index == 0 { "" } else { ", " }, Member(&pattern))?;
         }
         Ok(())
     }
@@ -245,8 +363,17 @@ mod tests {
             ("hik.test", "hi\u{212a}.test", false),
             ("hik.test", "\u{ff48}ik.test", false),
             ("bücher.test", "bücher.TEST", true),
-            ("bücher.test", "BÜCHER.test", false),
-            ("bücher.test", "xn--bcher-kva.test", false),
+            ("bücher.test", "BÜCHER.test", true),
+            ("bücher.test", "xn--bcher-kva.test", true),
+            ("xn--BCHER-kva.test", "bücher.test", true),
+            ("*.bücher.test", "a.xn--bcher-kva.test", true),
+            ("*.xn--bcher-kva.test", "ä.bücher.test", true),
+            ("*.bücher.test", "bücher.test", false),
+            ("bücher.test", "bu\u{308}cher.test", true),
+            ("bücher.test", "bucher.test", false),
+            ("faß.test", "fass.test", false),
+            ("hik.test", "hik\u{3002}test.test", false),
+            ("bücher.test, *.bücher.test", "b\u{fc}cher\u{ff0e}test", false),
             ("hik.test, [192.0.2.25]", "[192.0.2.25]", true),
             ("[192.0.2.25]", "[IPv6:::ffff:192.0.2.25]", true),
             ("[IPv6:::ffff:192.0.2.25]", "[192.0.2.25]", true),
@@ -330,7 +457,7 @@ mod tests {
         /// The oracle reverses the labels and compares them as strings.
         #[test]
         fn a_list_holds_what_one_member_holds(members in proptest::collection::vec(pattern(), 0..12), host in name()) {
-            let key = |name: &str| name.to_ascii_lowercase().rsplit('.').map(|label| format!("{label}.")).collect::<String>();
+            let key = |name: &str| name.to_ascii_lowercase().replace('ü', "xn--tda").rsplit('.').map(|label| format!("{label}.")).collect::<String>();
             let expected = members.iter().any(|member| match member {
                 DomainPattern::Exactly(name) => key(name.as_str()) == key(&host),
                 DomainPattern::Below(name) => key(&host).strip_prefix(&key(name.as_str())).is_some_and(|rest| !rest.is_empty()),

@@ -21,15 +21,16 @@ use crate::{
 /// let mut facts = Facts::new(Some("10.1.2.3".parse()?), Listener::Mx);
 /// facts.sender = Some("<bob@example.org>".parse()?);
 /// facts.recipient = Some("<eve@third.example>".parse()?);
-/// assert_eq!(policy.explain(&facts).to_string(), "   \
-///       line 5: no       permit when to local_domains
-///                 no       to local_domains         recipient <eve@third.example>
-///       line 6: no       permit when to relay_domains
-///                 no       to relay_domains         recipient <eve@third.example>
-///    -> line 7: yes      permit when from trusted_networks
-///                 yes      from trusted_networks    client 10.1.2.3
-/// 250 2.1.5 recipient ok, by line 7
-/// ");
+/// let text = policy.explain(&facts).to_string();
+/// assert_eq!(text.lines().collect::<Vec<_>>(), [
+///     "   line 5: no       permit when to local_domains",
+///     "            no       to local_domains         recipient <eve@third.example>",
+///     "   line 6: no       permit when to relay_domains",
+///     "            no       to relay_domains         recipient <eve@third.example>",
+///     "-> line 7: yes      permit when from trusted_networks",
+///     "            yes      from trusted_networks    client 10.1.2.3",
+///     "250 2.1.5 recipient ok, by line 7",
+/// ]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,9 +108,9 @@ impl fmt::Display for Explanation<'_> {
         let columns = tests.max().unwrap_or(0).min(TEST_COLUMNS);
         for Step { rule, line, value, tests } in steps {
             let arrow = if decision.line == Some(*line) { "->" } else { "" };
-            writeln!(f, "{arrow:>5} line {line:>digits$}: {value:7}  {rule}")?;
+            writeln!(f, "{arrow:2} line {line:>digits$}: {value:7}  {rule}")?;
             for (test, value, fact) in tests {
-                let indent = digits + 14;
+                let indent = digits + 11;
                 writeln!(f, "{:indent$}{value:7}  {test:columns$}    {fact}", "")?;
             }
         }
@@ -121,3 +122,6 @@ impl fmt::Display for Explanation<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,11 +166,15 @@ impl Builder {
                 What::Not
             }
             Condition::All(inner) => {
-                inner.iter().for_each(|one| drop(self.condition(one)));
+                for one in inner {
+                    self.condition(one);
+                }
                 What::All
             }
             Condition::Any(inner) => {
-                inner.iter().for_each(|one| drop(self.condition(one)));
+                for one in inner {
+                    self.condition(one);
+                }
                 What::Any
             }
         };

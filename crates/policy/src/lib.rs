@@ -27,18 +27,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
 mod condition;
 mod counters;
 mod decide;
 mod domains;
 mod explain;
 mod facts;
+mod fault;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod identifier;
 mod index;
 mod language;
+mod lines;
 mod list;
+mod name_index;
 mod needs;
 mod networks;
 mod policy;
@@ -46,6 +50,7 @@ mod prove;
 #[cfg(any(fuzzing, test))]
 mod random;
 mod rule;
+mod warnings;
 
 pub use condition::{CertificateSet, Condition, Dmarc, HostSet, Hours, NetworkSet, Per, Period, Rate, Test, Window};
 pub use counters::{Rates, Triplets};
@@ -53,6 +58,7 @@ pub use decide::{Decision, Value};
 pub use domains::{DomainError, DomainPattern, Domains};
 pub use explain::{Explanation, Step};
 pub use facts::{Certificate, Facts, Finding, Listener, Message, Stage};
+pub use fault::Fault;
 pub use identifier::{Identifier, IdentifierError};
 pub use language::TextError;
 pub use list::{CertificatePattern, DomainRole, List, Members, Trust};
@@ -60,6 +66,7 @@ pub use needs::Needs;
 pub use networks::{Network, NetworkError, Networks};
 pub use policy::{Policy, PolicyBuilder, PolicyError, Settings};
 pub use prove::{
-    Cell, Change, Flip, Grid, Idle, Limits, Note, Outcome, Rejection, Row, Surface, TooComplex, Verdict, Why, Witness,
+    Cell, Change, Extent, Flip, Grid, Idle, Limits, Note, Outcome, Rejection, Row, Surface, TooComplex, Verdict, Why,
+    Witness,
 };
 pub use rule::{Action, Claim, Rule, Verb};

@@ -78,6 +78,14 @@ impl Policy {
         needs
     }
 
+    /// Whether the recipient can still be accepted, whatever is found out of what is not known
+    /// yet. Where it cannot, a lookup only chooses between refusals.
+    pub fn may_permit(&self, facts: &Facts) -> bool {
+        let search = Search { index: &self.index, view: View::new(&self.index, facts) };
+        let (rules, _) = search.reached();
+        rules.iter().any(|(rule, values)| search.permits(*rule) && (values.has(Value::True) || values.has(Value::Later)))
+    }
+
     /// What can still change the decision, of what is not known yet: no other lookup need be made
     /// at this stage.
     ///
@@ -89,11 +97,15 @@ impl Policy {
         let view = View::new(&self.index, facts);
         let search = Search { index: &self.index, view };
         let (rules, falls_through) = search.reached();
-        let last_refusal = match falls_through {
+        // A rule that cannot be known to match may defer what one above or below it permits.
+        let is_unsure = rules.iter().any(|(rule, values)| search.decides(*rule) && values.has(Value::Unknown));
+        let last_refusal = match falls_through || is_unsure {
             true => rules.len(),
             false => rules.iter().rposition(|(rule, values)| search.refuses(*rule, *values)).unwrap_or(0),
         };
-        let last_permit = rules.iter().rposition(|(rule, _)| search.permits(*rule)).unwrap_or(0);
+        let may_permit =
+            |(rule, values): &(usize, Values)| search.permits(*rule) && *values != Values::one(Value::False);
+        let last_permit = rules.iter().rposition(may_permit).unwrap_or(0);
         let mut needs = Needs::default();
         for (at, (rule, values)) in rules.iter().enumerate() {
             let entry = self.index.rules[*rule];
@@ -104,12 +116,8 @@ impl Policy {
                 Does::Mark => !is_early && at < last_permit,
                 _ if !is_early => true,
                 Does::Refuse | Does::Defer => values.may_be_now(),
-                // It keeps from a refusal below it, or from a permit that is another.
-                Does::Permit(_) => {
-                    let is_other = |rule: usize| search.decides(rule) && self.index.rules[rule].does != entry.does;
-                    at < last_refusal
-                        || (values.has(Value::Unknown) && rules[at + 1..].iter().any(|(rule, _)| is_other(*rule)))
-                }
+                // It keeps from a refusal.
+                Does::Permit(_) => at < last_refusal,
             };
             if matters {
                 search.collect(entry.node, &mut needs);
@@ -280,3 +288,6 @@ impl Search<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,10 @@
 
 use std::{
     fmt,
+    hash::{Hash, Hasher},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
+    sync::Arc,
 };
 
 /// The block of the IPv4-mapped IPv6 addresses (RFC 4291 §2.5.5.2).
@@ -140,7 +142,7 @@ impl Network {
     }
 
     /// Addresses in it; all of IPv6 counts as one less.
-    fn size(&self) -> u128 {
+    pub(crate) fn size(&self) -> u128 {
         1_u128.checked_shl(u32::from(self.width() - self.prefix)).unwrap_or(u128::MAX)
     }
 
@@ -184,7 +186,8 @@ impl fmt::Display for Network {
 }
 
 /// A list of networks, sorted, each address at most once: a member that another one holds is
-/// left out. It prints as `10.0.0.0/8, 2001:db8::/32`, and as `none` where it is empty.
+/// left out. It prints as `10.0.0.0/8, 2001:db8::/32`, and as `none` where it is empty. Cloning it
+/// copies nothing.
 ///
 /// ```
 /// use hikyaku_policy::Networks;
@@ -193,27 +196,73 @@ impl fmt::Display for Network {
 /// assert!(office.contains("::ffff:192.0.2.5".parse().unwrap()));
 /// assert!(!office.contains("192.0.3.5".parse().unwrap()));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Networks(Vec<Network>);
+#[derive(Clone, Debug, Default)]
+pub struct Networks(Arc<Set>);
+
+#[derive(Debug, Default)]
+struct Set {
+    networks: Vec<Network>,
+    // The same as first and last addresses, so that a look-up compares plain numbers.
+    v4: Vec<(u32, u32)>,
+    v6: Vec<(u128, u128)>,
+}
+
+impl PartialEq for Networks {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.networks == other.0.networks
+    }
+}
+
+impl Eq for Networks {}
+
+impl Hash for Networks {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.networks.hash(state);
+    }
+}
 
 impl Networks {
     /// Whether the address is in one of the networks; an IPv4-mapped IPv6 address is the IPv4
-    /// address.
+    /// address. Nothing is allocated, and the work grows with the logarithm of the list's length.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        let after = self.0.partition_point(|network| network.address <= address);
-        after > 0 && self.0[after - 1].contains(address)
+        match address.to_canonical() {
+            IpAddr::V4(address) => within(&self.0.v4, address.to_bits()),
+            IpAddr::V6(address) => within(&self.0.v6, address.to_bits()),
+        }
     }
 
     /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
+    }
+
+    /// How many networks there are.
+    pub fn len(&self) -> usize {
+        self.0.networks.len()
     }
 
     /// The networks in order, IPv4 first.
     pub fn iter(&self) -> impl Iterator<Item = &Network> {
-        self.0.iter()
+        self.0.networks.iter()
     }
+
+    /// Whether all of a network is in one of them.
+    pub(crate) fn holds(&self, network: &Network) -> bool {
+        let networks = &self.0.networks;
+        let after = networks.partition_point(|other| other.address <= network.address);
+        after > 0 && network.is_within(&networks[after - 1])
+    }
+
+    /// The networks that do not stand in the other list as they do here.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        self.iter().filter(|network| other.0.networks.binary_search(network).is_err()).copied().collect()
+    }
+}
+
+/// Whether a number lies in one of the spans, which are sorted and do not meet.
+fn within<T: Ord + Copy>(spans: &[(T, T)], number: T) -> bool {
+    let after = spans.partition_point(|(first, _)| *first <= number);
+    after > 0 && number <= spans[after - 1].1
 }
 
 impl FromIterator<Network> for Networks {
@@ -222,7 +271,20 @@ impl FromIterator<Network> for Networks {
         // What holds a network begins at the same address or before and is sorted before it.
         networks.sort_unstable();
         networks.dedup_by(|next, kept| next.is_within(kept));
-        Self(networks)
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for network in &networks {
+            match network.address {
+                IpAddr::V4(first) => {
+                    let rest = u32::MAX.checked_shr(network.prefix.into()).unwrap_or(0);
+                    v4.push((first.to_bits(), first.to_bits() | rest));
+                }
+                IpAddr::V6(first) => {
+                    let rest = u128::MAX.checked_shr(network.prefix.into()).unwrap_or(0);
+                    v6.push((first.to_bits(), first.to_bits() | rest));
+                }
+            }
+        }
+        Self(Arc::new(Set { networks, v4, v6 }))
     }
 }
 

@@ -5,33 +5,25 @@ use std::{fmt, sync::Arc};
 use hikyaku_wire::Reply;
 
 use crate::{
-    Action, Claim, Condition, DomainRole, Domains, HostSet, Identifier, Limits, List, Members, Networks, Rejection,
-    Rule, Test, Trust, index::Index, list::Lists,
+    Action, Claim, Condition, DomainRole, Domains, Fault, HostSet, Identifier, Limits, List, Members, NetworkSet,
+    Networks, Rejection, Rule, Test, Trust,
+    check::{Checked, Problem, check},
+    index::Index,
+    lines::Lines,
+    list::Lists,
 };
 
 /// Why lists and rules are not a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// Two lists have one name.
-    #[error("the list `{0}` is declared twice")]
-    DeclaredTwice(Identifier),
-    /// A rule asks a list that is not declared, or is of another kind.
-    #[error("line {line}: no list of {kind} is named `{name}`")]
-    NoSuchList {
-        /// The rule's line.
+    /// A part of it is wrong.
+    #[error("line {line}: {fault}")]
+    Malformed {
+        /// The line of the part, counted from 1, as the policy would print.
         line: usize,
-        /// `networks`, `domains`, …
-        kind: &'static str,
-        /// The name.
-        name: Identifier,
-    },
-    /// A refusal that does not begin with 5, a deferral that does not begin with 4, or a reply
-    /// of several lines.
-    #[error("line {line}: `refuse` takes a 5xx reply of one line, `defer` a 4xx reply of one line")]
-    Reply {
-        /// The rule's line.
-        line: usize,
+        /// What is wrong with it.
+        fault: Fault,
     },
     /// It is well formed, and yet must not be used.
     #[error(transparent)]
@@ -84,28 +76,22 @@ pub struct Settings {
 impl PolicyBuilder {
     /// The policy, if it is well formed. Whether it is one to be used says [`Policy::admit`].
     ///
+    /// Parts are kept in the form in which they print: domains with A-labels, users and
+    /// certificates sorted, and no `and` or `or` of fewer than two conditions.
+    ///
     /// # Errors
     /// Every [`PolicyError`] but [`PolicyError::Rejected`].
     pub fn build(self) -> Result<Policy, PolicyError> {
-        let Self { open, lists, settings, rules, claims } = self;
-        let lists = Lists::new(lists).map_err(PolicyError::DeclaredTwice)?;
-        let names = rules.iter().map(ToString::to_string).collect();
-        let index = Arc::new(Index::new(&lists, &rules, &claims));
-        let mut policy = Policy { open, lists, settings, rules, claims, names, lines: Vec::new(), index };
-        policy.lines = policy.printed_lines();
-        for (index, rule) in policy.rules.iter().enumerate() {
-            let line = policy.line(index);
-            let fits = match &rule.action {
-                Action::Refuse(reply) => reply.is_permanent() && reply.lines().count() == 1,
-                Action::Defer(reply) => reply.is_transient() && reply.lines().count() == 1,
-                _ => true,
-            };
-            if !fits {
-                return Err(PolicyError::Reply { line });
-            }
-            policy.check_names(&rule.when, line)?;
-        }
-        Ok(policy)
+        let lines = Lines::printed(&self);
+        Policy::of(self, &lines)
+            .map_err(|Problem { place, fault }| PolicyError::Malformed { line: lines.of(place), fault })
+    }
+}
+
+impl From<Policy> for PolicyBuilder {
+    fn from(policy: Policy) -> Self {
+        let Policy { open, lists, settings, rules, claims, .. } = policy;
+        Self { open, lists: lists.into(), settings, rules, claims }
     }
 }
 
@@ -121,9 +107,8 @@ pub struct Policy {
     pub(crate) claims: Vec<Claim>,
     /// What each rule is called in decisions: the rule as it prints.
     pub(crate) names: Vec<String>,
-    /// The line of each rule, then of each claim, counted from 1: in the text that was read, or
-    /// as the policy prints.
-    pub(crate) lines: Vec<usize>,
+    /// Where each part stood in the text that was read, or stands as the policy prints.
+    pub(crate) lines: Lines,
     /// What it decides by: made of lists, rules and claims.
     pub(crate) index: Arc<Index>,
 }
@@ -140,6 +125,15 @@ impl PartialEq for Policy {
 impl Eq for Policy {}
 
 impl Policy {
+    /// What is made of these parts, which stand on these lines.
+    pub(crate) fn of(builder: PolicyBuilder, lines: &Lines) -> Result<Self, Problem> {
+        let Checked { builder: PolicyBuilder { open, lists: _, settings, rules, claims }, lists } =
+            check(builder, lines)?;
+        let names = rules.iter().map(ToString::to_string).collect();
+        let index = Arc::new(Index::new(&lists, &rules, &claims));
+        Ok(Self { open, lists, settings, rules, claims, names, lines: lines.clone(), index })
+    }
+
     /// Mail to local and relay domains from anyone, mail to anywhere from the trusted networks,
     /// and nothing else.
     ///
@@ -205,7 +199,7 @@ impl Policy {
         let mut rules = vec![
             Rule::permit(Test::To(HostSet::List(to_local))),
             Rule::permit(Test::To(HostSet::List(to_relay))),
-            Rule::permit(Test::From(crate::NetworkSet::List(inside))),
+            Rule::permit(Test::From(NetworkSet::List(inside))),
         ];
         rules.extend(then);
         let policy = PolicyBuilder { lists, rules, ..PolicyBuilder::default() }.build()?;
@@ -240,12 +234,17 @@ impl Policy {
 
     /// The line of a rule, counted from 1: in the text that was read, or as the policy prints.
     pub fn line(&self, rule: usize) -> usize {
-        self.lines[rule]
+        self.lines.rules[rule]
     }
 
     /// The line of a claim, counted from 1.
     pub fn claim_line(&self, claim: usize) -> usize {
-        self.lines[self.rules.len() + claim]
+        self.lines.claims[claim]
+    }
+
+    /// The line of a list, counted from 1.
+    pub fn list_line(&self, list: usize) -> usize {
+        self.lines.lists[list]
     }
 
     /// The routes that its rules name.
@@ -254,25 +253,6 @@ impl Policy {
             Action::Permit(route) => route.as_ref(),
             _ => None,
         })
-    }
-
-    fn check_names(&self, condition: &Condition, line: usize) -> Result<(), PolicyError> {
-        use crate::{CertificateSet, NetworkSet};
-        for test in condition.tests() {
-            let (name, kind) = match test {
-                Test::From(NetworkSet::List(name)) => (name, "networks"),
-                Test::To(HostSet::List(name)) | Test::Sender(HostSet::List(name)) => (name, "domains"),
-                Test::Helo(HostSet::List(name)) | Test::Name(HostSet::List(name)) => (name, "names"),
-                Test::Authenticated(Some(name)) => (name, "users"),
-                Test::Certificate(CertificateSet::List(name)) => (name, "certificates"),
-                _ => continue,
-            };
-            let found = self.lists.get(name).map(|list| list.members.kind());
-            if found != Some(kind) && (kind, found) != ("names", Some("domains")) {
-                return Err(PolicyError::NoSuchList { line, kind, name: name.clone() });
-            }
-        }
-        Ok(())
     }
 }
 

@@ -67,6 +67,12 @@ impl Rule {
         Self::new(Action::Defer(reply), when)
     }
 
+    /// Whether it ends the reading of rules where it matches: it permits, refuses or defers whoever
+    /// it matches.
+    pub(crate) fn decides(&self) -> bool {
+        matches!(self.action, Action::Permit(_) | Action::Refuse(_) | Action::Defer(_))
+    }
+
     /// The same, asked at that stage and not before.
     #[must_use]
     pub fn at(self, stage: Stage) -> Self {

@@ -13,6 +13,7 @@ mod end_of_data;
 mod first_mail;
 mod modes;
 mod open_relay;
+mod policy;
 mod shutdown;
 mod signing;
 mod spoofing;

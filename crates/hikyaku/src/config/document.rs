@@ -1,7 +1,13 @@
 //! The TOML form of a configuration.
 
 use std::{
-    collections::BTreeSet, fmt, marker::PhantomData, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    marker::PhantomData,
+    net::SocketAddr,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
 };
 
 use hikyaku_policy::{DomainPattern, Network};
@@ -16,6 +22,7 @@ use super::{
     Config, ConfigError, ListenerConfig, Mode, Store,
     auth::{self, AuthTable},
     limits::{self, LimitsTable},
+    policy::{self, GreylistTable, ListTable, PresetLists},
     tls::{self, TlsTable, TlsWord},
     verify::{self, AuthservId, DkimTable, VerifyTable},
 };
@@ -24,9 +31,6 @@ use crate::{Address, HostPort, Route, Users};
 /// Reads the text, and puts what it says in the place of the defaults.
 pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
     let file: File = toml::from_str(text).map_err(|error| ConfigError::from_toml(text, &error))?;
-    if let Some(policy) = file.policy {
-        return Err(ConfigError::at(text, policy.span(), "policy files cannot be read yet"));
-    }
     let mut config = Config::default();
     if let Some(Parsed(Hostname { name, hello })) = file.hostname {
         config.authserv_id = name.clone();
@@ -39,11 +43,11 @@ pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
     if let Some(data_dir) = file.data_dir {
         config.data_dir = data_dir;
     }
-    if let Some(domains) = file.local_domains {
-        config.local_domains = domains.into_iter().map(|d| d.0).collect();
-    }
-    config.relay_domains = file.relay_domains.into_iter().map(|d| d.0).collect();
-    config.trusted_networks = file.trusted_networks.into_iter().map(|n| n.0).collect();
+    let lists = PresetLists { local: file.local_domains, relay: file.relay_domains, trusted: file.trusted_networks };
+    let verify = verify::read(text, file.verify, file.policy.is_some())?;
+    let pins = policy::read(text, file.policy, lists, &mut config)?;
+    config.lists = policy::dns_lists(file.list);
+    config.greylist = policy::greylist(file.greylist);
     if let Some(listeners) = file.listener {
         let listener = |l: ListenerTable| {
             let tls = tls::mode(text, l.mode, l.tls)?;
@@ -52,8 +56,9 @@ pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
         config.listeners = listeners.into_iter().map(listener).collect::<Result<_, _>>()?;
     }
     config.tls = tls::read(text, file.tls)?;
+    config.tls.clients.pins.extend(pins);
     config.auth = file.auth.map(|table| auth::read(text, table, &mut config.tls)).transpose()?;
-    config.verify = verify::read(file.verify);
+    config.verify = verify;
     config.dkim = verify::keys(text, file.dkim)?;
     config.limits = limits::read(file.limits);
     config.limits.gate.exempt = config.trusted_networks.clone();
@@ -114,6 +119,7 @@ fn delivery(text: &str, table: DeliveryTable, config: &mut Config) -> Result<(),
         (host, _) => host.map(|host| host.into_inner().0.0),
     };
     config.delivery.transports = table.transport.into_iter().map(|t| (t.domain.0, t.to.0)).collect();
+    config.delivery.routes = policy::routes(text, table.routes)?;
     if let Some(Parsed(helo)) = table.helo {
         config.delivery.helo = helo;
     }
@@ -129,12 +135,14 @@ struct File {
     hostname: Option<Parsed<Hostname>>,
     authserv_id: Option<Parsed<AuthservId>>,
     data_dir: Option<PathBuf>,
-    local_domains: Option<Vec<Parsed<DomainPattern>>>,
+    local_domains: Option<Spanned<Vec<Parsed<DomainPattern>>>>,
+    relay_domains: Option<Spanned<Vec<Parsed<DomainPattern>>>>,
+    trusted_networks: Option<Spanned<Vec<Parsed<Network>>>>,
+    policy: Option<Spanned<PathBuf>>,
     #[serde(default)]
-    relay_domains: Vec<Parsed<DomainPattern>>,
+    list: Vec<ListTable>,
     #[serde(default)]
-    trusted_networks: Vec<Parsed<Network>>,
-    policy: Option<Spanned<String>>,
+    greylist: GreylistTable,
     listener: Option<Vec<ListenerTable>>,
     #[serde(default)]
     tls: TlsTable,
@@ -189,6 +197,8 @@ struct DeliveryTable {
     connect_timeout: Option<Seconds>,
     #[serde(default)]
     transport: Vec<TransportTable>,
+    #[serde(default)]
+    routes: BTreeMap<Spanned<String>, Parsed<Route>>,
 }
 
 #[derive(PartialEq, Deserialize)]

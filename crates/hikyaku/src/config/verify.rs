@@ -4,6 +4,7 @@
 use std::{path::PathBuf, str::FromStr};
 
 use hikyaku_dns::Name;
+use hikyaku_mailauth::dkim::{SignError, Signer};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -16,11 +17,11 @@ use crate::{Check, DkimKey, VerifyConfig};
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct VerifyTable {
-    spf: Option<Word>,
-    dkim: Option<Word>,
-    dmarc: Option<Word>,
-    arc: Option<Word>,
-    iprev: Option<Word>,
+    spf: Option<Spanned<Word>>,
+    dkim: Option<Spanned<Word>>,
+    dmarc: Option<Spanned<Word>>,
+    arc: Option<Spanned<Word>>,
+    iprev: Option<Spanned<Word>>,
     #[serde(default)]
     trusted_sealers: Vec<Parsed<DomainName>>,
     timeout: Option<Seconds>,
@@ -37,7 +38,7 @@ enum Word {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct DkimTable {
-    domain: Parsed<DomainName>,
+    domain: Spanned<Parsed<DomainName>>,
     selector: Spanned<Parsed<DomainName>>,
     key: PathBuf,
 }
@@ -72,8 +73,13 @@ impl FromStr for DomainName {
     }
 }
 
-pub(super) fn read(table: VerifyTable) -> VerifyConfig {
+/// Where a policy is read from a file, it alone refuses: what is checked is told, and a check that
+/// were to refuse beside it is an error.
+pub(super) fn read(text: &str, table: VerifyTable, has_policy: bool) -> Result<VerifyConfig, ConfigError> {
     let mut config = VerifyConfig::default();
+    if has_policy {
+        config.dmarc = Check::Report;
+    }
     let checks = [
         (&mut config.spf, table.spf),
         (&mut config.dkim, table.dkim),
@@ -82,28 +88,37 @@ pub(super) fn read(table: VerifyTable) -> VerifyConfig {
         (&mut config.iprev, table.iprev),
     ];
     for (check, word) in checks {
-        match word {
-            Some(Word::Off) => *check = Check::Off,
-            Some(Word::Report) => *check = Check::Report,
-            Some(Word::Enforce) => *check = Check::Enforce,
-            None => {}
-        }
+        let Some(word) = word else { continue };
+        *check = match word.get_ref() {
+            Word::Off => Check::Off,
+            Word::Report => Check::Report,
+            Word::Enforce if has_policy => return Err(ConfigError::at(text, word.span(), IN_THE_POLICY)),
+            Word::Enforce => Check::Enforce,
+        };
     }
     config.trusted_sealers = table.trusted_sealers.into_iter().map(|sealer| sealer.0.0).collect();
     if let Some(Seconds(timeout)) = table.timeout {
         config.timeout = timeout;
     }
-    config
+    Ok(config)
 }
+
+const IN_THE_POLICY: &str = "the policy decides: write `report` here, and a rule there, such as \
+                             `refuse 550 5.7.23 \"SPF\" when spf fail` or `refuse 550 5.7.1 \"DMARC\" when dmarc reject`";
 
 pub(super) fn keys(text: &str, tables: Vec<DkimTable>) -> Result<Vec<DkimKey>, ConfigError> {
     let mut keys: Vec<DkimKey> = Vec::new();
     for table in tables {
-        let span = table.selector.span();
-        let (domain, selector) = (table.domain.0.0, table.selector.into_inner().0.0);
+        let (of_domain, span) = (table.domain.span(), table.selector.span());
+        let (domain, selector) = (table.domain.into_inner().0.0, table.selector.into_inner().0.0);
         let key = DkimKey { domain, selector, file: table.key };
         if key.record().is_none() {
             return Err(ConfigError::at(text, span, "is too long with its domain: a DNS name has 253 octets"));
+        }
+        // It would sign nothing, and refuse each mail for that.
+        if let Err(error) = Signer::check_names(&key.domain, &key.selector) {
+            let span = if matches!(error, SignError::Domain(_)) { of_domain } else { span };
+            return Err(ConfigError::at(text, span, error.to_string()));
         }
         if keys.iter().any(|known| (&known.domain, &known.selector) == (&key.domain, &key.selector)) {
             let message = format!("{} has a key of this name already", key.domain);

@@ -34,6 +34,7 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
             }
         }
         let Self { hostname, keys, routes, schedule, .. } = self;
+        let routes = &routes.get();
         let bounce = Bounce { hostname, keys, routes, schedule, now };
         let told = failed.iter().map(|(_, path, _, attempt)| (path.clone(), attempt.clone())).collect();
         let sealed = bounce.seal(&self.queue, &claimed, body, told).await;

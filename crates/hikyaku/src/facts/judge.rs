@@ -4,24 +4,21 @@ use hikyaku_mailauth::{Authentication, ClientResults, dmarc, spf::Reason};
 use hikyaku_message::results;
 use hikyaku_wire::{Code, EnhancedCode, Reply};
 
-use super::{Check, Verification};
-
-/// The check, and what the client is told.
-type Refusal = (&'static str, Reply);
+use super::{Check, Refusal, Verification};
 
 impl<R> Verification<R> {
     /// What is refused at RCPT.
-    pub(super) fn refuses_client(&self, client: &ClientResults) -> Option<Refusal> {
+    pub(crate) fn refuses_client(&self, client: &ClientResults) -> Option<Refusal> {
         self.spf(client).or_else(|| self.iprev(client))
     }
 
     /// What is refused at the end of the message.
-    pub(super) fn refuses(&self, found: &Authentication) -> Option<Refusal> {
+    pub(crate) fn refuses(&self, found: &Authentication) -> Option<Refusal> {
         self.dmarc(found).or_else(|| self.dkim(found)).or_else(|| self.arc(found))
     }
 
     /// Whether the author's domain wants to see the message in quarantine.
-    pub(super) fn quarantines(&self, found: &Authentication) -> bool {
+    pub(crate) fn quarantines(&self, found: &Authentication) -> bool {
         let wanted = |dmarc: &dmarc::Outcome| dmarc.disposition == dmarc::Policy::Quarantine;
         self.config.dmarc == Check::Enforce && found.dmarc.as_ref().is_some_and(wanted)
     }

@@ -6,12 +6,16 @@ use std::{
 use bytes::Bytes;
 use hikyaku_dns::{Answer, Error, Mx, Tlsa, Txt, Zone};
 use hikyaku_message::{Received, results};
+use hikyaku_policy::{Condition, Dmarc, Facts, Finding, Listener, Policy, PolicyBuilder, Rule, Test};
 use hikyaku_queue::{BodyReader, Envelope, Memory, NewRcpt, NewUnit, Queue, QueueKey};
 use hikyaku_wire::Timestamp;
 
+use hikyaku_policy as policy;
+use hikyaku_policy::Domains;
+
 use super::*;
 use crate::{
-    SigningKeys,
+    AuditLog, Directory, GreylistConfig, Intake, Routes, Ruling, Screening, SigningKeys,
     signing::testing::{Folder, record},
 };
 
@@ -32,7 +36,7 @@ elsewhere.test. 300 A 192.0.2.8
 
 /// A zone that writes down what it is asked, and does not answer for `slow.test` and below.
 #[derive(Clone, Debug)]
-struct Asked(Arc<Zone>, Arc<Mutex<Vec<String>>>);
+pub(crate) struct Asked(pub(crate) Arc<Zone>, pub(crate) Arc<Mutex<Vec<String>>>);
 
 macro_rules! asked {
     ($($lookup:ident -> $record:ty;)*) => {
@@ -57,7 +61,7 @@ asked! {
     txt -> Txt;
 }
 
-fn off() -> VerifyConfig {
+pub(crate) fn off() -> VerifyConfig {
     let off = Check::Off;
     VerifyConfig { spf: off, dkim: off, dmarc: off, arc: off, iprev: off, ..VerifyConfig::default() }
 }
@@ -65,7 +69,8 @@ fn off() -> VerifyConfig {
 /// A relay that takes one message, as a client of this address sends it.
 struct Relay {
     config: VerifyConfig,
-    needs: policy::Needs,
+    /// What stands before the rule that permits everything.
+    rules: Vec<Rule>,
     client: Option<IpAddr>,
     sender: &'static str,
     /// More of the zone.
@@ -74,8 +79,8 @@ struct Relay {
 
 impl Relay {
     fn new(config: VerifyConfig) -> Self {
-        let needs = policy::Needs::default();
-        Self { config, needs, client: Some([192, 0, 2, 1].into()), sender: "<a@spf.test>", zone: String::new() }
+        let client = Some([192, 0, 2, 1].into());
+        Self { config, rules: Vec::new(), client, sender: "<a@spf.test>", zone: String::new() }
     }
 
     fn stranger(self) -> Self {
@@ -86,31 +91,41 @@ impl Relay {
         Self { sender, ..self }
     }
 
+    fn policy(&self) -> Policy {
+        let rules = self.rules.iter().cloned().chain([Rule::permit(Condition::Always)]).collect();
+        PolicyBuilder { open: true, rules, ..PolicyBuilder::default() }.build().unwrap()
+    }
+
     async fn take(&self, message: &str) -> Taken {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let zone = format!("{ZONE}{}", self.zone).parse().unwrap();
         let resolver = Asked(Arc::new(zone), asked.clone());
         let names = Names { hostname: "mx.hik.test".to_owned(), authserv_id: "hik.test".to_owned() };
         let limits = HeaderLimits::default();
-        let verification = Verification::new(resolver, self.config.clone(), self.needs, limits, names);
-        let hello = "client.test".parse().unwrap();
-        let arrived = verification.client(self.client, Some(&hello), &self.sender.parse().unwrap()).await;
-        let mut facts = policy::Facts::new(self.client, policy::Listener::Mx);
-        if let Some(arrived) = &arrived {
-            arrived.tell(&mut facts);
-        }
-        let at_recipient = arrived.as_ref().and_then(|arrived| arrived.refusal().cloned());
+        let verification = Verification::new(resolver, self.config.clone(), limits, names);
+        let routes = Routes { local: Domains::default(), transports: Vec::new(), smarthost: None, named: Vec::new() };
+        let (ruling, greylist) = (Ruling::new(self.policy(), routes).unwrap(), GreylistConfig::default());
+        let audit = Arc::new(AuditLog::open("/dev/null".as_ref()).unwrap());
+        let (lists, directory) = (Vec::new(), Directory::default());
+        let screening = Screening::new(ruling, verification, lists, &greylist, directory, |_, _| false, audit);
+        let mut visitor = screening.visitor(self.client, Listener::Mx);
+        visitor.is_called(Some(&"client.test".parse().unwrap()));
+        assert!(screening.greets(&visitor).reply.is_positive());
+        let mut mail = screening.mail(&mut visitor, &self.sender.parse().unwrap()).unwrap();
+        assert_eq!(asked.lock().unwrap().len(), 0, "nothing is looked up before there is a recipient");
+        let at_recipient = screening.recipient(&mut visitor, &mut mail, &"<b@hik.test>".parse().unwrap()).await;
         let queue = Memory::new();
         let mut intake = Intake::open(&queue, None, limits, "hik.test").await.unwrap();
-        intake.verified(arrived);
+        intake.verified(screening.arriving(&mail));
         for piece in message.as_bytes().chunks(7) {
             intake.push(Bytes::copy_from_slice(piece)).await.unwrap();
         }
         intake.finish().unwrap();
-        let found = verification.message(&mut intake).await;
-        let said = |refusal: &(&str, Reply)| format!("{}: {}", refusal.0, refusal.1);
-        let refusal = found.as_ref().and_then(|found| found.refusal.as_ref());
-        let refusal = refusal.map(said);
+        let outcome = screening.message(&mut visitor, &mut mail, &mut intake).await;
+        let said = |judgement: &crate::Judgement| {
+            (!judgement.reply.is_positive()).then(|| format!("{}: {}", judgement.rule, judgement.reply))
+        };
+        let refusal = outcome.judgements.first().and_then(|(_, judgement)| said(judgement));
         let id = intake.id();
         let time = Timestamp::from_millis(0);
         let trace = Received { helo: "c", peer: None, by: "mx", with: "SMTP", id: "1", recipient: None, time };
@@ -125,12 +140,11 @@ impl Relay {
             text += std::str::from_utf8(&piece).unwrap();
         }
         let fields = prepend[..prepend.find("Received:").unwrap()].to_owned();
-        if let Some(found) = &found {
-            found.tell(&mut facts);
-        }
         let mut asked = asked.lock().unwrap().clone();
         asked.sort();
-        Taken { at_recipient: at_recipient.as_ref().map(said), found, refusal, fields, text, facts, asked }
+        assert!(asked.len() >= usize::try_from(visitor.lookups()).unwrap() / 2, "{asked:?}");
+        let facts = mail.facts().clone();
+        Taken { at_recipient: said(&at_recipient), found: outcome.found, refusal, fields, text, facts, asked }
     }
 }
 
@@ -143,9 +157,20 @@ struct Taken {
     fields: String,
     /// What the queue has of the message itself.
     text: String,
-    facts: policy::Facts,
+    facts: Facts,
     /// In order of the alphabet.
     asked: Vec<String>,
+}
+
+impl Taken {
+    /// What DMARC has said.
+    fn dmarc(&self) -> Option<results::Dmarc> {
+        Some(self.found.as_ref()?.authentication.dmarc.as_ref()?.result)
+    }
+
+    fn message(&self) -> &policy::Message {
+        self.facts.message.as_ref().unwrap()
+    }
 }
 
 /// A message of an author.
@@ -157,7 +182,7 @@ fn of(author: &str) -> String {
 async fn what_is_not_asked_for_is_not_looked_up() {
     let nothing = Relay::new(off()).take(&of("a@strict.test")).await;
     assert_eq!((nothing.asked.len(), nothing.found, nothing.fields.as_str()), (0, None, ""));
-    assert_eq!(nothing.facts, policy::Facts::new(Some([192, 0, 2, 1].into()), policy::Listener::Mx));
+    assert_eq!((nothing.facts.spf, nothing.facts.iprev), (Finding::NotYet, Finding::NotYet));
 
     let all = VerifyConfig { iprev: Check::Report, ..VerifyConfig::default() };
     // On this host nobody has an address to judge by.
@@ -181,23 +206,20 @@ async fn what_is_not_asked_for_is_not_looked_up() {
 
 #[tokio::test]
 async fn a_policy_is_told_what_it_needs() {
-    let spf = policy::Condition::Spf(results::Spf::Fail);
-    let iprev = policy::Condition::Iprev(results::Iprev::Pass);
     let rules = vec![
-        policy::Rule::refuse(Reply::RELAY_DENIED_550, spf),
-        policy::Rule::defer(Reply::LOCAL_ERROR_451, !iprev),
-        policy::Rule::permit(policy::Condition::Any),
+        Rule::refuse(Reply::RELAY_DENIED_550, Test::Spf(vec![results::Spf::Fail])),
+        Rule::defer(Reply::LOCAL_ERROR_451, !Condition::from(Test::Iprev(vec![results::Iprev::Pass]))),
     ];
-    let policy = policy::Policy::declared_open(Vec::new(), rules).unwrap();
-    let decide = async |relay: Relay| {
-        let mut taken = Relay { needs: policy.needs(), ..relay }.take(&of("a@spf.test")).await;
-        taken.facts.sender = Some("<a@spf.test>".parse().unwrap());
-        taken.facts.recipient = Some("<b@hik.test>".parse().unwrap());
-        policy.decide(&taken.facts).reply
-    };
-    assert_eq!(decide(Relay::new(off())).await, Reply::RECIPIENT_OK_250);
-    assert_eq!(decide(Relay::new(off()).stranger()).await, Reply::RELAY_DENIED_550);
-    assert_eq!(decide(Relay::new(off()).stranger().from("<a@elsewhere.test>")).await, Reply::LOCAL_ERROR_451);
+    let take = async |relay: Relay| Relay { rules: rules.clone(), ..relay }.take(&of("a@spf.test")).await;
+    let code = |taken: &Taken| taken.at_recipient.as_ref().and_then(|said| said.split(": ").nth(1)?[..3].parse().ok());
+    let good = take(Relay::new(off())).await;
+    assert_eq!(code(&good), None::<u16>);
+    assert_eq!(good.asked, ["a client.test", "ptr 1.2.0.192.in-addr.arpa", "txt client.test", "txt spf.test"]);
+    assert_eq!(code(&take(Relay::new(off()).stranger()).await), Some(550));
+    assert_eq!(code(&take(Relay::new(off()).stranger().from("<a@elsewhere.test>")).await), Some(451));
+    // On this host nobody has an address to judge by.
+    let here = take(Relay { client: None, ..Relay::new(off()) }).await;
+    assert_eq!((code(&here), here.asked.len()), (Some(451), 0));
 }
 
 #[tokio::test]
@@ -229,7 +251,7 @@ async fn the_policy_of_the_authors_domain_is_honoured() {
     let take = async |author: &str, dmarc| {
         let config = VerifyConfig { dmarc, ..VerifyConfig::default() };
         let taken = Relay::new(config).stranger().take(&of(author)).await;
-        let result = taken.facts.dmarc.unwrap();
+        let result = taken.dmarc().unwrap();
         assert!(taken.fields.contains(&format!("dmarc={result}")), "{}", taken.fields);
         (taken.refusal, taken.fields.contains("\r\nX-Spam-Flag: YES\r\n"), result)
     };
@@ -244,7 +266,7 @@ async fn the_policy_of_the_authors_domain_is_honoured() {
         assert_eq!(take(author, Check::Report).await, (None, false, Fail));
     }
     let good = Relay::new(VerifyConfig::default()).from("<a@strict.test>").take(&of("a@strict.test")).await;
-    assert_eq!((good.refusal, good.facts.dmarc), (None, Some(results::Dmarc::Pass)));
+    assert_eq!((good.dmarc(), good.refusal), (Some(results::Dmarc::Pass), None));
 }
 
 /// D52, C1.26: nobody hides from DMARC behind a From field that others read in another way.
@@ -284,9 +306,9 @@ async fn a_good_signature_is_enough_where_one_is_asked_for() {
     let (message, zone) = signed(&["strict.test", "b.test"], &of("a@strict.test"));
     let config = VerifyConfig { dkim: Check::Enforce, dmarc: Check::Enforce, ..off() };
     let good = Relay { zone: zone.clone(), ..Relay::new(config.clone()).stranger() }.take(&message).await;
-    let pass = |domain: &str| (results::Dkim::Pass, domain.to_owned());
-    assert_eq!(good.facts.dkim, Some(vec![pass("strict.test"), pass("b.test")]));
-    assert_eq!((good.refusal, good.facts.dmarc), (None, Some(results::Dmarc::Pass)));
+    assert_eq!(good.message().dkim, Finding::Is(results::Dkim::Pass));
+    assert_eq!(good.message().dmarc, Finding::Is(Dmarc::Pass));
+    assert_eq!((good.dmarc(), good.refusal), (Some(results::Dmarc::Pass), None));
     assert_eq!(good.found.unwrap().event().dkim, ["pass strict.test s", "pass b.test s"]);
     // One of two is enough.
     let zone = zone.lines().nth(1).unwrap().to_owned();
@@ -300,8 +322,8 @@ async fn a_good_signature_is_enough_where_one_is_asked_for() {
 async fn a_signature_whose_key_does_not_come_is_asked_for_again() {
     let (message, _) = signed(&["slow.test"], &of("a@spf.test"));
     let taken = Relay::new(VerifyConfig { dkim: Check::Enforce, ..off() }).take(&message).await;
+    assert_eq!(taken.message().dkim, Finding::Unknown);
     assert!(taken.refusal.unwrap().starts_with("dkim: 451 4.7.20 "));
-    assert_eq!(taken.facts.dkim, Some(vec![(results::Dkim::TempError, "slow.test".to_owned())]));
 }
 
 /// C1: whatever client and message ask for, it is bounded for both together.
@@ -345,12 +367,12 @@ async fn lookups_end_in_time_and_then_have_failed_for_now() {
     let start = Instant::now();
     let slow = Relay::new(config).from("<a@slow.test>").take(&of("a@slow.test")).await;
     assert_eq!(slow.at_recipient.unwrap(), "spf: 451 4.7.24 SPF of slow.test cannot be looked up now");
-    assert_eq!(slow.facts.spf, Some(results::Spf::TempError));
+    assert_eq!(slow.facts.spf, Finding::Is(results::Spf::TempError));
     assert_eq!(start.elapsed().as_secs(), 7);
 
     let start = Instant::now();
     let dmarc = Relay::new(VerifyConfig::default()).take(&of("a@slow.test")).await;
-    assert_eq!(dmarc.facts.dmarc, Some(results::Dmarc::TempError));
+    assert_eq!((dmarc.dmarc(), dmarc.message().dmarc), (Some(results::Dmarc::TempError), Finding::Unknown));
     let reply = "dmarc: 451 4.7.1 the DMARC policy of slow.test cannot be evaluated now";
     assert_eq!(dmarc.refusal.as_deref(), Some(reply), "who makes lookups slow must not send as anybody");
     let config = VerifyConfig { dmarc: Check::Report, ..VerifyConfig::default() };

@@ -1,12 +1,23 @@
-//! Authentication results that pass themselves off as ours (RFC 8601 §5) are taken out while the
-//! header section streams in.
+//! What passes itself off as ours is taken out while the header section streams in:
+//! authentication results (RFC 8601 §5), and the tags of a policy.
 
 use bytes::Bytes;
 use hikyaku_message::results::must_remove;
 
-const NAME: &[u8] = b"authentication-results";
+use crate::screening::TAG;
 
-/// Takes the fields out that name this host.
+/// The names of fields that may be.
+const NAMES: [&[u8]; 2] = [b"authentication-results", TAG.as_bytes()];
+
+/// Whether what is there of a field may become one of them.
+fn may_be(begun: &[u8]) -> bool {
+    NAMES.iter().any(|name| {
+        let len = name.len().min(begun.len());
+        begun[..len].eq_ignore_ascii_case(&name[..len])
+    })
+}
+
+/// Takes the fields out that name this host, and those of tags.
 ///
 /// A field is held back only while it can be one of them. The result is the same for every split
 /// of the octets. Looked at is every line up to the first empty one, also behind a line without
@@ -60,10 +71,9 @@ impl Forged {
                         continue;
                     }
                     self.close(&mut out);
-                    let len = NAME.len().min(piece.len() - at);
                     self.at = if octet == b'\r' && self.last == *b"\r\n" {
                         At::Empty
-                    } else if piece[at..at + len].eq_ignore_ascii_case(&NAME[..len]) {
+                    } else if may_be(&piece[at..]) {
                         give(piece, from, at, &mut out);
                         At::Held
                     } else {
@@ -81,8 +91,7 @@ impl Forged {
                     self.held.extend_from_slice(&piece[at..at + used]);
                     at += used;
                     from = at;
-                    let len = NAME.len().min(self.held.len());
-                    if !self.held[..len].eq_ignore_ascii_case(&NAME[..len]) {
+                    if !may_be(&self.held) {
                         out(Bytes::from(std::mem::take(&mut self.held)));
                         self.at = if self.at == At::Held { At::Kept } else { self.at };
                     }
@@ -126,7 +135,7 @@ impl Forged {
         let field = std::mem::take(&mut self.held);
         let forged = field.iter().position(|&octet| octet == b':').is_some_and(|colon| {
             let (name, value) = (&field[..colon], &field[colon + 1..]);
-            must_remove(name, value, &self.authserv_id)
+            must_remove(name, value, &self.authserv_id) || name.trim_ascii_end().eq_ignore_ascii_case(TAG.as_bytes())
         });
         if !forged && !field.is_empty() {
             out(Bytes::from(field));
@@ -193,6 +202,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn tags_are_ours_alone() {
+        let text = "X-Hikyaku-Tag: bulk\r\nX: y\r\nx-hikyaku-TAG :\r\n bulk\r\nX-Hikyaku-Tags: z\r\n\r\n";
+        assert_filtered(text, "X: y\r\nX-Hikyaku-Tags: z\r\n\r\n");
+    }
+
     /// Where two readers disagree on the end of the section, neither finds one.
     #[test]
     fn a_strange_section_hides_none() {
@@ -225,7 +240,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_split_is_the_same(
-            text in "([ \t:x]|\r|\n|\r\n|\r\n\r\n|\r\nAuthentication-Results|: mx.hik.test; ){0,20}",
+            text in "([ \t:x]|\r|\n|\r\n|\r\n\r\n|\r\nAuthentication-Results|\r\nX-Hikyaku-Tag|: mx.hik.test; ){0,20}",
             step in 1_usize..30,
         ) {
             prop_assert_eq!(filtered(text.as_bytes(), step), filtered(text.as_bytes(), text.len().max(1)));

@@ -11,8 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use hikyaku::{
-    Address, AuditLog, Delivery, DeliveryLimits, Directory, Dns, Gate, GateLimits, Handler, Intake, Listener, Maildirs,
-    Route, Routes, Service, SigningKeys, Stop, Stopper,
+    Address, AuditLog, Current, Delivery, DeliveryLimits, Directory, Dns, Gate, GateLimits, Handler, Intake, Listener,
+    Maildirs, Route, Routes, Service, SigningKeys, Stop, Stopper,
     audit::{Entry, Event},
     dns::Zone,
     message::Received,
@@ -134,14 +134,15 @@ impl Relay {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let transports = transports.iter().map(|(domain, to)| (domain.parse().unwrap(), to.parse::<Route>().unwrap()));
-        let routes = Routes { local: "local.test".parse().unwrap(), transports: transports.collect(), smarthost: None };
+        let local = "local.test".parse().unwrap();
+        let routes = Routes { local, transports: transports.collect(), smarthost: None, named: Vec::new() };
         let mut delivery = Delivery {
             queue: Memory::new(),
             resolver: Dns::from(zone),
             hostname: "relay.test".to_owned(),
             helo: "relay.test".parse().unwrap(),
             keys: Arc::new(SigningKeys::load(Vec::new()).unwrap()),
-            routes,
+            routes: Current::new(routes),
             maildirs: Maildirs::new(folder.path().join("mail")),
             directory: Directory::default(),
             schedule: Schedule::default(),
@@ -164,7 +165,8 @@ impl Relay {
         let trace =
             Received { helo: "x.test", peer: None, by: "relay.test", with: "ESMTP", id: &id, recipient: None, time };
         let to: Vec<ForwardPath> = to.iter().map(|to| to.parse().unwrap()).collect();
-        let units = self.delivery.routes.units(&to, time, time.saturating_add(lifetime));
+        let units =
+            self.delivery.routes.get().units(to.iter().map(|to| (to, None)), time, time.saturating_add(lifetime));
         let envelope = Envelope::new("<sender@local.test>".parse().unwrap(), time);
         intake.commit(envelope, trace, units).await.unwrap();
     }

@@ -17,7 +17,8 @@ use crate::{BodyHashes, Digests, HashId, Lookups};
 /// The ARC sets of a message, found in its header section.
 #[derive(Debug)]
 pub struct Chain {
-    found: Result<Option<Found>, Problem>,
+    /// Boxed, as most messages have none.
+    found: Result<Option<Box<Found>>, Problem>,
     rules: dkim::Rules,
 }
 
@@ -80,7 +81,7 @@ impl Outcome {
 }
 
 impl Found {
-    fn find(header: &Header<'_>, bodies: &mut BodyHashes) -> Result<Option<Self>, Problem> {
+    fn find(header: &Header<'_>, bodies: &mut BodyHashes) -> Result<Option<Box<Self>>, Problem> {
         let sets = Sets::find(header)?;
         let highest = sets.highest();
         if highest == 0 {
@@ -107,11 +108,11 @@ impl Found {
         }
         let (facts, signature) = last.expect("there is at least one set");
         let body = bodies.want(signature.body, signature.length, signature.algorithm.hash());
-        Ok(Some(Self { sets, seals, signature, facts, body }))
+        Ok(Some(Box::new(Self { sets, seals, signature, facts, body })))
     }
 
     async fn verify<R: Resolver>(
-        self,
+        self: Box<Self>,
         header: &Header<'_>,
         digests: &Digests,
         lookups: &Lookups<'_, R>,
@@ -128,10 +129,10 @@ impl Found {
         let at = |instance, kind| fields.get(self.sets.place(instance, kind)).expect("the section it was found in");
         let mut covered = Covered::default();
         for instance in 1..=highest {
-            Field::ALL.into_iter().for_each(|kind| covered.push(at(instance, kind), kind));
+            Field::ALL.into_iter().for_each(|kind| covered.push(&at(instance, kind), kind));
         }
         for (instance, seal) in (1..=highest).zip(&self.seals).rev() {
-            covered.by(instance, at(instance, Field::Seal), seal.own.clone(), &mut octets);
+            covered.by(instance, &at(instance, Field::Seal), seal.own.clone(), &mut octets);
             let verified = keys.verify(&seal.key, seal.algorithm, &octets, &seal.signature).await;
             verified.map_err(|problem| Problem::Seal(instance, problem))?;
         }

@@ -84,17 +84,18 @@ impl Sealing {
         if chain.is_temporary() {
             return Err(SealError::Temporary);
         }
-        let (section, digests) = self.gathered.finish().map_err(SignError::from)?;
+        let (section, spans, digests) = self.gathered.finish().map_err(SignError::from)?;
         let header = fields(&section).ok_or(SignError::Malformed)?;
         let before = Before::of(&header, chain)?;
         let instance = before.highest + 1;
         let results = ArcAuthenticationResults::new(instance, results.clone()).map_err(|_| SealError::Full)?;
 
-        let names = names.unwrap_or_else(|| covered(&header, &["DKIM-Signature"]));
-        if !header.fields().any(|field| field.is("From")) {
+        let fields_of = Fields::of(&section, spans.into());
+        if fields_of.count(b"From") == 0 {
             return Err(SignError::NoFrom.into());
         }
-        let form = Form { names, fields: Fields::new(&header), now, lifetime: None::<Duration> };
+        let names = names.unwrap_or_else(|| covered(&fields_of, &["DKIM-Signature"]));
+        let form = Form { names, fields: fields_of, now, lifetime: None::<Duration> };
         let begun = |kind: Field| {
             let mut field = TagField::new(kind.as_str());
             field.tag("i", &instance.to_string());

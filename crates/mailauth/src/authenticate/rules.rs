@@ -23,6 +23,8 @@ pub struct Rules {
     pub arc: bool,
     /// Whether DMARC is evaluated.
     pub dmarc: bool,
+    /// Whether the author's domain is read, which asks nobody; DMARC needs it.
+    pub author: bool,
     /// Whose ARC seals are believed: only these can say that a failure of DMARC was none where
     /// they saw the message (RFC 8617 §7.2.1). Empty: nobody's.
     pub trusted_sealers: Vec<Name>,
@@ -35,7 +37,16 @@ impl Rules {
     #[must_use]
     pub fn none() -> Self {
         let header = HeaderLimits::default();
-        Self { iprev: false, spf: false, dkim: None, arc: false, dmarc: false, trusted_sealers: Vec::new(), header }
+        Self {
+            iprev: false,
+            spf: false,
+            dkim: None,
+            arc: false,
+            dmarc: false,
+            author: false,
+            trusted_sealers: Vec::new(),
+            header,
+        }
     }
 
     /// Lookups that are left for DMARC while signatures are verified.
@@ -51,7 +62,7 @@ impl Rules {
 
     /// Whether anything of the message itself is looked at.
     pub(super) fn read_message(&self) -> bool {
-        self.dkim.is_some() || self.arc || self.dmarc
+        self.dkim.is_some() || self.arc || self.dmarc || self.author
     }
 }
 

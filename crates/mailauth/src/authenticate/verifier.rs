@@ -1,5 +1,5 @@
 use hikyaku_dns::{Name, Resolver};
-use hikyaku_message::{AddressList, Field, Header, HeaderLimit, HeaderScan, results};
+use hikyaku_message::{AddressList, Field, FieldSpan, Header, HeaderLimit, HeaderScan, results};
 use hikyaku_wire::Timestamp;
 
 use super::{Authentication, ClientResults, Rules, trust};
@@ -14,6 +14,8 @@ pub struct Verifier {
     rules: Rules,
     scan: HeaderScan,
     header: Vec<u8>,
+    /// Where its fields lie, until the signatures are found.
+    spans: Vec<FieldSpan>,
     found: Option<Found>,
     bodies: BodyHashes,
     over: Option<HeaderLimit>,
@@ -24,7 +26,8 @@ pub struct Verifier {
 struct Found {
     signatures: Option<dkim::Signatures>,
     chain: Option<arc::Chain>,
-    author: Result<Name, String>,
+    /// Read for DMARC.
+    author: Option<Result<Name, String>>,
 }
 
 impl Verifier {
@@ -35,6 +38,7 @@ impl Verifier {
             rules: rules.clone(),
             scan: HeaderScan::new(rules.header),
             header: Vec::new(),
+            spans: Vec::with_capacity(32),
             found: None,
             bodies: BodyHashes::default(),
             over: None,
@@ -49,10 +53,10 @@ impl Verifier {
         if self.over.is_some() || !self.rules.read_message() {
             return;
         }
-        let used = self.scan.push(piece);
+        let used = self.scan.push_each(piece, |span| self.spans.push(span));
         self.over = self.scan.over();
         if self.over.is_some() {
-            self.header = Vec::new();
+            (self.header, self.spans) = (Vec::new(), Vec::new());
             return;
         }
         self.header.extend_from_slice(&piece[..used]);
@@ -70,25 +74,28 @@ impl Verifier {
         now: Timestamp,
     ) -> Authentication {
         if self.found.is_none() && self.over.is_none() && self.rules.read_message() {
+            self.spans.extend(self.scan.finish());
             self.read();
         }
-        let mut done = Authentication { client, dkim: None, arc: None, dmarc: None, over: self.over };
+        let mut done = Authentication { client, dkim: None, arc: None, dmarc: None, author: None, over: self.over };
         if let Some(limit) = self.over {
             done.dkim = self.rules.dkim.as_ref().map(|_| Vec::new());
-            let broken = arc::Outcome::new(results::Arc::Fail, Vec::new(), None);
-            done.arc = self.rules.arc.then_some(broken);
+            done.arc = self.rules.arc.then(|| arc::Outcome::new(results::Arc::Fail, Vec::new(), None));
             done.dmarc = self.rules.dmarc.then(|| dmarc::Outcome::without_author(limit.to_string()));
             return done;
         }
-        let Some(Found { signatures, chain, author }) = self.found else { return done };
-        let Ok(header) = Header::parse(&self.header, self.rules.header) else { return done };
+        let (Some(Found { signatures, chain, author }), Some(header)) = (self.found, self.scan.header(&self.header))
+        else {
+            return done;
+        };
+        done.author = author.as_ref().and_then(|author| author.as_ref().ok()).cloned();
         let digests = self.bodies.finish();
         // Before the keys: a signature whose key never comes must not hide what the author asks for.
         let before = lookups.asked();
-        let discovery = match &author {
-            _ if !self.rules.dmarc => None,
-            Ok(author) => Some(Ok((author, dmarc::Discovery::begin(lookups, author).await))),
-            Err(reason) => Some(Err(reason)),
+        let discovery = match author.as_ref().filter(|_| self.rules.dmarc) {
+            None => None,
+            Some(Ok(author)) => Some(Ok((author, dmarc::Discovery::begin(lookups, author).await))),
+            Some(Err(reason)) => Some(Err(reason)),
         };
         let used = lookups.asked().saturating_sub(before);
         lookups.hold(self.rules.held_for_dmarc().saturating_sub(used));
@@ -98,13 +105,15 @@ impl Verifier {
         lookups.hold(0);
         done.dmarc = match discovery {
             None => None,
-            Some(Ok((author, discovery))) => Some(evaluate(discovery, author, &done).await),
+            Some(Ok((author, discovery))) => {
+                Some(evaluate(discovery, author, &done.client, done.dkim.as_deref()).await)
+            }
             Some(Err(reason)) => Some(dmarc::Outcome::without_author(reason.clone())),
         };
         // Last, because it can only excuse, and may take all the lookups that are left.
         if let Some(chain) = chain {
             let chain = chain.verify(&header, &digests, lookups, now).await;
-            if let (Some(dmarc), Ok(author)) = (&mut done.dmarc, &author)
+            if let (Some(dmarc), Some(Ok(author))) = (&mut done.dmarc, &author)
                 && dmarc.result == results::Dmarc::Fail
                 && chain.result == results::Arc::Pass
                 && !chain.is_partial
@@ -119,19 +128,15 @@ impl Verifier {
 
     /// The header section is complete.
     fn read(&mut self) {
-        let header = match Header::parse(&self.header, self.rules.header) {
-            Ok(header) => header,
-            Err(limit) => {
-                self.over = Some(limit);
-                return;
-            }
-        };
+        let Some(header) = self.scan.header(&self.header) else { return };
         let default = dkim::Rules::default();
         let rules = self.rules.dkim.as_ref();
         let bodies = &mut self.bodies;
-        let signatures = rules.map(|rules| dkim::Signatures::find(&header, rules, bodies));
+        let author = (self.rules.dmarc || self.rules.author).then(|| author(&header, &self.spans));
+        let spans = std::mem::take(&mut self.spans);
+        let signatures = rules.map(|rules| dkim::Signatures::among(spans, &header, rules, bodies));
         let chain = self.rules.arc.then(|| arc::Chain::find(&header, rules.unwrap_or(&default), bodies));
-        self.found = Some(Found { signatures, chain, author: author(&header) });
+        self.found = Some(Found { signatures, chain, author });
         // A line without a colon ends the section and is the first of the body, and what stands
         // before the first field belongs to nothing: dropped, they would leave a signature good
         // over a message that others read differently.
@@ -157,17 +162,18 @@ impl Verifier {
 }
 
 /// The one domain of the author (RFC 9989 §5.3.1), or why there is none, in words for people.
-fn author(header: &Header<'_>) -> Result<Name, String> {
+fn author(header: &Header<'_>, spans: &[FieldSpan]) -> Result<Name, String> {
+    let all = || spans.iter().filter_map(|span| span.field(header.octets()));
     // Others may see another From field there, or read on behind it.
     let rest = &header.octets()[header.span().end..];
     let has_bad_name = |field: Field<'_>| {
         let name = field.name();
         name.is_empty() || !name.iter().all(|octet| (b'!'..=b'~').contains(octet))
     };
-    if header.span().start > 0 || !matches!(rest, b"" | b"\r" | b"\r\n") || header.fields().any(has_bad_name) {
+    if header.span().start > 0 || !matches!(rest, b"" | b"\r" | b"\r\n") || all().any(has_bad_name) {
         return Err("the header section is malformed, so that others may see another author".to_owned());
     }
-    let mut fields = header.all("from");
+    let mut fields = all().filter(|field| field.is("from"));
     let Some(field) = fields.next() else { return Err("the message has no From field".to_owned()) };
     if fields.next().is_some() {
         return Err("the message has more than one From field".to_owned());
@@ -180,10 +186,11 @@ fn author(header: &Header<'_>) -> Result<Name, String> {
 async fn evaluate<R: Resolver>(
     discovery: dmarc::Discovery<'_, '_, R>,
     author: &Name,
-    done: &Authentication,
+    client: &ClientResults,
+    dkim: Option<&[dkim::Verified]>,
 ) -> dmarc::Outcome {
-    let spf = done.client.mail_from.as_ref().and_then(|spf| Some((spf.result, spf.domain.as_ref()?)));
-    let signed = done.dkim.iter().flatten();
+    let spf = client.mail_from.as_ref().and_then(|spf| Some((spf.result, spf.domain.as_ref()?)));
+    let signed = dkim.into_iter().flatten();
     let dkim: Vec<_> = signed.filter_map(|one| Some((one.result, one.domain.clone()?))).collect();
     discovery.evaluate(&dmarc::Identifiers { author, spf, dkim: &dkim }).await
 }

@@ -3,65 +3,106 @@
 /// Octets that are looked at together, without a branch, so that the compiler makes vectors of
 /// them.
 const BLOCK: usize = 128;
-/// Octets that are looked at in words before the blocks begin, at least.
+/// Fewer, for texts that are short or are not clean for long.
+const SMALL: usize = 16;
+/// Octets that are looked at in small blocks before the large ones begin, at least.
 const NEAR: usize = 64;
 /// The blocks begin near a multiple of it, so that few of their parts lie in two cache lines.
 const ALIGNED: usize = 64;
 
 /// How many octets at the start of `text` are without a tab, and without a space that a space or
-/// a CR follows: the relaxed form leaves them as they are, but perhaps for one space at their end.
+/// a CR follows: the relaxed form of a body leaves them as they are, but perhaps for one space at
+/// their end.
 pub(super) fn clean(text: &[u8]) -> usize {
     // Where there is one exception, the next is often near.
-    let mut at = 0;
     let near = text.get(NEAR..).map_or(NEAR, |rest| NEAR + rest.as_ptr().align_offset(ALIGNED).min(ALIGNED) / 8 * 8);
-    while at < near {
-        match clean_word(text, at) {
-            Some(8) => at += 8,
-            Some(found) => return at + found,
-            None => return at + clean_octets(&text[at..]),
+    let mut at = small_blocks::<false>(text, near);
+    if at >= near {
+        // Each octet is looked at beside the one behind it.
+        let (here, next) = (&text[at..], &text[at + 1..]);
+        for (block, next) in here.chunks_exact(BLOCK).zip(next.chunks_exact(BLOCK)) {
+            if !is_clean::<false>(block, next) {
+                break;
+            }
+            at += BLOCK;
         }
     }
-    // Each octet is looked at beside the one behind it.
-    let (here, next) = (&text[at..], &text[at + 1..]);
-    for (block, next) in here.chunks_exact(BLOCK).zip(next.chunks_exact(BLOCK)) {
-        if !is_clean(block, next) {
-            break;
-        }
-        at += BLOCK;
+    at + rest::<false>(&text[at..])
+}
+
+/// The same of the value of a field, in which a CR may begin a fold: how many octets are without
+/// that too.
+pub(super) fn clean_value(text: &[u8]) -> usize {
+    let at = small_blocks::<true>(text, text.len());
+    // What is left fits into one small block, with some of what is before it.
+    if text.len() - at <= SMALL
+        && let Some(octets) = text.last_chunk::<{ SMALL + 1 }>()
+        && is_clean::<true>(&octets[..SMALL], &octets[1..])
+        && !is_alone::<true>(octets[SMALL])
+    {
+        return text.len();
     }
-    loop {
-        match clean_word(text, at) {
-            Some(8) => at += 8,
-            Some(found) => return at + found,
-            None => return at + clean_octets(&text[at..]),
-        }
+    at + rest::<true>(&text[at..])
+}
+
+/// How many octets are clean in whole small blocks, up to about so many.
+#[inline]
+fn small_blocks<const VALUE: bool>(text: &[u8], most: usize) -> usize {
+    let mut at = 0;
+    while at < most
+        && let Some(octets) = text[at..].first_chunk::<{ SMALL + 1 }>()
+        && is_clean::<VALUE>(&octets[..SMALL], &octets[1..])
+    {
+        at += SMALL;
     }
+    at
+}
+
+/// Whether an octet is an exception, whatever follows it.
+#[inline]
+fn is_alone<const VALUE: bool>(octet: u8) -> bool {
+    octet == b'\t' || VALUE && octet == b'\r'
 }
 
 /// Whether a block is clean. The fold has no branch: one would keep the compiler from vectors.
-fn is_clean(block: &[u8], next: &[u8]) -> bool {
+#[inline]
+fn is_clean<const VALUE: bool>(block: &[u8], next: &[u8]) -> bool {
     let found = block.iter().zip(next).fold(0, |found, (&octet, &next)| {
         let space = u8::from(octet == b' ') & (u8::from(next == b' ') | u8::from(next == b'\r'));
-        found | u8::from(octet == b'\t') | space
+        let cr = if VALUE { u8::from(octet == b'\r') } else { 0 };
+        found | u8::from(octet == b'\t') | cr | space
     });
     found == 0
 }
 
+/// How many octets are clean, in words.
+fn rest<const VALUE: bool>(text: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        match clean_word::<VALUE>(text, at) {
+            Some(8) => at += 8,
+            Some(found) => return at + found,
+            None => return at + clean_octets::<VALUE>(&text[at..]),
+        }
+    }
+}
+
 /// How many of the eight octets at `at` are clean; `None` near the end, where they cannot be
 /// looked at together.
-fn clean_word(text: &[u8], at: usize) -> Option<usize> {
+#[inline]
+fn clean_word<const VALUE: bool>(text: &[u8], at: usize) -> Option<usize> {
     let nine = text.get(at..at + 9)?;
     let (octets, next) = (u64::from_le_bytes(*nine.first_chunk()?), u64::from_le_bytes(*nine.last_chunk()?));
-    let found = equal(octets, b'\t') | equal(octets, b' ') & (equal(next, b' ') | equal(next, b'\r'));
+    let cr = if VALUE { equal(octets, b'\r') } else { 0 };
+    let found = equal(octets, b'\t') | cr | equal(octets, b' ') & (equal(next, b' ') | equal(next, b'\r'));
     Some(found.trailing_zeros() as usize / 8)
 }
 
-/// The same as [`clean`], octet by octet.
-fn clean_octets(text: &[u8]) -> usize {
+/// The same octet by octet.
+fn clean_octets<const VALUE: bool>(text: &[u8]) -> usize {
     let dirty = |(at, &octet): (usize, &u8)| match octet {
-        b'\t' => true,
         b' ' => matches!(text.get(at + 1), Some(b' ' | b'\r')),
-        _ => false,
+        octet => is_alone::<VALUE>(octet),
     };
     text.iter().enumerate().position(dirty).unwrap_or(text.len())
 }
@@ -78,11 +119,12 @@ fn equal(word: u64, octet: u8) -> u64 {
 mod tests {
     use super::*;
 
-    /// Octet by octet, as the text above says it.
-    fn slow(text: &[u8]) -> usize {
+    /// Octet by octet, as the texts above say it.
+    fn slow(text: &[u8], value: bool) -> usize {
         (0..text.len())
             .find(|&at| match text[at] {
                 b'\t' => true,
+                b'\r' => value,
                 b' ' => text[at + 1..].first().is_some_and(|next| b" \r".contains(next)),
                 _ => false,
             })
@@ -91,15 +133,18 @@ mod tests {
 
     #[test]
     fn every_exception_is_found_where_it_is() {
-        for len in [0, 1, 7, 8, 9, 127, 128, 129, 130, 256, 257, 300] {
+        for len in [0, 1, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 34, 63, 64, 65, 66, 127, 128, 129, 130, 256, 257, 300] {
             let plain = vec![b'x'; len];
-            assert_eq!(clean(&plain), len);
+            assert_eq!((clean(&plain), clean_value(&plain)), (len, len));
             for at in 0..len {
-                for what in [&b"\t"[..], b" ", b"  ", b" \r", b" \t", b"\r ", b"!", b" !", b" !\r", b"\x89", b"\xa0 "] {
+                let exceptions = [&b"\t"[..], b" ", b"  ", b" \r", b" \t", b"\r ", b"\r", b"!", b" !", b" !\r"];
+                for what in exceptions.into_iter().chain([&b"\x89"[..], b"\x8d", b"\xa0 ", b"\xa0\x8d"]) {
                     let mut text = plain.clone();
                     let what = &what[..what.len().min(len - at)];
                     text[at..at + what.len()].copy_from_slice(what);
-                    assert_eq!(clean(&text), slow(&text), "{} at {at} of {len}", what.escape_ascii());
+                    let said = format!("{} at {at} of {len}", what.escape_ascii());
+                    assert_eq!(clean(&text), slow(&text, false), "{said}");
+                    assert_eq!(clean_value(&text), slow(&text, true), "{said}");
                 }
             }
         }

@@ -106,7 +106,7 @@ impl PublicKey {
             (Self::Ed25519(key), Hash::Sha256) => {
                 let mut hasher = Hasher::new(hash);
                 hasher.push(octets);
-                UnparsedPublicKey::new(&signature::ED25519, key).verify(&hasher.finish(), signature).is_ok()
+                UnparsedPublicKey::new(&signature::ED25519, key).verify(hasher.finish().as_ref(), signature).is_ok()
             }
             (Self::Ed25519(_), Hash::Sha1) => false,
         }

@@ -165,7 +165,7 @@ impl SigningKey {
             Pair::Ed25519(pair) => {
                 let mut hasher = Hasher::new(Hash::Sha256);
                 hasher.push(octets);
-                Ok(pair.sign(&hasher.finish()).as_ref().to_vec())
+                Ok(pair.sign(hasher.finish().as_ref()).as_ref().to_vec())
             }
         }
     }

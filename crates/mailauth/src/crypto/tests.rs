@@ -38,7 +38,7 @@ fn hashes_are_those_of_the_standards() {
     let hex = |hash, pieces: &[&[u8]]| {
         let mut hasher = Hasher::new(hash);
         pieces.iter().for_each(|piece| hasher.push(piece));
-        hasher.clone().finish().iter().map(|octet| format!("{octet:02x}")).collect::<String>()
+        hasher.clone().finish().as_ref().iter().map(|octet| format!("{octet:02x}")).collect::<String>()
     };
     // FIPS 180-2, appendices A.1 and B.1.
     assert_eq!(hex(Hash::Sha1, &[b"abc"]), "a9993e364706816aba3e25717850c26c9cd0d89d");

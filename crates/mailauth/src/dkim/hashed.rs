@@ -1,54 +1,99 @@
 //! The fields that a signature covers, as they are hashed (RFC 6376 §3.7, §5.4.2).
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use hikyaku_message::{Field, Header};
+use hikyaku_message::{Field, FieldSpan, Header};
 
 use crate::Canonicalization;
 use crate::canonical;
-use crate::tags::list;
 
-/// Up to so many fields are walked through for each name; more are sorted first.
+/// Up to so many fields have a bit each; more are sorted first.
 const FEW: usize = 64;
+/// How many kinds of names the bits of few fields are kept by.
+const KINDS: usize = 64;
 
 /// The fields of a header section by their names, so that to find those of a signature costs
 /// little more than to read it, however many there are.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a> {
-    /// From the top to the bottom.
-    all: Vec<Field<'a>>,
-    /// The first octets of their names.
+    section: &'a [u8],
+    /// Where they lie in it, from the top to the bottom.
+    spans: Cow<'a, [FieldSpan]>,
+    /// If they are few: of each kind of names a bit for each field, that of the topmost being the
+    /// lowest.
+    kinds: [u64; KINDS],
+    /// If they are not.
+    sorted: Option<Sorted>,
+}
+
+#[derive(Clone, Debug)]
+struct Sorted {
+    /// The first octets of the names of all fields.
     starts: Vec<u64>,
-    /// If they are not few, their places: by name, and those of one name from the bottom to the
-    /// top.
-    sorted: Vec<usize>,
+    /// Their places: by name, and those of one name from the bottom to the top.
+    places: Vec<usize>,
+}
+
+/// Where the fields of a header section lie.
+pub(crate) fn spans(header: &Header<'_>) -> Vec<FieldSpan> {
+    let mut start = header.span().start as u64;
+    let span = |field: Field<'_>| {
+        let octets = field.octets();
+        let value = if octets.ends_with(b"\r\n") { 2 } else { 0 } + field.raw_value().len();
+        let end = start + octets.len() as u64;
+        let span = FieldSpan { start, colon: end - value as u64 - 1, end };
+        start = end;
+        span
+    };
+    header.fields().map(span).collect()
 }
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(header: &Header<'a>) -> Self {
-        Self::of(header.fields().collect())
+        Self::of(header.octets(), spans(header).into())
     }
 
-    /// The same of fields that are known, from the top to the bottom.
-    pub(crate) fn of(all: Vec<Field<'a>>) -> Self {
-        let starts: Vec<u64> = all.iter().map(|field| start(field.name())).collect();
-        let fields = Self { all, starts, sorted: Vec::new() };
-        if fields.all.len() > FEW { fields.into_sorted() } else { fields }
-    }
-
-    fn into_sorted(mut self) -> Self {
-        self.sorted.extend(0..self.all.len());
-        self.sorted.sort_unstable_by(|&one, &other| {
-            let names = || compare(self.all[one].name(), self.all[other].name());
-            self.starts[one].cmp(&self.starts[other]).then_with(names).then(other.cmp(&one))
-        });
-        self
+    /// The same where it is known where the fields lie in the section.
+    pub(crate) fn of(section: &'a [u8], spans: Cow<'a, [FieldSpan]>) -> Self {
+        let mut fields = Self { section, spans, kinds: [0; KINDS], sorted: None };
+        if fields.spans.len() > FEW {
+            fields.sorted = Some(Sorted::of(&fields));
+        } else {
+            (0..fields.spans.len()).for_each(|at| fields.kinds[kind(fields.name(at))] |= 1 << at);
+        }
+        fields
     }
 
     /// A field by its place from the top.
-    pub(crate) fn get(&self, at: usize) -> Option<&Field<'a>> {
-        self.all.get(at)
+    pub(crate) fn get(&self, at: usize) -> Option<Field<'a>> {
+        self.spans.get(at)?.field(self.section)
+    }
+
+    /// Its name; empty if there is none.
+    fn name(&self, at: usize) -> &'a [u8] {
+        self.get(at).map_or(&[], |field| field.name())
+    }
+
+    /// How many fields have this name.
+    pub(crate) fn count(&self, name: &[u8]) -> usize {
+        match &self.sorted {
+            None => {
+                let mut of_kind = self.kinds[kind(name)];
+                let mut count = 0;
+                while let Some(at) = of_kind.checked_ilog2() {
+                    count += usize::from(is_same(self.name(at as usize), name));
+                    of_kind ^= 1 << at;
+                }
+                count
+            }
+            Some(Sorted { starts, places }) => {
+                let wanted = start(name);
+                let order = |at: usize| starts[at].cmp(&wanted).then_with(|| compare(self.name(at), name));
+                places.partition_point(|&at| order(at).is_le()) - places.partition_point(|&at| order(at).is_lt())
+            }
+        }
     }
 
     /// Appends what a signature signs: the fields that are [`named`](Self::named), and as the last
@@ -63,43 +108,51 @@ impl<'a> Fields<'a> {
         out: &mut Vec<u8>,
     ) {
         self.named(names, Some(own), form, out);
-        if let Some(own) = self.all.get(own) {
-            last(own, emptied, form, out);
+        if let Some(own) = self.get(own) {
+            last(&own, emptied, form, out);
         }
     }
 
-    /// Appends of each name in turn the lowest field that was not taken yet.
+    /// Appends of each name in turn the lowest field that was not taken yet; colons separate the
+    /// names, without white space.
     ///
     /// A name of which no field is left adds nothing. The signature's own field is none of those
     /// that are named: it was not there yet when they were signed.
     pub(crate) fn named(&self, names: &[u8], own: Option<usize>, form: Canonicalization, out: &mut Vec<u8>) {
-        let take = |at: usize| canonical::field(&self.all[at], form, out);
-        if self.sorted.is_empty() { self.walk(names, own, take) } else { self.search(names, own, take) }
+        let take = |at: usize| self.get(at).into_iter().for_each(|field| canonical::field(&field, form, out));
+        match &self.sorted {
+            None => self.walk(names, own, take),
+            Some(sorted) => self.search(sorted, names, own, take),
+        }
     }
 
     fn walk(&self, names: &[u8], own: Option<usize>, mut take: impl FnMut(usize)) {
-        let mut taken = own.map_or(0, |own| 1_u64.checked_shl(own as u32).unwrap_or(0));
-        for name in list(names).filter(|name| !name.is_empty()) {
-            let wanted = start(name);
-            let found = self.starts.iter().enumerate().rev().find(|&(at, start)| {
-                *start == wanted && taken >> at & 1 == 0 && compare(self.all[at].name(), name).is_eq()
-            });
-            if let Some((at, _)) = found {
-                taken |= 1 << at;
-                take(at);
+        let bit = |at: usize| 1_u64.checked_shl(at as u32).unwrap_or(0);
+        let mut left = !own.map_or(0, bit);
+        for name in names.split(|octet| *octet == b':').filter(|name| !name.is_empty()) {
+            let mut of_kind = self.kinds[kind(name)] & left;
+            while let Some(lowest) = of_kind.checked_ilog2() {
+                let at = lowest as usize;
+                if is_same(self.name(at), name) {
+                    left ^= bit(at);
+                    take(at);
+                    break;
+                }
+                of_kind ^= bit(at);
             }
         }
     }
 
-    fn search(&self, names: &[u8], own: Option<usize>, mut take: impl FnMut(usize)) {
+    fn search(&self, sorted: &Sorted, names: &[u8], own: Option<usize>, mut take: impl FnMut(usize)) {
+        let Sorted { starts, places } = sorted;
         // Of each name, at the place of its lowest field, how many fields were taken.
-        let mut taken = vec![0; self.sorted.len()];
-        for name in list(names).filter(|name| !name.is_empty()) {
+        let mut taken = vec![0; places.len()];
+        for name in names.split(|octet| *octet == b':').filter(|name| !name.is_empty()) {
             let wanted = start(name);
-            let is = |&at: &usize| self.starts[at].cmp(&wanted).then_with(|| compare(self.all[at].name(), name));
-            let first = self.sorted.partition_point(|at| is(at).is_lt());
+            let is = |&at: &usize| starts[at].cmp(&wanted).then_with(|| compare(self.name(at), name));
+            let first = places.partition_point(|at| is(at).is_lt());
             let Some(count) = taken.get_mut(first) else { continue };
-            while let Some(&at) = self.sorted.get(first + *count).filter(|at| is(at).is_eq()) {
+            while let Some(&at) = places.get(first + *count).filter(|at| is(at).is_eq()) {
                 *count += 1;
                 if Some(at) != own {
                     take(at);
@@ -108,6 +161,30 @@ impl<'a> Fields<'a> {
             }
         }
     }
+}
+
+impl Sorted {
+    fn of(fields: &Fields<'_>) -> Self {
+        let all = 0..fields.spans.len();
+        let starts: Vec<u64> = all.clone().map(|at| start(fields.name(at))).collect();
+        let mut places: Vec<usize> = all.collect();
+        places.sort_unstable_by(|&one, &other| {
+            let names = || compare(fields.name(one), fields.name(other));
+            starts[one].cmp(&starts[other]).then_with(names).then(other.cmp(&one))
+        });
+        Self { starts, places }
+    }
+}
+
+/// Whether two names are one. Most signers write names as the fields do.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one == other || one.eq_ignore_ascii_case(other)
+}
+
+/// The kind of a name, by its length and its first letter: most fields have one of their own.
+fn kind(name: &[u8]) -> usize {
+    let first = name.first().map_or(0, |first| usize::from(first | b' '));
+    (name.len() * 5 + first) % KINDS
 }
 
 /// Appends a field that holds a signature as it is hashed: without the value of `b=`, and without
@@ -121,7 +198,8 @@ pub(crate) fn last(own: &Field<'_>, emptied: Range<usize>, form: Canonicalizatio
             out.extend_from_slice(before);
             out.extend_from_slice(after);
         }
-        Canonicalization::Relaxed => canonical::relaxed_value(&[before, after].concat(), out),
+        // The first ends with the `=`, so that no white space goes from one to the other.
+        Canonicalization::Relaxed => [before, after].into_iter().for_each(|part| canonical::relaxed_value(part, out)),
     }
 }
 
@@ -172,11 +250,11 @@ mod tests {
         let tags = crate::tags::Tags::parse(value).unwrap();
         let mut out = Vec::new();
         fields.signed(names.as_bytes(), own, tags.tag("b").unwrap().span.clone(), form, &mut out);
-        // Few fields are walked through; searched, they are the same.
-        if fields.sorted.is_empty() {
+        // Few fields are found by their bits; searched, they are the same.
+        if fields.sorted.is_none() {
             let (mut walked, mut searched) = (Vec::new(), Vec::new());
             fields.walk(names.as_bytes(), Some(own), |at| walked.push(at));
-            fields.into_sorted().search(names.as_bytes(), Some(own), |at| searched.push(at));
+            fields.search(&Sorted::of(&fields), names.as_bytes(), Some(own), |at| searched.push(at));
             assert_eq!(walked, searched);
         }
         String::from_utf8(out).unwrap()
@@ -189,7 +267,7 @@ mod tests {
         for (names, expected) in [
             ("a", "A: 3\r\n"),
             ("A:a", "A: 3\r\na : 2\r\n"),
-            ("a:b:A : a:a:a", "A: 3\r\nB: 1\r\na : 2\r\nA: 1\r\n"),
+            ("a:b:A:a:a:a", "A: 3\r\nB: 1\r\na : 2\r\nA: 1\r\n"),
             ("z:b:0", "B: 1\r\n"),
             ("b:b:c", "B: 1\r\nC: 1\r\n"),
         ] {
@@ -222,6 +300,25 @@ mod tests {
             assert_eq!(signed(&message, &name.to_ascii_uppercase(), 0, Simple), format!("{name}: {name}\r\nS: b="));
         }
         assert_eq!(signed(&message, "received-spg:r\0:receiv:x-received-:", 0, Simple), "S: b=");
+    }
+
+    /// Few fields have a bit each, and more are searched.
+    #[test]
+    fn as_many_fields_as_there_are_bits() {
+        for count in [FEW - 1, FEW, FEW + 1, FEW + 2] {
+            let mut message = String::from("S: b=\r\n");
+            (1..count).for_each(|at| message.push_str(&format!("X-{}: {at}\r\n", at % 30)));
+            message.push_str("\r\n");
+            let header = Header::parse(message.as_bytes(), LIMITS).unwrap();
+            let fields = Fields::new(&header);
+            for at in 0..31 {
+                let name = format!("x-{at}");
+                assert_eq!(fields.count(name.as_bytes()), (1..count).filter(|of| of % 30 == at).count(), "{count}");
+            }
+            assert_eq!((fields.count(b"s"), fields.count(b"t"), fields.count(b"")), (1, 0, 0));
+            let all = (0..30).rev().map(|at| format!("X-{at}:X-{at}:X-{at}")).collect::<Vec<_>>().join(":");
+            assert_eq!(signed(&message, &all, 0, Simple).lines().count(), count, "{count}");
+        }
     }
 
     /// 16,000 fields and as many names: comparisons are counted, not time.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hikyaku_dns::Name;
-use hikyaku_message::{Header, HeaderLimit, HeaderLimits};
+use hikyaku_message::{FieldSpan, HeaderLimit, HeaderLimits};
 use hikyaku_wire::Timestamp;
 
-use super::hashed::{Fields, last};
-use super::signature::{domain_name, labels};
+use super::hashed::{self, Fields, last};
+use super::signature::is_label;
 use crate::gathered::{Gathered, Unsound, fields};
 use crate::tag_field::{TagField, Unsigned};
 use crate::{BodyHashes, Canonicalization, Hash, HashId, SigningKey, SigningKeyError};
@@ -61,6 +61,24 @@ impl Signer {
     /// A signature over the relaxed forms.
     pub fn new(domain: Name, selector: Name, key: Arc<SigningKey>) -> Self {
         Self { domain, selector, key, header: Canonicalization::Relaxed, body: Canonicalization::Relaxed }
+    }
+
+    /// Whether verifiers read a signature of this domain and selector, and can look its key up: the
+    /// domain has two labels or more, those of both are letters, digits, hyphens and underscores
+    /// without a hyphen at an end (RFC 6376 §3.5), and the name of the key has at most 253 octets.
+    ///
+    /// # Errors
+    /// [`SignError::Domain`] and [`SignError::Selector`].
+    pub fn check_names(domain: &Name, selector: &Name) -> Result<(), SignError> {
+        let is_read = |name: &Name| name.labels().all(|label| label.is_ascii() && is_label(label));
+        if !is_read(domain) || domain.labels().nth(1).is_none() {
+            return Err(SignError::Domain(domain.clone()));
+        }
+        let key_name = selector.labels().chain([&b"_domainkey"[..]]).chain(domain.labels());
+        if !is_read(selector) || selector.is_root() || Name::from_labels(key_name).is_err() {
+            return Err(SignError::Selector(selector.clone()));
+        }
+        Ok(())
     }
 }
 
@@ -138,19 +156,21 @@ impl Signing {
         if self.signers.is_empty() {
             return Ok(String::new());
         }
-        let (section, digests) = self.gathered.finish()?;
-        if !prepended.is_empty() && !prepended.ends_with("\r\n") || fields(prepended.as_bytes()).is_none() {
-            return Err(SignError::Prepended);
+        let (mut section, mut spans, digests) = self.gathered.finish()?;
+        if !prepended.is_empty() {
+            if !prepended.ends_with("\r\n") || fields(prepended.as_bytes()).is_none() {
+                return Err(SignError::Prepended);
+            }
+            section = [prepended.as_bytes(), &section].concat();
+            spans = hashed::spans(&fields(&section).ok_or(SignError::Malformed)?);
         }
-        let section = [prepended.as_bytes(), &section].concat();
-        let header = fields(&section).ok_or(SignError::Malformed)?;
-        let names = covered(&header, &[]);
-        match header.all("From").count() {
+        let fields = Fields::of(&section, spans.into());
+        match fields.count(b"From") {
             0 => return Err(SignError::NoFrom),
             1 => {}
             _ => return Err(SignError::SeveralFrom),
         }
-        let form = Form { names, fields: Fields::new(&header), now, lifetime: self.lifetime };
+        let form = Form { names: covered(&fields, &[]), fields, now, lifetime: self.lifetime };
         let mut text = String::new();
         for (signer, hash) in &self.signers {
             let mut field = TagField::new("DKIM-Signature");
@@ -182,7 +202,8 @@ impl Form<'_> {
         }
         field.list("h", &self.names);
         field.base64("bh", body);
-        let mut signed = Vec::new();
+        // Most messages have less to sign.
+        let mut signed = Vec::with_capacity(2048);
         self.fields.named(self.names.join(":").as_bytes(), None, *header, &mut signed);
         finish(field.unsigned(), signer, *header, signed)
     }
@@ -191,17 +212,9 @@ impl Form<'_> {
 /// Writes what all fields with signatures have: by whom, by which key, and when.
 pub(crate) fn begin(field: &mut TagField, signer: &Signer, now: Timestamp) -> Result<(), SignError> {
     let Signer { domain, selector, key, .. } = signer;
-    let text = domain.to_string();
-    // What a verifier would not read, or not look up.
-    if domain_name(text.as_bytes()).as_ref() != Some(domain) {
-        return Err(SignError::Domain(domain.clone()));
-    }
-    let key_name = selector.labels().chain([&b"_domainkey"[..]]).chain(domain.labels());
-    if labels(&selector.to_string()).as_ref() != Some(selector) || Name::from_labels(key_name).is_err() {
-        return Err(SignError::Selector(selector.clone()));
-    }
+    Signer::check_names(domain, selector)?;
     field.tag("a", key.algorithm());
-    field.tag("d", &text);
+    field.tag("d", &domain.to_string());
     field.tag("s", &selector.to_string());
     field.tag("t", &seconds(now).to_string());
     Ok(())
@@ -214,8 +227,10 @@ pub(crate) fn finish(
     form: Canonicalization,
     mut signed: Vec<u8>,
 ) -> Result<String, SignError> {
-    let own = fields(field.text().as_bytes()).and_then(|header| header.fields().next());
-    let own = own.expect("a field that was written is one field");
+    let text = field.text().as_bytes();
+    let colon = memchr::memchr(b':', text).unwrap_or(text.len()) as u64;
+    let span = FieldSpan { start: 0, colon, end: text.len() as u64 };
+    let own = span.field(text).expect("a field that was written has a colon");
     let end = own.raw_value().len();
     last(&own, end..end, form, &mut signed);
     Ok(field.sign(&signer.key.sign(&signed)?))
@@ -228,15 +243,10 @@ fn seconds(now: Timestamp) -> u64 {
 
 /// The names that are signed, each as often as it is signed; `more` are signed where they are
 /// there, like those of [`OPEN`].
-pub(crate) fn covered<'n>(header: &Header<'_>, more: &[&'n str]) -> Vec<&'n str> {
-    let known: Vec<&str> = CLOSED.iter().chain(&OPEN).chain(more).copied().collect();
-    let mut counts: Vec<usize> = (0..known.len()).map(|at| usize::from(at < CLOSED.len())).collect();
-    for field in header.fields() {
-        if let Some(at) = known.iter().position(|name| field.is(name)) {
-            counts[at] += 1;
-        }
-    }
-    known.iter().zip(counts).flat_map(|(name, count)| std::iter::repeat_n(*name, count)).collect()
+pub(crate) fn covered<'n>(fields: &Fields<'_>, more: &[&'n str]) -> Vec<&'n str> {
+    let closed = CLOSED.iter().map(|name| (*name, fields.count(name.as_bytes()) + 1));
+    let open = OPEN.iter().chain(more).map(|name| (*name, fields.count(name.as_bytes())));
+    closed.chain(open).flat_map(|(name, count)| std::iter::repeat_n(name, count)).collect()
 }
 
 /// Why a message was not signed.
@@ -260,10 +270,16 @@ pub enum SignError {
     #[error("what goes in front of the message is not header fields")]
     Prepended,
     /// The signing domain is no host name of at least two labels.
-    #[error("{0} cannot be the domain of a signature")]
+    #[error(
+        "{0} cannot be the domain of a signature: verifiers read only one of at least two labels of letters, digits, \
+         hyphens and underscores, without a hyphen at an end of a label"
+    )]
     Domain(Name),
     /// The selector is no host name, or the name of the key would be too long with it.
-    #[error("{0} cannot be a selector")]
+    #[error(
+        "{0} cannot be a selector: verifiers read only labels of letters, digits, hyphens and underscores, without \
+         a hyphen at an end of a label, and names of keys of at most 253 octets"
+    )]
     Selector(Name),
     /// The key has made no signature.
     #[error(transparent)]

@@ -8,7 +8,7 @@ use hikyaku_wire::Timestamp;
 
 use super::{Algorithm, Problem};
 use crate::Canonicalization;
-use crate::tags::{Tags, TagsError, base64, list};
+use crate::tags::{Tags, TagsError, base64, list, without_space};
 
 /// In which field a signature stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(crate) struct Signature {
     pub(crate) body_hash: Vec<u8>,
     /// `b=`
     pub(crate) signature: Vec<u8>,
-    /// `h=`, still as a list with colons.
+    /// `h=`, still as a list with colons, without white space.
     pub(crate) names: Vec<u8>,
     /// Where the value of `b=` lies in the value of the field, with the white space around it.
     pub(crate) own: Range<usize>,
@@ -92,16 +92,8 @@ impl Signature {
         if body_hash.len() != algorithm.hash_octets() {
             return Err(Problem::BadTag("bh"));
         }
-        let names = required("h")?;
-        let mut from = false;
-        for name in list(names) {
-            // A name that is empty names no field, and is in use.
-            if !is_field_name(name) && !name.is_empty() {
-                return Err(Problem::BadTag("h"));
-            }
-            from |= name.eq_ignore_ascii_case(b"from");
-        }
-        if !from {
+        let names = names(required("h")?).ok_or(Problem::BadTag("h"))?;
+        if !names.split(|octet| *octet == b':').any(|name| name.eq_ignore_ascii_case(b"from")) {
             return Err(Problem::FromNotSigned);
         }
         let below = match tags.get("i") {
@@ -132,7 +124,6 @@ impl Signature {
         if tags.get("q").is_some_and(|methods| !list(methods).any(|method| method == b"dns/txt")) {
             return Err(Problem::BadTag("q"));
         }
-        let names = names.to_vec();
         Ok(Self { algorithm, header, body, key, length, body_hash, signature, names, own: own.span.clone(), below })
     }
 }
@@ -149,9 +140,9 @@ impl Facts {
         let text = |name| tags.get(name).and_then(|value| std::str::from_utf8(value).ok());
         self.algorithm = text("a").and_then(Algorithm::parse);
         self.domain = tags.get("d").and_then(domain_name);
-        let selector = text("s").and_then(|text| Some((text, labels(text)?)));
-        self.selector = selector.as_ref().map(|(text, _)| (*text).to_owned());
-        self.key = self.domain.as_ref().zip(selector).and_then(|(domain, (_, selector))| {
+        let selector = tags.get("s").and_then(labels);
+        self.selector = selector.as_ref().and_then(|_| text("s")).map(str::to_owned);
+        self.key = self.domain.as_ref().zip(selector).and_then(|(domain, selector)| {
             let underscored = selector.labels().chain([&b"_domainkey"[..]]).chain(domain.labels());
             Name::from_labels(underscored).ok()
         });
@@ -160,12 +151,9 @@ impl Facts {
         let moment = |name| tags.get(name).and_then(|seconds| number(seconds, usize::MAX)).map(moment);
         (self.timestamp, self.expiration) = (moment("t"), moment("x"));
         self.start = tags.get("b").and_then(|value| {
-            let start: String = value
-                .iter()
-                .filter(|octet| !octet.is_ascii_whitespace())
-                .take(8)
-                .map(|&octet| char::from(octet))
-                .collect();
+            let mut start = String::with_capacity(8);
+            let octets = value.iter().filter(|octet| !octet.is_ascii_whitespace()).take(8);
+            start.extend(octets.map(|&octet| char::from(octet)));
             start.bytes().all(is_base64).then_some(start)
         });
     }
@@ -199,24 +187,37 @@ pub(crate) fn number(digits: &[u8], most: usize) -> Option<u64> {
 }
 
 /// `domain-name = sub-domain 1*("." sub-domain)` (RFC 6376 §3.5), with U-labels (RFC 8616 §5).
-pub(crate) fn domain_name(text: &[u8]) -> Option<Name> {
-    labels(std::str::from_utf8(text).ok()?).filter(|name| name.labels().nth(1).is_some())
+fn domain_name(text: &[u8]) -> Option<Name> {
+    labels(text).filter(|name| name.labels().nth(1).is_some())
 }
 
 /// `sub-domain *( "." sub-domain )`, with underscores, which are in use.
 ///
 /// Nothing else is looked up: a name that two programs read in two ways proves nothing.
-pub(crate) fn labels(text: &str) -> Option<Name> {
-    let is_label = |label: &str| {
-        let inner = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | 0x80..);
-        label.bytes().all(inner) && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
-    };
-    text.split('.').all(is_label).then(|| Name::from_domain(text).ok())?
+fn labels(text: &[u8]) -> Option<Name> {
+    let labels = || text.split(|octet| *octet == b'.');
+    if !labels().all(is_label) {
+        None
+    } else if text.is_ascii() {
+        Name::from_labels(labels()).ok()
+    } else {
+        Name::from_domain(std::str::from_utf8(text).ok()?).ok()
+    }
 }
 
+/// `sub-domain = Let-dig [Ldh-str]` (RFC 5321 §4.1.2), with underscores and UTF-8.
+pub(crate) fn is_label(label: &[u8]) -> bool {
+    let inner = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | 0x80..);
+    label.iter().all(inner) && !label.is_empty() && !label.starts_with(b"-") && !label.ends_with(b"-")
+}
+
+/// A list of names without its white space: `hdr-name *( [FWS] ":" [FWS] hdr-name )`,
 /// `hdr-name = field-name` (RFC 6376 §3.5), without the semicolon that ends the tag.
-fn is_field_name(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|octet| matches!(octet, b'!'..=b'~'))
+///
+/// A name that is empty names no field, and is in use.
+fn names(value: &[u8]) -> Option<Vec<u8>> {
+    let beside_colon = |before: &[u8], behind: &[u8]| before.ends_with(b":") || behind.starts_with(b":");
+    without_space(value, beside_colon).filter(|names| names.is_ascii())
 }
 
 fn is_base64(octet: u8) -> bool {

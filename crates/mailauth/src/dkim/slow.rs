@@ -70,7 +70,7 @@ pub(crate) fn sign(message: &[u8], draft: &Draft) -> Vec<u8> {
 fn sha256(text: &[u8]) -> Vec<u8> {
     let mut hasher = Hasher::new(Hash::Sha256);
     hasher.push(text);
-    hasher.finish()
+    hasher.finish().as_ref().to_vec()
 }
 
 /// The fields with their line ends.

@@ -177,6 +177,8 @@ fn d59_what_a_signature_cannot_say() {
         (" x=;", "example.test", "from", Problem::BadTag("x")),
         ("", "example.test", ":to", Problem::FromNotSigned),
         ("", "example.test", "from:t o", Problem::BadTag("h")),
+        ("", "example.test", "from:t\u{f6}", Problem::BadTag("h")),
+        ("", "example.test", "from:\r\n t\r\n o :x", Problem::BadTag("h")),
     ] {
         let draft =
             Draft { more: more.to_owned(), domain: domain.to_owned(), names: names.to_owned(), ..Draft::default() };

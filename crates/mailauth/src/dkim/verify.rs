@@ -6,7 +6,7 @@ use hikyaku_dns::{Name, Resolver};
 use hikyaku_message::{AddressList, FieldSpan, Header};
 use hikyaku_wire::Timestamp;
 
-use super::hashed::Fields;
+use super::hashed::{Fields, spans};
 use super::key::KeyRecord;
 use super::signature::{Facts, Kind, Signature};
 use super::{Partial, Problem, Rules, Verified};
@@ -15,6 +15,9 @@ use crate::{BodyHashes, Digests, Hash, HashId, Lookups};
 /// How far ahead of ours the clock of a signer may be before its signature is not accepted
 /// (RFC 6376 §3.5, `t=`).
 const FUTURE: Duration = Duration::from_secs(86_400);
+
+/// The name of the fields that hold a signature.
+const NAME: &str = "DKIM-Signature";
 
 /// The signatures of a message, found in its header section.
 #[derive(Debug)]
@@ -33,8 +36,10 @@ struct Found {
     /// The place of its field among the fields, from the top.
     at: usize,
     facts: Facts,
-    /// What is to be verified, and the hash of the body, or what is wrong already.
-    signature: Result<(Signature, HashId), Problem>,
+    /// What is to be verified, or what is wrong already.
+    signature: Result<Signature, Problem>,
+    /// The hash of the body, if it is verified.
+    body: Option<HashId>,
 }
 
 impl Signatures {
@@ -42,35 +47,33 @@ impl Signatures {
     /// [`Rules::signatures`]. Those whose domain may align with that of From come first, then
     /// those at the top (RFC 6376 §6.1).
     pub fn find(header: &Header<'_>, rules: &Rules, bodies: &mut BodyHashes) -> Self {
-        let mut parsed: Vec<(usize, Facts, Result<Signature, Problem>)> = Vec::new();
-        let mut spans = Vec::with_capacity(32);
-        let mut start = header.span().start as u64;
-        for (at, field) in header.fields().enumerate() {
-            let octets = field.octets();
-            let value = if octets.ends_with(b"\r\n") { 2 } else { 0 } + field.raw_value().len();
-            let end = start + octets.len() as u64;
-            spans.push(FieldSpan { start, colon: end - value as u64 - 1, end });
-            start = end;
-            if field.is("DKIM-Signature") {
-                let (facts, signature) = Signature::parse(&field, Kind::Dkim);
-                parsed.push((at, facts, signature.and_then(|signature| acceptable(signature, rules))));
+        Self::among(spans(header), header, rules, bodies)
+    }
+
+    /// The same where it is known where the fields lie.
+    pub(crate) fn among(spans: Vec<FieldSpan>, header: &Header<'_>, rules: &Rules, bodies: &mut BodyHashes) -> Self {
+        // Most messages have one or two.
+        let mut found = Vec::with_capacity(2);
+        // The length of the name sorts most fields out.
+        let may_be = |(_, span): &(usize, &FieldSpan)| span.colon - span.start >= NAME.len() as u64;
+        for (at, span) in spans.iter().enumerate().filter(may_be) {
+            let Some(field) = span.field(header.octets()).filter(|field| field.is(NAME)) else { continue };
+            let (facts, mut signature) = Signature::parse(&field, Kind::Dkim);
+            if !rules.allow_legacy && signature.as_ref().is_ok_and(|one| one.algorithm.hash() == Hash::Sha1) {
+                signature = Err(Problem::Sha1);
+            }
+            found.push(Found { at, facts, signature, body: None });
+        }
+        let order = choose(header, &found, rules.signatures);
+        for (place, found) in found.iter_mut().enumerate() {
+            match &found.signature {
+                Ok(one) if order.contains(&place) => {
+                    found.body = Some(bodies.want(one.body, one.length, one.algorithm.hash()));
+                }
+                Ok(_) => found.signature = Err(Problem::TooMany),
+                Err(_) => {}
             }
         }
-        let order = choose(header, &parsed, rules.signatures);
-        let found = parsed
-            .into_iter()
-            .enumerate()
-            .map(|(place, (at, facts, signature))| {
-                let signature = signature.and_then(|signature| {
-                    if !order.contains(&place) {
-                        return Err(Problem::TooMany);
-                    }
-                    let hash = bodies.want(signature.body, signature.length, signature.algorithm.hash());
-                    Ok((signature, hash))
-                });
-                Found { at, facts, signature }
-            })
-            .collect();
         Self { found, order, spans, rules: rules.clone() }
     }
 
@@ -90,46 +93,33 @@ impl Signatures {
         lookups: &Lookups<'_, R>,
         now: Timestamp,
     ) -> Vec<Verified> {
-        let mut verified = Vec::with_capacity(self.found.len());
-        let mut checks = Vec::with_capacity(self.found.len());
-        for Found { at, facts, signature } in self.found {
-            let (check, problem) = match signature {
-                Ok((signature, hash)) => {
-                    let body = (digests.digest(hash), digests.length(hash));
-                    (Some(Check { at, signature, body, rules: &self.rules }), None)
-                }
-                Err(problem) => (None, Some(problem)),
-            };
-            let mut one = Verified::of(facts);
-            one.judge(problem);
-            verified.push(one);
-            checks.push(check);
+        let Self { mut found, order, spans, rules } = self;
+        let of = |found: &mut Found| {
+            let mut one = Verified::of(std::mem::take(&mut found.facts));
+            one.judge(found.signature.as_ref().err().cloned());
+            one
+        };
+        let mut verified: Vec<Verified> = found.iter_mut().map(of).collect();
+        if order.is_empty() {
+            return verified;
         }
-        let field = |span: &FieldSpan| span.field(header.octets());
-        let mut fields = None;
+        let fields = Fields::of(header.octets(), spans[..].into());
         let mut signed = Vec::new();
-        for place in self.order {
-            let Some(check) = checks[place].take() else { continue };
-            let fields = fields.get_or_insert_with(|| Fields::of(self.spans.iter().map_while(field).collect()));
+        for place in order {
+            let Found { at, signature: Ok(signature), body: Some(hash), .. } = &found[place] else { continue };
+            let body = (digests.digest(*hash), digests.length(*hash));
+            let check = Check { at: *at, signature, body, rules: &rules };
             let one = &mut verified[place];
-            let problem = check.verify(fields, &mut signed, lookups, now, one).await.err();
+            let problem = check.verify(&fields, &mut signed, lookups, now, one).await.err();
             one.judge(problem);
         }
         verified
     }
 }
 
-/// What can be said against a signature before anything is hashed.
-fn acceptable(signature: Signature, rules: &Rules) -> Result<Signature, Problem> {
-    if signature.algorithm.hash() == Hash::Sha1 && !rules.allow_legacy {
-        return Err(Problem::Sha1);
-    }
-    Ok(signature)
-}
-
 /// Which of the signatures are verified, in that order.
-fn choose(header: &Header<'_>, parsed: &[(usize, Facts, Result<Signature, Problem>)], most: usize) -> Vec<usize> {
-    let candidates = || parsed.iter().enumerate().filter(|(_, (_, _, signature))| signature.is_ok());
+fn choose(header: &Header<'_>, found: &[Found], most: usize) -> Vec<usize> {
+    let candidates = || found.iter().enumerate().filter(|(_, found)| found.signature.is_ok());
     if candidates().nth(1).is_none() {
         return candidates().map(|(at, _)| at).take(most).collect();
     }
@@ -139,7 +129,7 @@ fn choose(header: &Header<'_>, parsed: &[(usize, Facts, Result<Signature, Proble
         (Some(author), Some(domain)) => author.is_within(domain) || domain.is_within(author),
         _ => false,
     };
-    let mut order: Vec<(bool, usize)> = candidates().map(|(at, (_, facts, _))| (!aligned(facts), at)).collect();
+    let mut order: Vec<(bool, usize)> = candidates().map(|(at, found)| (!aligned(&found.facts), at)).collect();
     order.sort_unstable();
     order.into_iter().take(most).map(|(_, at)| at).collect()
 }
@@ -154,7 +144,7 @@ fn author(header: &Header<'_>) -> Option<Name> {
 /// One signature, when the body is known.
 struct Check<'a> {
     at: usize,
-    signature: Signature,
+    signature: &'a Signature,
     /// The hash of the body, and the length of its canonical form.
     body: (&'a [u8], u64),
     rules: &'a Rules,

@@ -3,7 +3,7 @@
 use hikyaku_wire::Reply;
 use memchr::memchr;
 
-use super::{Field, is_ftext};
+use super::{Field, Header, is_ftext};
 
 /// How large a header section may be; more is reported by [`HeaderScan::over`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,18 +113,18 @@ impl FieldSpan {
 /// The names that are counted: those of which RFC 5322 §3.6 allows one at most, and the trace
 /// field that counts the hops.
 const WATCHED: [&[u8]; 12] = [
-    b"to",
-    b"cc",
-    b"bcc",
-    b"from",
-    b"date",
-    b"sender",
-    b"subject",
-    b"reply-to",
-    b"received",
-    b"message-id",
-    b"references",
-    b"in-reply-to",
+    b"To",
+    b"Cc",
+    b"Bcc",
+    b"From",
+    b"Date",
+    b"Sender",
+    b"Subject",
+    b"Reply-To",
+    b"Received",
+    b"Message-ID",
+    b"References",
+    b"In-Reply-To",
 ];
 /// Position of `Received` in [`WATCHED`].
 const RECEIVED: usize = 8;
@@ -149,7 +149,8 @@ fn watched(name: &[u8]) -> Option<usize> {
         (11, b'i') => 11,
         _ => return None,
     };
-    WATCHED[index].eq_ignore_ascii_case(name).then_some(index)
+    // Most programs write them so.
+    (WATCHED[index] == name || WATCHED[index].eq_ignore_ascii_case(name)).then_some(index)
 }
 
 /// How many octets at the start of `line` a name may hold: as [`is_ftext`] says, eight at a time.
@@ -229,6 +230,10 @@ pub struct HeaderScan {
     /// The field that is not over yet: where it began, and its colon.
     open: Option<(u64, u64)>,
     octets: u64,
+    /// Where the first field began and the last that is over ended.
+    span: Option<(u64, u64)>,
+    /// The end of the section was there, not only the end of the message.
+    complete: bool,
     fields: u64,
     counts: [u64; WATCHED.len()],
     malformed: Option<Malformed>,
@@ -250,6 +255,8 @@ impl HeaderScan {
             line: 0,
             open: None,
             octets: 0,
+            span: None,
+            complete: false,
             fields: 0,
             counts: [0; WATCHED.len()],
             malformed: None,
@@ -293,6 +300,17 @@ impl HeaderScan {
         }
         self.at = At::Done;
         self.close()
+    }
+
+    /// The header section that was scanned, where the message has ended or the end of the section
+    /// has been seen, without looking at its octets again; `None` where these are not as many.
+    #[must_use]
+    pub fn header<'a>(&self, section: &'a [u8]) -> Option<Header<'a>> {
+        let Self { complete, malformed, .. } = *self;
+        let (start, end) = self.span.unwrap_or((0, 0));
+        let is_whole = self.at == At::Done && section.len() as u64 == self.octets;
+        // Offsets inside of the section fit its index type.
+        is_whole.then_some(Header { section, start: start as usize, end: end as usize, complete, malformed })
     }
 
     /// Whether the end of the header section has been seen.
@@ -408,6 +426,7 @@ impl HeaderScan {
                 self.flag(Malformed::NoColon);
             }
             self.at = At::Done;
+            self.complete = true;
             return 1;
         }
         self.at = At::Name;
@@ -467,7 +486,10 @@ impl HeaderScan {
 
     /// The field that was open ends before the current octet.
     fn close(&mut self) -> Option<FieldSpan> {
-        self.open.take().map(|(start, colon)| FieldSpan { start, colon, end: self.octets })
+        let (start, colon) = self.open.take()?;
+        let end = self.octets;
+        self.span = Some((self.span.map_or(start, |(first, _)| first), end));
+        Some(FieldSpan { start, colon, end })
     }
 
     fn flag(&mut self, malformed: Malformed) {
@@ -503,6 +525,35 @@ mod tests {
         for (message, octets, done) in cases {
             let scan = scan(message);
             assert_eq!((scan.octets(), scan.is_done()), (octets, done), "{message:?}");
+        }
+    }
+
+    /// What was scanned in pieces is what [`Header::parse`] finds, and is looked at only when it is
+    /// whole.
+    #[test]
+    fn the_scanned_header_is_the_parsed_one() {
+        for message in [
+            "",
+            "\r\nbody",
+            "A: b\r\n\r\nbody",
+            " x\r\nA: b\r\n c",
+            "A: b\r\nB : c\r\ntext\r\nD: e\r\n",
+            "A",
+            "A: b\r\n\r",
+        ] {
+            let parsed = Header::parse(message.as_bytes(), HeaderLimits::default()).unwrap();
+            for step in 1..=message.len().max(1) {
+                let mut scan = HeaderScan::new(HeaderLimits::default());
+                let mut used = 0;
+                for piece in message.as_bytes().chunks(step) {
+                    assert!(scan.is_done() || scan.header(&message.as_bytes()[..used]).is_none(), "{message:?}");
+                    used += scan.push(piece);
+                }
+                scan.finish();
+                let section = &message.as_bytes()[..used];
+                assert_eq!(scan.header(section), Some(parsed), "{message:?}");
+                assert!(section.is_empty() || scan.header(&section[1..]).is_none());
+            }
         }
     }
 

@@ -1,90 +1,90 @@
 //! Printing: what it prints parses to the same policy.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
-use hikyaku_wire::{Mailbox, Reply};
+use hikyaku_wire::Reply;
 
+use super::{
+    pin::Pin,
+    words::{DMARC, PERIODS, PERS, UNITS, VERBS, word},
+};
 use crate::{
     Action, CertificatePattern, CertificateSet, Claim, Condition, Dmarc, DomainPattern, HostSet, Hours, List, Members,
-    NetworkSet, Per, Period, Policy, Rate, Rule, Test, Trust, Verb, Window, policy::IMPLICIT,
+    NetworkSet, Policy, Rate, Rule, Settings, Test, Trust, Verb, Window, domains::Member, policy::IMPLICIT,
 };
 
 /// Prints one list a line, then the settings, one rule a line, and one claim a line; the implicit
 /// refusal is a comment.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in self.printed() {
-            writeln!(f, "{line}")?;
+        fn comment(f: &mut fmt::Formatter<'_>, comment: &[String]) -> fmt::Result {
+            comment.iter().try_for_each(|line| writeln!(f, "#{line}"))
+        }
+        let Settings { strangers, accounts_open, credentials } = &self.settings;
+        if self.open {
+            writeln!(f, "open")?;
+        }
+        for list in self.lists() {
+            comment(f, &list.comment)?;
+            writeln!(f, "{list}")?;
+        }
+        if !strangers.is_empty() {
+            writeln!(f, "strangers from {strangers}")?;
+        }
+        if *accounts_open {
+            writeln!(f, "accounts open to anyone")?;
+        }
+        for name in credentials {
+            writeln!(f, "credential custom {name}")?;
+        }
+        if self.open || !self.lists().is_empty() || self.settings != Settings::default() {
+            writeln!(f)?;
+        }
+        for (rule, name) in self.rules.iter().zip(&self.names) {
+            comment(f, &rule.comment)?;
+            writeln!(f, "{name}")?;
+        }
+        for claim in &self.claims {
+            comment(f, &claim.comment)?;
+            writeln!(f, "{claim}")?;
+        }
+        if !self.rules.iter().any(|rule| !rule.shadow && rule.decides() && rule.when == Condition::Always) {
+            writeln!(f, "# what no rule matches: {}", Answer("refuse", &IMPLICIT))?;
         }
         Ok(())
     }
 }
 
-impl Policy {
-    fn printed(&self) -> Vec<String> {
-        self.print().0
-    }
-
-    /// The line, counted from 1, on which each rule and then each claim prints.
-    pub(crate) fn printed_lines(&self) -> Vec<usize> {
-        self.print().1
-    }
-
-    fn print(&self) -> (Vec<String>, Vec<usize>) {
-        let (mut text, mut lines) = (Vec::new(), Vec::new());
-        let comment = |text: &mut Vec<String>, comment: &[String]| {
-            text.extend(comment.iter().map(|line| format!("#{line}")));
-        };
-        text.extend(self.open.then(|| "open".to_owned()));
-        for list in self.lists() {
-            comment(&mut text, &list.comment);
-            text.push(list.to_string());
+/// The files stand behind the members that stand in none of them.
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members = self.inline();
+        match &*members {
+            Members::Networks(Trust::Trusted, _) | Members::Names(true, _) => f.write_str("trusted ")?,
+            Members::Networks(Trust::Wide, _) => f.write_str("trusted wide ")?,
+            Members::Domains(role, _) => role.fmt(f)?,
+            _ => {}
         }
-        if !self.settings.strangers.is_empty() {
-            text.push(format!("strangers from {}", self.settings.strangers));
+        write!(f, "{} {} = ", members.kind(), self.name)?;
+        if members.len() > 0 || self.files.is_empty() {
+            members.fmt(f)?;
         }
-        text.extend(self.settings.accounts_open.then(|| "accounts open to anyone".to_owned()));
-        text.extend(self.settings.credentials.iter().map(|name| format!("credential custom {name}")));
-        if !text.is_empty() {
-            text.push(String::new());
+        for (index, file) in self.files().enumerate() {
+            let first = index == 0 && members.len() == 0;
+            write!(f, "{}file {}", if first { "" } else { ", " }, Quoted(file))?;
         }
-        for (rule, name) in self.rules.iter().zip(&self.names) {
-            comment(&mut text, &rule.comment);
-            text.push(name.clone());
-            lines.push(text.len());
-        }
-        for claim in &self.claims {
-            comment(&mut text, &claim.comment);
-            text.push(claim.to_string());
-            lines.push(text.len());
-        }
-        if !self.rules.last().is_some_and(|rule| rule.when == Condition::Always) {
-            text.push(format!("# what no rule matches: {}", Answer("refuse", &IMPLICIT)));
-        }
-        (text, lines)
+        Ok(())
     }
 }
 
-impl fmt::Display for List {
+/// As they stand in a list: `none` where there are none.
+impl fmt::Display for Members {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, members, .. } = self;
-        match members {
-            Members::Networks(trust, networks) => {
-                let trust = match trust {
-                    Trust::Plain => "",
-                    Trust::Trusted => "trusted ",
-                    Trust::Wide => "trusted wide ",
-                };
-                write!(f, "{trust}networks {name} = {networks}")
-            }
-            Members::Domains(role, domains) => write!(f, "{role}domains {name} = {domains}"),
-            Members::Names(trusted, domains) => {
-                write!(f, "{}names {name} = {domains}", if *trusted { "trusted " } else { "" })
-            }
-            Members::Users(users) => write!(f, "users {name} = {}", joined(users.iter().map(|user| quoted(user)))),
-            Members::Certificates(patterns) => {
-                write!(f, "certificates {name} = {}", joined(patterns.iter().map(ToString::to_string)))
-            }
+        match self {
+            Self::Networks(_, networks) => networks.fmt(f),
+            Self::Domains(_, domains) | Self::Names(_, domains) => domains.fmt(f),
+            Self::Users(users) => joined(f, users.iter().map(|user| Quoted(user))),
+            Self::Certificates(patterns) => joined(f, patterns),
         }
     }
 }
@@ -98,31 +98,29 @@ impl fmt::Display for CertificatePattern {
     }
 }
 
-/// `sha256/` and base64, as RFC 7469 §2.4 writes the digest.
-struct Pin<'a>(&'a [u8; 32]);
+/// A text in quotes, with a backslash before each quote and backslash in it.
+struct Quoted<'a>(&'a str);
 
-impl fmt::Display for Pin<'_> {
+impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        f.write_str("sha256/")?;
-        for chunk in self.0.chunks(3) {
-            let bits = chunk.iter().fold(0, |bits, octet| bits << 8 | u32::from(*octet)) << (8 * (3 - chunk.len()));
-            for digit in 0..4 {
-                let value = (bits >> (18 - 6 * digit)) & 63;
-                write!(f, "{}", if digit > chunk.len() { '=' } else { char::from(ALPHABET[value as usize]) })?;
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            if matches!(c, '"' | '\\') {
+                f.write_char('\\')?;
             }
+            f.write_char(c)?;
         }
-        Ok(())
+        f.write_char('"')
     }
 }
 
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-fn joined(items: impl Iterator<Item = String>) -> String {
-    let items: Vec<_> = items.collect();
-    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+fn joined<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: impl IntoIterator<Item = T>) -> fmt::Result {
+    let mut empty = true;
+    for item in items {
+        write!(f, "{}{item}", if empty { "" } else { ", " })?;
+        empty = false;
+    }
+    f.write_str(if empty { "none" } else { "" })
 }
 
 impl fmt::Display for Rule {
@@ -150,8 +148,8 @@ impl fmt::Display for Action {
             Self::Defer(reply) => Answer("defer", reply).fmt(f),
             Self::Limit(Rate { limit, window }) => write!(f, "limit {limit}/{window}"),
             Self::Quarantine(None) => f.write_str("quarantine"),
-            Self::Quarantine(Some(why)) => write!(f, "quarantine {}", quoted(why)),
-            Self::Tag(tag) => write!(f, "tag {}", quoted(tag)),
+            Self::Quarantine(Some(why)) => write!(f, "quarantine {}", Quoted(why)),
+            Self::Tag(tag) => write!(f, "tag {}", Quoted(tag)),
         }
     }
 }
@@ -165,11 +163,7 @@ impl fmt::Display for Claim {
 
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Permit => "permit",
-            Self::Defer => "defer",
-            Self::Refuse => "refuse",
-        })
+        f.pad(word(&VERBS, *self))
     }
 }
 
@@ -182,7 +176,7 @@ impl fmt::Display for Answer<'_> {
         if let Some(enhanced) = reply.enhanced() {
             write!(f, " {enhanced}")?;
         }
-        write!(f, " {}", quoted(reply.lines().next().unwrap_or_default()))
+        write!(f, " {}", Quoted(reply.lines().next().unwrap_or_default()))
     }
 }
 
@@ -218,8 +212,9 @@ impl fmt::Display for Condition {
 
 impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn words(items: &[impl ToString]) -> String {
-            joined(items.iter().map(ToString::to_string))
+        fn results(f: &mut fmt::Formatter<'_>, method: &str, results: &[impl fmt::Display]) -> fmt::Result {
+            write!(f, "{method} ")?;
+            joined(f, results)
         }
         match self {
             Self::From(NetworkSet::List(name)) => write!(f, "from {name}"),
@@ -227,9 +222,11 @@ impl fmt::Display for Test {
             Self::On(listener) => write!(f, "on {listener}"),
             Self::Hours(hours) => write!(f, "hours {hours}"),
             Self::Name(set) => write!(f, "name {set}"),
-            Self::Iprev(results) => write!(f, "iprev {}", words(results)),
-            Self::Listed { zone, at_least: 1 } => write!(f, "listed {zone}"),
-            Self::Listed { zone, at_least } => write!(f, "listed {zone} >= {at_least}"),
+            Self::Iprev(words) => results(f, "iprev", words),
+            Self::Listed { zone, at_least } => {
+                write!(f, "listed {}", Member(&DomainPattern::Exactly(zone.clone())))?;
+                if *at_least == 1 { Ok(()) } else { write!(f, " >= {at_least}") }
+            }
             Self::Tls => f.write_str("tls"),
             Self::Authenticated(None) => f.write_str("authenticated"),
             Self::Authenticated(Some(users)) => write!(f, "authenticated as {users}"),
@@ -240,18 +237,18 @@ impl fmt::Display for Test {
             Self::Sender(set) => write!(f, "sender {set}"),
             Self::SenderNull => f.write_str("sender null"),
             Self::SenderOwned => f.write_str("sender owned"),
-            Self::Spf(results) => write!(f, "spf {}", words(results)),
+            Self::Spf(words) => results(f, "spf", words),
             Self::To(set) => write!(f, "to {set}"),
             Self::RecipientExists => f.write_str("recipient exists"),
             Self::Known => f.write_str("known"),
             Self::Recipients(most) => write!(f, "recipients > {most}"),
             Self::Rate(Rate { limit, window }) => write!(f, "rate < {limit}/{window}"),
-            Self::Size(most) => write!(f, "size > {most}"),
+            Self::Size(most) => write!(f, "size > {}", Octets(*most)),
             Self::Hops(most) => write!(f, "hops > {most}"),
             Self::AuthorAligned => f.write_str("author aligned"),
-            Self::Dkim(results) => write!(f, "dkim {}", words(results)),
-            Self::Arc(results) => write!(f, "arc {}", words(results)),
-            Self::Dmarc(results) => write!(f, "dmarc {}", words(results)),
+            Self::Dkim(words) => results(f, "dkim", words),
+            Self::Arc(words) => results(f, "arc", words),
+            Self::Dmarc(words) => results(f, "dmarc", words),
             Self::Custom(name) => write!(f, "custom {name}"),
         }
     }
@@ -261,29 +258,28 @@ impl fmt::Display for HostSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::List(name) => name.fmt(f),
-            Self::Pattern(DomainPattern::Exactly(name)) if !name.as_str().contains('.') => write!(f, "\"{name}\""),
-            Self::Pattern(pattern) => pattern.fmt(f),
-            Self::Mailbox(mailbox) => write!(f, "mailbox {}", quoted(&Mailbox::to_string(mailbox))),
+            Self::Pattern(pattern) => Member(pattern).fmt(f),
+            Self::Mailbox(mailbox) => write!(f, "mailbox {}", Quoted(&mailbox.to_string())),
+        }
+    }
+}
+
+/// A number of octets, with the largest unit that leaves it whole.
+struct Octets(u64);
+
+impl fmt::Display for Octets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = UNITS.iter().find(|(_, octets)| self.0 > 0 && self.0 % octets == 0);
+        match unit {
+            Some((letter, octets)) => write!(f, "{}{letter}", self.0 / octets),
+            None => self.0.fmt(f),
         }
     }
 }
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let period = match self.period {
-            Period::Second => "s",
-            Period::Minute => "m",
-            Period::Hour => "h",
-            Period::Day => "d",
-        };
-        let per = match self.per {
-            Per::Ip => "ip",
-            Per::Network => "network",
-            Per::User => "user",
-            Per::Sender => "sender",
-            Per::Domain => "domain",
-        };
-        write!(f, "{period} per {per}")
+        write!(f, "{} per {}", word(&PERIODS, self.period), word(&PERS, self.per))
     }
 }
 
@@ -296,13 +292,6 @@ impl fmt::Display for Hours {
 
 impl fmt::Display for Dmarc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pass => "pass",
-            Self::None => "none",
-            Self::Fail => "fail",
-            Self::Quarantine => "quarantine",
-            Self::Reject => "reject",
-            Self::PermError => "permerror",
-        })
+        f.pad(word(&DMARC, *self))
     }
 }

@@ -2,22 +2,40 @@
 
 mod axioms;
 mod build;
+mod columns;
 mod credentials;
 mod cuts;
 mod diagram;
+mod dialogue;
+mod diff;
 mod dimension;
+mod extent;
 mod facts;
+mod flip;
+mod grid;
+mod idle;
 mod intern;
 mod keys;
 mod line;
+mod literals;
+mod parts;
+#[cfg(any(test, fuzzing))]
+mod read;
 mod region;
 mod report;
+mod rows;
 mod rulings;
+mod siblings;
 mod space;
 mod suffix;
+mod surface;
+mod table;
 mod verdict;
+mod words;
 
-use crate::{Facts, Policy, Verb};
+use hikyaku_wire::Reply;
+
+use crate::{Condition, Facts, Policy, Stage, Verb};
 
 /// How much work a proof may take before it gives up. Deterministic: the same policy gives the
 /// same answer everywhere.
@@ -72,6 +90,10 @@ pub struct Witness {
     pub line: Option<usize>,
     /// Custom conditions that must have a certain value, with that value.
     pub customs: Vec<(crate::Identifier, bool)>,
+    /// What is answered.
+    pub reply: Reply,
+    /// When that is final: at RCPT, or not before the end of the message.
+    pub at: Stage,
 }
 
 /// Why a policy that is well formed must not be used.
@@ -82,7 +104,7 @@ pub enum Rejection {
     #[error("{}", report::open(.0, .1))]
     Open(Box<Witness>, Vec<Note>),
     /// A claim does not hold.
-    #[error("line {line}: this claim does not hold:\n{}", report::dialogue(.witness))]
+    #[error("line {line}: this claim does not hold:\n{}", dialogue::dialogue(.witness))]
     Claim {
         /// The claim's line.
         line: usize,
@@ -134,6 +156,20 @@ pub struct Surface {
     pub idle: Vec<Idle>,
     /// The claims, each with its line and who shows that it does not hold.
     pub claims: Vec<(usize, Option<Witness>)>,
+    /// The lists that the rows name, in the order of their declaration.
+    pub extents: Vec<Extent>,
+}
+
+/// How much a list holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Extent {
+    /// The list's name.
+    pub list: String,
+    /// What it is declared to be: `trusted networks`.
+    pub kind: String,
+    /// How much is in it, in words: `256 public, 16.8 M private addresses`.
+    pub size: String,
 }
 
 /// Who may send where, in short.
@@ -171,6 +207,9 @@ pub struct Row {
     pub line: Option<usize>,
     /// The lines of rules above it that take something away from it, where a row is about one rule.
     pub except: Vec<usize>,
+    /// Who, to whom and when as one condition: where it is true, and not as the lines of `except`
+    /// say, the policy permits.
+    pub condition: Condition,
 }
 
 /// A rule that does nothing, or nothing of its own.
@@ -244,8 +283,7 @@ impl Policy {
     /// # Errors
     /// [`TooComplex`]: never a guess.
     pub fn prove(&self, limits: &Limits) -> Result<Surface, TooComplex> {
-        let _ = limits;
-        unimplemented!("owner: d")
+        surface::surface(self, limits)
     }
 
     /// Who may send where, in short.
@@ -253,8 +291,7 @@ impl Policy {
     /// # Errors
     /// [`TooComplex`]: never a guess.
     pub fn grid(&self, limits: &Limits) -> Result<Grid, TooComplex> {
-        let _ = limits;
-        unimplemented!("owner: d")
+        grid::grid_of(self, limits)
     }
 
     /// What another policy does differently. Empty: nothing at all.
@@ -262,8 +299,7 @@ impl Policy {
     /// # Errors
     /// [`TooComplex`]: never a guess.
     pub fn diff(&self, new: &Self, limits: &Limits) -> Result<Vec<Change>, TooComplex> {
-        let _ = (new, limits);
-        unimplemented!("owner: d")
+        diff::diff(self, new, limits)
     }
 
     /// The nearest facts that are decided differently, at most three that are equally near.
@@ -271,15 +307,14 @@ impl Policy {
     /// # Errors
     /// [`TooComplex`]: never a guess.
     pub fn flips(&self, facts: &Facts, limits: &Limits) -> Result<Vec<Flip>, TooComplex> {
-        let _ = (facts, limits);
-        unimplemented!("owner: d")
+        flip::flips(self, facts, limits)
     }
 }
 
 impl Witness {
     /// The SMTP dialogue in which it happens; what is not said in one stands in comments.
     pub fn dialogue(&self) -> String {
-        report::dialogue(self)
+        dialogue::dialogue(self)
     }
 }
 

@@ -15,9 +15,9 @@ mod strangers;
 mod suite;
 
 pub(crate) use draw::Choices;
-#[cfg(test)]
-pub(crate) use facts::until;
 pub(crate) use facts::{Edges, feasible};
 pub(crate) use means::{marks_by_hand, verb_by_hand};
 pub(crate) use policy::policy;
 pub(crate) use strangers::{foreign, stranger};
+#[cfg(test)]
+pub(crate) use {facts::until, suite::times};

@@ -54,8 +54,9 @@ fn submit<'a>(rules: Submission, pieces: impl IntoIterator<Item = &'a [u8]>) -> 
         recipient: None,
         time,
     };
-    let routes = Routes { local: "example.test".parse().unwrap(), transports: Vec::new(), smarthost: None };
-    let units = routes.units(&["<b@example.test>".parse().unwrap()], time, time);
+    let local = "example.test".parse().unwrap();
+    let routes = Routes { local, transports: Vec::new(), smarthost: None, named: Vec::new() };
+    let units = routes.units([(&"<b@example.test>".parse().unwrap(), None)], time, time);
     now(intake.commit(Envelope::new("<anna@example.test>".parse().unwrap(), time), trace, units))?;
     let body = now(queue.body(id)).unwrap();
     let mut text = Vec::new();

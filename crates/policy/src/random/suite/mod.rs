@@ -7,7 +7,7 @@ use super::{Choices, Edges, agree, feasible, policy, until, verb_by_hand};
 use crate::{Stage, Verb};
 
 /// How many times as much is tried; `HIKYAKU_LONG=20` makes a long run of the suites.
-pub(super) fn times() -> u64 {
+pub(crate) fn times() -> u64 {
     std::env::var("HIKYAKU_LONG").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }
 

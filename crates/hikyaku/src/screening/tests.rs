@@ -1,0 +1,459 @@
+use bytes::Bytes;
+use hikyaku_dns::Zone;
+use hikyaku_message::{HeaderLimits, results};
+use hikyaku_policy::{
+    Action, CertificateSet, Condition, Dmarc, DomainRole, HostSet, Identifier, List, Members, Networks, Per, Period,
+    PolicyBuilder, Rate, Rule, Test, Trust,
+};
+use hikyaku_queue::Memory;
+use hikyaku_session::Protocol;
+use hikyaku_wire::Domain;
+
+use super::*;
+use crate::{
+    Check, Intake, Names, Routes, Users, VerifyConfig,
+    facts::tests::{Asked as Dns, off},
+};
+
+const ZONE: &str = r#"
+spf.test. 300 TXT "v=spf1 ip4:198.51.100.7 -all"
+strict.test. 300 TXT "v=spf1 -all"
+_dmarc.strict.test. 300 TXT "v=DMARC1; p=reject"
+_dmarc.loose.test. 300 TXT "v=DMARC1; p=quarantine"
+7.100.51.198.in-addr.arpa. 300 PTR client.test.
+client.test. 300 A 198.51.100.7
+8.100.51.198.bad.test. 300 A 127.0.0.2
+"#;
+const GOOD: &str = "198.51.100.7";
+const BAD: &str = "198.51.100.8";
+
+fn identifier(name: &str) -> Identifier {
+    name.parse().unwrap()
+}
+
+fn to_ours() -> Condition {
+    Test::To(HostSet::List(identifier("ours"))).into()
+}
+
+fn from_inside() -> Condition {
+    Test::From(hikyaku_policy::NetworkSet::List(identifier("inside"))).into()
+}
+
+fn sender(domain: &str) -> Condition {
+    Test::Sender(HostSet::Pattern(domain.parse().unwrap())).into()
+}
+
+fn to(mailbox: &str) -> Condition {
+    Test::To(HostSet::Mailbox(mailbox.parse().unwrap())).into()
+}
+
+fn listed() -> Condition {
+    Test::Listed { zone: "bad.test".parse().unwrap(), at_least: 1 }.into()
+}
+
+fn spf_fails() -> Condition {
+    Test::Spf(vec![results::Spf::Fail]).into()
+}
+
+fn refuse(text: &str, when: impl Into<Condition>) -> Rule {
+    Rule::refuse(format!("550 5.7.1 {text}").parse().unwrap(), when)
+}
+
+fn builder(rules: Vec<Rule>) -> PolicyBuilder {
+    let list = |name: &str, members| List::new(identifier(name), members);
+    let inside: Networks = "10.0.0.0/8".parse().unwrap();
+    PolicyBuilder {
+        lists: vec![
+            list("ours", Members::Domains(DomainRole::Local, "hik.test".parse().unwrap())),
+            list("inside", Members::Networks(Trust::Trusted, inside)),
+        ],
+        rules,
+        ..PolicyBuilder::default()
+    }
+}
+
+fn ruling(rules: Vec<Rule>) -> Ruling {
+    let routes = Routes {
+        local: "elsewhere.test".parse().unwrap(),
+        transports: Vec::new(),
+        smarthost: None,
+        named: vec![(identifier("inner"), "10.0.0.5:25".parse().unwrap())],
+    };
+    Ruling::new(builder(rules).build().unwrap(), routes).unwrap()
+}
+
+/// A relay for hik.test, with alice and bert, and what it has asked the DNS.
+struct Relay {
+    screening: Screening<Dns>,
+    asked: Arc<Mutex<Vec<String>>>,
+    queue: Memory,
+}
+
+impl Relay {
+    fn new(rules: Vec<Rule>) -> Self {
+        Self::verifying(rules, off())
+    }
+
+    fn verifying(rules: Vec<Rule>, verify: VerifyConfig) -> Self {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let zone: Zone = ZONE.parse().unwrap();
+        let names = Names { hostname: "mx.hik.test".to_owned(), authserv_id: "hik.test".to_owned() };
+        let dns = Dns(Arc::new(zone), asked.clone());
+        let verification = Verification::new(dns, verify, HeaderLimits::default(), names);
+        let users = Users::Listed(["alice".to_owned(), "bert".to_owned()].into());
+        let directory = Directory { users, postmaster: None };
+        let owns = |user: &str, sender: &Mailbox| sender.local().content() == user;
+        let audit = Arc::new(AuditLog::open("/dev/null".as_ref()).unwrap());
+        let greylist = GreylistConfig { wait: std::time::Duration::from_secs(3600), ..GreylistConfig::default() };
+        let screening = Screening::new(ruling(rules), verification, Vec::new(), &greylist, directory, owns, audit);
+        Self { screening, asked, queue: Memory::new() }
+    }
+
+    fn visitor(&self, client: &str) -> Visitor {
+        let mut visitor = self.screening.visitor(Some(client.parse().unwrap()), Listener::Mx);
+        visitor.is_called(Some(&"client.test".parse().unwrap()));
+        visitor
+    }
+
+    fn mail(&self, visitor: &mut Visitor, sender: &str) -> Transaction {
+        self.screening.mail(visitor, &format!("<{sender}>").parse().unwrap()).unwrap()
+    }
+
+    async fn rcpt(&self, visitor: &mut Visitor, mail: &mut Transaction, to: &str) -> Judgement {
+        self.screening.recipient(visitor, mail, &format!("<{to}>").parse().unwrap()).await
+    }
+
+    /// The codes of all, each in a transaction of its own from that sender.
+    async fn codes(&self, client: &str, sender: &str, to: &[&str]) -> Vec<u16> {
+        let mut visitor = self.visitor(client);
+        let mut codes = Vec::new();
+        for to in to {
+            let begun = self.screening.mail(&mut visitor, &format!("<{sender}>").parse().unwrap());
+            let reply = match begun {
+                Ok(mut mail) => self.rcpt(&mut visitor, &mut mail, to).await.reply,
+                Err(refused) => refused.reply,
+            };
+            codes.push(reply.code().as_u16());
+        }
+        codes
+    }
+
+    async fn message(&self, visitor: &mut Visitor, mail: &mut Transaction, text: &str) -> (Outcome, String) {
+        let mut intake = Intake::open(&self.queue, None, HeaderLimits::default(), "hik.test").await.unwrap();
+        intake.verified(self.screening.arriving(mail));
+        intake.push(Bytes::from(text.to_owned())).await.unwrap();
+        intake.finish().unwrap();
+        let outcome = self.screening.message(visitor, mail, &mut intake).await;
+        (outcome, intake.results)
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+}
+
+const TEXT: &str = "Received: from x\r\nFrom: a@spf.test\r\nSubject: x\r\n\r\nbody\r\n";
+
+#[test]
+fn each_stage_asks_the_policy() {
+    let relay = Relay::new(vec![
+        refuse("network", Test::From(hikyaku_policy::NetworkSet::Network("192.0.2.0/24".parse().unwrap()))),
+        refuse("hello", Test::Helo(HostSet::Pattern("bad.client.test".parse().unwrap()))),
+        refuse("sender", sender("blocked.test")),
+        refuse("user", Condition::from(Test::Authenticated(None)).and(!Condition::from(Test::SenderOwned))),
+        Rule::permit(to_ours()),
+    ]);
+    let said = |judgement: &Judgement| (judgement.stage, judgement.reply.to_string(), judgement.line.is_some());
+    let mut visitor = relay.screening.visitor(Some("192.0.2.1".parse().unwrap()), Listener::Mx);
+    assert_eq!(said(&relay.screening.greets(&visitor)), (Stage::Connect, "550 5.7.1 network".to_owned(), true));
+    visitor = relay.screening.visitor(Some(GOOD.parse().unwrap()), Listener::Mx);
+    assert!(relay.screening.greets(&visitor).reply.is_positive());
+    visitor.is_called(Some(&"bad.client.test".parse().unwrap()));
+    assert_eq!(said(&relay.screening.greets(&visitor)), (Stage::Hello, "550 5.7.1 hello".to_owned(), true));
+    visitor.is_called(Some(&"client.test".parse().unwrap()));
+    assert!(relay.screening.greets(&visitor).reply.is_positive());
+    let refused = relay.screening.mail(&mut visitor, &"<a@blocked.test>".parse().unwrap()).unwrap_err();
+    assert_eq!(said(&refused), (Stage::Mail, "550 5.7.1 sender".to_owned(), true));
+    visitor.is_user(Some("alice"));
+    let refused = relay.screening.mail(&mut visitor, &"<bert@hik.test>".parse().unwrap()).unwrap_err();
+    assert_eq!(said(&refused), (Stage::Mail, "550 5.7.1 user".to_owned(), true));
+    assert!(refused.facts.contains(&"owned=no".to_owned()), "{refused:?}");
+    relay.mail(&mut visitor, "alice@hik.test");
+}
+
+/// The lists that the rules name and the sender's SPF, in front of the permit for hik.test.
+fn asking() -> Vec<Rule> {
+    vec![refuse("listed", listed()), refuse("spf", spf_fails()), Rule::permit(to_ours())]
+}
+
+#[tokio::test]
+async fn nothing_is_looked_up_for_mail_that_is_refused_anyway() {
+    let verify = VerifyConfig { spf: Check::Enforce, iprev: Check::Enforce, ..VerifyConfig::default() };
+    let relay = Relay::verifying(asking(), verify);
+    let mut visitor = relay.visitor(GOOD);
+    for number in 0..100 {
+        let mut mail = relay.mail(&mut visitor, &format!("a@d{number}.test"));
+        let foreign = relay.rcpt(&mut visitor, &mut mail, "victim@third.test").await;
+        assert_eq!(foreign.reply.code().as_u16(), 550);
+        let nobody = relay.rcpt(&mut visitor, &mut mail, "nobody@hik.test").await;
+        assert_eq!((nobody.reply, nobody.rule.as_str()), (Reply::UNKNOWN_USER_550, "local users"));
+    }
+    assert_eq!((relay.asked(), visitor.lookups()), (0, 0));
+
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    assert!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.reply.is_positive());
+    let first = relay.asked();
+    assert!(first > 0 && u32::try_from(first).unwrap() == visitor.lookups(), "{first}");
+    assert!(relay.rcpt(&mut visitor, &mut mail, "bert@hik.test").await.reply.is_positive());
+    // A client that begins anew as the same sender costs nothing more.
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    assert!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.reply.is_positive());
+    assert_eq!(relay.asked(), first);
+    // Another sender is looked up, the client is not.
+    let mut mail = relay.mail(&mut visitor, "a@strict.test");
+    assert_eq!(
+        relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.rule,
+        relay.screening.ruling().policy.rules()[1].to_string()
+    );
+    let more: Vec<_> = relay.asked.lock().unwrap()[first..].to_vec();
+    assert!(more.iter().all(|asked| asked.starts_with("txt ")), "{more:?}");
+}
+
+#[tokio::test]
+async fn a_list_that_refuses_saves_the_other_lookups() {
+    let relay = Relay::new(asking());
+    assert_eq!(relay.codes(BAD, "a@spf.test", &["alice@hik.test", "bert@hik.test"]).await, [550, 550]);
+    assert_eq!(*relay.asked.lock().unwrap(), ["a 8.100.51.198.bad.test"]);
+    assert_eq!(
+        relay.codes("10.0.0.1", "a@spf.test", &["alice@hik.test"]).await,
+        [550],
+        "private, so not asked; SPF fails"
+    );
+}
+
+#[tokio::test]
+async fn one_connection_may_cause_so_many_lookups() {
+    let relay = Relay::new(asking());
+    let mut visitor = relay.visitor(GOOD);
+    let mut codes = Vec::new();
+    for number in 0..1000 {
+        let mut mail = relay.mail(&mut visitor, &format!("a@d{number}.test"));
+        let judgement = relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await;
+        codes.push((judgement.reply.code().as_u16(), judgement.limit));
+    }
+    assert_eq!((codes[0], codes[999]), ((250, None), (451, Some("lookups"))));
+    let most = usize::try_from(LOOKUPS).unwrap() + 50;
+    assert!((most - 60..most).contains(&relay.asked()), "{}", relay.asked());
+    // What is refused in any case is told so still.
+    assert_eq!(
+        relay
+            .screening
+            .recipient(
+                &mut visitor,
+                &mut relay.mail(&mut relay.visitor(GOOD), "a@d.test"),
+                &"<x@third.test>".parse().unwrap()
+            )
+            .await
+            .reply
+            .code()
+            .as_u16(),
+        550
+    );
+    visitor.accepted();
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    assert_eq!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.reply.code().as_u16(), 250);
+}
+
+#[tokio::test]
+async fn who_is_new_is_deferred_without_a_lookup() {
+    let mut rules = vec![Rule::defer("450 4.7.1 greylisted".parse().unwrap(), !Condition::from(Test::Known))];
+    rules.extend(asking().split_off(1));
+    let relay = Relay::new(rules);
+    let mut visitor = relay.visitor(GOOD);
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    let new = relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await;
+    assert_eq!((new.reply.to_string().as_str(), relay.asked()), ("450 4.7.1 greylisted", 0));
+    assert!(new.facts.contains(&"known=no".to_owned()), "{:?}", new.facts);
+}
+
+#[tokio::test]
+async fn what_is_counted_is_kept_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("greylist");
+    let relay = Relay::new(asking());
+    relay.screening.restore(&file).unwrap();
+    relay.screening.keep(&file).unwrap();
+    assert!(!file.exists(), "nothing asks for it");
+    let rules =
+        || vec![Rule::defer("450 4.7.1 x".parse().unwrap(), !Condition::from(Test::Known)), Rule::permit(to_ours())];
+    let relay = Relay::new(rules());
+    assert_eq!(relay.codes(GOOD, "a@spf.test", &["alice@hik.test"]).await, [450]);
+    relay.screening.keep(&file).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let other = Relay::new(rules());
+    other.screening.restore(&file).unwrap();
+    let again = folder.path().join("again");
+    other.screening.keep(&again).unwrap();
+    assert_eq!(std::fs::read_to_string(&again).unwrap(), text);
+    assert!(relay.screening.keep(&folder.path().join("no/folder")).is_err());
+    assert!(relay.screening.restore(folder.path()).is_err());
+}
+
+#[tokio::test]
+async fn recipients_are_counted_when_they_are_accepted() {
+    let rate = Rate { limit: 2, window: Window { period: Period::Hour, per: Per::Ip } };
+    let relay = Relay::new(vec![Rule::new(Action::Limit(rate), to_ours()), Rule::permit(to_ours())]);
+    let to = ["x@third.test", "nobody@hik.test", "alice@hik.test", "bert@hik.test", "alice@hik.test"];
+    assert_eq!(relay.codes(GOOD, "a@spf.test", &to).await, [550, 550, 250, 250, 450]);
+    assert_eq!(relay.codes(BAD, "a@spf.test", &["alice@hik.test"]).await, [250], "another address");
+}
+
+#[tokio::test]
+async fn a_policy_names_the_route() {
+    let via = Rule::permit_via(identifier("inner"), to("nobody@hik.test"));
+    let relay = Relay::new(vec![via, Rule::permit(to_ours())]);
+    let mut visitor = relay.visitor(GOOD);
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    for (to, code) in [("alice@hik.test", 250), ("nobody@hik.test", 250), ("other@hik.test", 550)] {
+        assert_eq!(relay.rcpt(&mut visitor, &mut mail, to).await.reply.code().as_u16(), code, "{to}");
+    }
+    let (outcome, _) = relay.message(&mut visitor, &mut mail, TEXT).await;
+    let routes: Vec<_> = outcome
+        .recipients(Protocol::Smtp)
+        .into_iter()
+        .map(|(to, route)| (to.to_string(), route.map(|r| r.to_string())))
+        .collect();
+    assert_eq!(
+        routes,
+        [("<alice@hik.test>".to_owned(), None), ("<nobody@hik.test>".to_owned(), Some("10.0.0.5:25".to_owned()))]
+    );
+    assert_eq!(relay.screening.ruling().routes().local.to_string(), "hik.test", "what the policy declares");
+    let unknown = builder(vec![Rule::permit(to_ours()), Rule::permit_via(identifier("outer"), from_inside())]);
+    let routes = relay.screening.ruling().routes().clone();
+    let error = Ruling::new(unknown.build().unwrap(), routes).unwrap_err();
+    assert_eq!(error.name.as_str(), "outer");
+    assert!(error.to_string().starts_with(&format!("line {}: no route is named `outer`", error.line)), "{error}");
+}
+
+#[tokio::test]
+async fn each_recipient_is_decided_on_again_with_the_message() {
+    let unsigned = || Condition::from(Test::Dkim(vec![results::Dkim::None]));
+    let relay = Relay::new(vec![refuse("sign it", to("alice@hik.test").and(unsigned())), Rule::permit(to_ours())]);
+    let mut visitor = relay.visitor(GOOD);
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    let alice = relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await;
+    let bert = relay.rcpt(&mut visitor, &mut mail, "bert@hik.test").await;
+    assert_eq!((alice.provisional, bert.provisional), (true, false));
+    assert_eq!((alice.event().until.as_deref(), bert.event().until), (Some("message"), None));
+    let (outcome, results) = relay.message(&mut visitor, &mut mail, TEXT).await;
+    assert!(results.contains("dkim=none"), "{results}");
+    assert_eq!(outcome.recipients(Protocol::Smtp), [], "all or none");
+    let lmtp = outcome.recipients(Protocol::Lmtp);
+    assert_eq!(lmtp.iter().map(|(to, _)| to.to_string()).collect::<Vec<_>>(), ["<bert@hik.test>"]);
+    let hikyaku_session::server::Verdicts::Each(replies) = outcome.verdicts(&Reply::OK_250) else { panic!() };
+    assert_eq!(replies.iter().map(|reply| reply.code().as_u16()).collect::<Vec<_>>(), [550, 250]);
+    let told: Vec<_> = outcome.told().map(|(to, judgement)| (to.to_string(), judgement.stage)).collect();
+    assert_eq!(told, [("<alice@hik.test>".to_owned(), Stage::Message)]);
+    let facts = &outcome.judgements[0].1.facts;
+    for fact in [&format!("size={}", TEXT.len()), "hops=1", "dkim=none"] {
+        assert!(facts.iter().any(|known| known == fact), "{fact} in {facts:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_refused_in_any_case_is_not_verified() {
+    let rules = vec![
+        refuse("large", Test::Size(10)),
+        refuse("dmarc", Test::Dmarc(vec![Dmarc::Reject])),
+        Rule::permit(to_ours()),
+    ];
+    let relay = Relay::verifying(rules, VerifyConfig::default());
+    let mut visitor = relay.visitor(GOOD);
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    assert!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.provisional);
+    let (outcome, results) = relay.message(&mut visitor, &mut mail, TEXT).await;
+    assert_eq!(outcome.judgements[0].1.reply.to_string(), "550 5.7.1 large");
+    assert_eq!((relay.asked(), outcome.found, results.as_str()), (0, None, ""));
+}
+
+#[tokio::test]
+async fn marks_of_the_policy_are_told_in_the_message() {
+    let dmarc = |result| Condition::from(Test::Dmarc(vec![result]));
+    let rules = || {
+        vec![
+            Rule::new(Action::Quarantine(Some("dmarc".to_owned())), dmarc(Dmarc::Quarantine)),
+            Rule::new(Action::Tag("bulk".to_owned()), to("bert@hik.test")),
+            Rule::new(Action::Tag("ümlaut\u{7}".to_owned()), to("alice@hik.test")),
+            refuse("would be", sender("loose.test")).shadow(),
+            Rule::permit(to_ours()),
+        ]
+    };
+    let relay = Relay::new(rules());
+    let take = async |sender: &str, to: &[&str]| {
+        let mut visitor = relay.visitor(GOOD);
+        let mut mail = relay.mail(&mut visitor, sender);
+        for to in to {
+            assert!(relay.rcpt(&mut visitor, &mut mail, to).await.reply.is_positive());
+        }
+        let text = format!("From: {sender}\r\n\r\nbody\r\n");
+        relay.message(&mut visitor, &mut mail, &text).await
+    };
+    let (outcome, results) = take("a@loose.test", &["alice@hik.test", "bert@hik.test", "bert@hik.test"]).await;
+    assert!(
+        results.ends_with("\r\nX-Spam-Flag: YES\r\nX-Hikyaku-Tag: ?mlaut?\r\nX-Hikyaku-Tag: bulk\r\n"),
+        "{results}"
+    );
+    assert_eq!(outcome.found.as_ref().and_then(|found| found.quarantine), Some("policy"));
+    assert!(outcome.judgements[0].1.shadows[0].starts_with("shadow refuse 550 5.7.1 \"would be\""));
+    let (outcome, results) = take("a@spf.test", &["bert@hik.test"]).await;
+    assert!(!results.contains("X-Spam-Flag") && results.ends_with("X-Hikyaku-Tag: bulk\r\n"), "{results}");
+    assert_eq!(outcome.found.and_then(|found| found.quarantine), None);
+}
+
+#[tokio::test]
+async fn dmarc_of_the_configuration_holds_where_the_policy_does_not_ask() {
+    let relay = Relay::verifying(vec![Rule::permit(to_ours()), Rule::permit(from_inside())], VerifyConfig::default());
+    for (client, code, asked) in [(GOOD, 550, true), ("10.0.0.1", 250, false)] {
+        let before = relay.asked();
+        let mut visitor = relay.visitor(client);
+        let mut mail = relay.mail(&mut visitor, "a@strict.test");
+        let at_rcpt = relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await;
+        assert!(at_rcpt.reply.is_positive() && relay.asked() == before, "what is only told is looked up at the end");
+        let (outcome, _) = relay.message(&mut visitor, &mut mail, "From: a@strict.test\r\n\r\nx\r\n").await;
+        let judgement = &outcome.judgements[0].1;
+        assert_eq!((judgement.reply.code().as_u16(), relay.asked() > before), (code, asked), "{client}");
+        assert_eq!(judgement.rule == "dmarc", code == 550);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_keeps_the_policy_that_it_began_with() {
+    let relay = Relay::new(vec![Rule::permit(to_ours())]);
+    let mut visitor = relay.visitor(GOOD);
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    relay.screening.rule_by(ruling(vec![refuse("closed", to_ours())]));
+    assert!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.reply.is_positive());
+    let (outcome, _) = relay.message(&mut visitor, &mut mail, TEXT).await;
+    assert_eq!(outcome.recipients(Protocol::Smtp).len(), 1);
+    let mail = relay.screening.mail(&mut visitor, &"<a@spf.test>".parse().unwrap());
+    assert_eq!(mail.unwrap_err().reply.code().as_u16(), 550);
+}
+
+#[tokio::test]
+async fn a_certificate_is_a_fact_under_tls() {
+    let relay = Relay::new(vec![Rule::permit(Test::Certificate(CertificateSet::Spki([7; 32])))]);
+    let mut visitor = relay.visitor(GOOD);
+    assert!(relay.screening.mail(&mut visitor, &ReversePath::Null).is_err());
+    let certificate = hikyaku_session::Certificate { spki: [7; 32], names: vec!["client.test".into(), "a b".into()] };
+    visitor.is_encrypted(Some(&Tls { certificate: Some(certificate), ..Tls::default() }));
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    let told = relay.rcpt(&mut visitor, &mut mail, "x@third.test").await;
+    assert!(
+        told.reply.is_positive() && told.facts.iter().any(|fact| fact.starts_with("certificate=sha256//")),
+        "{told:?}"
+    );
+    assert_eq!(mail.facts().certificate.as_ref().unwrap().names, ["client.test".parse::<Domain>().unwrap()]);
+    visitor.is_encrypted(None);
+    assert!(relay.screening.mail(&mut visitor, &ReversePath::Null).is_err());
+}
