@@ -325,7 +325,10 @@ mod told_tests;
 
 #[cfg(test)]
 pub(crate) use self::{
-    diagram::{Diagrams, Ref, Ruling},
+    diagram::{Diagrams, Ref},
+    rulings::{Mark, Ruling},
     space::Space,
 };
+
+#[cfg(test)]
 mod tests;
