@@ -6,20 +6,20 @@ mod credentials;
 mod cuts;
 mod diagram;
 mod dialogue;
-#[cfg(any(test, fuzzing))]
-mod read;
 mod dimension;
 mod facts;
 mod intern;
 mod keys;
 mod line;
+#[cfg(any(test, fuzzing))]
+mod read;
 mod region;
 mod report;
 mod rulings;
 mod space;
+mod suffix;
 mod table;
 mod words;
-mod suffix;
 
 use hikyaku_wire::Reply;
 
