@@ -31,6 +31,7 @@ mod suffix;
 mod surface;
 mod table;
 mod verdict;
+mod table;
 mod words;
 
 use hikyaku_wire::Reply;
