@@ -31,7 +31,6 @@ mod suffix;
 mod surface;
 mod table;
 mod verdict;
-mod table;
 mod words;
 
 use hikyaku_wire::Reply;
@@ -319,8 +318,6 @@ impl Witness {
     }
 }
 
-#[cfg(test)]
-mod tests;
 #[cfg(test)]
 mod told_tests;
 
