@@ -319,12 +319,13 @@ impl Witness {
 }
 
 #[cfg(test)]
+pub(crate) use self::{
+    diagram::{Diagrams, Ref},
+    rulings::{Mark, Ruling},
+    space::Space,
+};
+
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod told_tests;
-
-#[cfg(test)]
-pub(crate) use self::{
-    diagram::{Diagrams, Ref, Ruling},
-    space::Space,
-};
