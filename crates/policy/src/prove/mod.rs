@@ -330,3 +330,5 @@ pub(crate) use self::{
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told_tests;
