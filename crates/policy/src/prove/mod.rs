@@ -31,7 +31,6 @@ mod suffix;
 mod surface;
 mod table;
 mod verdict;
-mod table;
 mod words;
 
 use hikyaku_wire::Reply;
@@ -330,6 +329,3 @@ pub(crate) use self::{
     rulings::{Mark, Ruling},
     space::Space,
 };
-
-#[cfg(test)]
-mod tests;

@@ -22,11 +22,21 @@ pub(super) fn surface(policy: &Policy, limits: &Limits) -> Result<Surface, TooCo
     let reaches = reaches(0, policy, diagrams)?;
     let rows = rows(policy, &reaches, diagrams)?;
     let idle = idle(policy, &reaches, diagrams)?;
-    let mut notes = super::verdict::notes(&space, 0);
+    let mut notes = super::verdict::notes(&space, 0, &verdict);
     if policy.rules().len() <= COVERED {
         notes.extend(siblings::notes(policy, limits)?);
     }
     let extents = extents(policy, &rows);
-    let assumptions = Vec::new();
-    Ok(Surface { verdict, declared_open: policy.is_declared_open(), assumptions, notes, grid, rows, idle, claims, extents })
+    let assumptions = super::verdict::assumptions(&space, 0);
+    Ok(Surface {
+        verdict,
+        declared_open: policy.is_declared_open(),
+        assumptions,
+        notes,
+        grid,
+        rows,
+        idle,
+        claims,
+        extents,
+    })
 }

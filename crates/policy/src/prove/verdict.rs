@@ -8,7 +8,7 @@ use super::{
     region::Detail,
     space::{Fact, Space},
 };
-use crate::{Action, Condition, Identifier, Policy, Rule, Stage, Test};
+use crate::{Action, Condition, HostSet, Identifier, List, Members, Policy, Rule, Stage, Test};
 
 impl Policy {
     /// Whether it is an open relay.
@@ -172,9 +172,7 @@ impl Diagrams<'_> {
                 if let Some(path) = self.plainest(taken) {
                     let mut facts = self.space.facts(&path);
                     facts.message = None;
-                    let decision = of.decide(&facts);
-                    let (rule, line) = (decision.rule.to_owned(), decision.line);
-                    let witness = Witness { facts, rule, line, customs: Vec::new() };
+                    let witness = Witness::new(of, facts, Vec::new());
                     return Ok(Some((of.line(index), witness)));
                 }
             }
@@ -249,7 +247,38 @@ struct Early {
     later: Ref,
 }
 
-/// What is not counted as a credential or as ours, and why.
-pub(crate) fn notes(space: &Space<'_>, policy: usize) -> Vec<Note> {
-    space.credentials[policy].notes.clone()
+/// What must be said of a policy: what is trusted however wide, what is not counted as a credential
+/// or as ours and why, and that a policy is closed which says that it is open.
+pub(crate) fn notes(space: &Space<'_>, policy: usize, verdict: &Verdict) -> Vec<Note> {
+    let of = space.policies[policy];
+    let mut notes = Vec::new();
+    if of.open && *verdict == Verdict::Closed {
+        notes.push(Note { line: Some(1), text: "it says `open`, and is closed: that line can go".to_owned() });
+    }
+    notes.extend(space.credentials[policy].notes.iter().cloned());
+    notes
+}
+
+/// What a verdict rests on that cannot be proved, in words.
+pub(crate) fn assumptions(space: &Space<'_>, policy: usize) -> Vec<String> {
+    let of = space.policies[policy];
+    let mut assumptions = Vec::new();
+    let permits = of.rules.iter().filter(|rule| matches!(rule.action, Action::Permit(_)) && !rule.shadow);
+    let tests: Vec<_> = permits.flat_map(|rule| rule.when.tests()).collect();
+    for name in &of.settings.credentials {
+        if tests.iter().any(|test| matches!(test, Test::Custom(asked) if asked == name)) {
+            assumptions.push(format!("custom {name} is trustworthy"));
+        }
+    }
+    for list in of.lists() {
+        let Members::Names(true, names) = &list.members else { continue };
+        let asks = |test: &&Test| matches!(test, Test::Name(HostSet::List(name)) if *name == list.name);
+        if !names.is_empty() && tests.iter().any(asks) {
+            assumptions.push(format!("the DNS of {} (`{}`) is not forged", names, list.name));
+        }
+    }
+    if of.lists().iter().any(List::is_local) {
+        assumptions.push("local delivery does not forward by address".to_owned());
+    }
+    assumptions
 }
