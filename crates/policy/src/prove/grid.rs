@@ -37,14 +37,8 @@ pub(super) fn grid(policy: &Policy, space: &Space<'_>, diagrams: &mut Diagrams<'
     let mut grid = Grid { columns: columns.iter().map(|(name, _)| (*name).to_owned()).collect(), rows: Vec::new() };
     let stranger = diagrams.stranger(0)?;
     let mut who = vec![(STRANGER.to_owned(), diagrams.and(stranger, feasible)?)];
-    // Who has one credential and no other.
-    let credentials = with_credential(policy, space, diagrams)?;
-    for (index, (name, held)) in credentials.iter().enumerate() {
-        let mut only = diagrams.and(*held, feasible)?;
-        for (_, (_, other)) in credentials.iter().enumerate().filter(|(other, _)| *other != index) {
-            only = diagrams.minus(only, *other)?;
-        }
-        who.push((name.clone(), only));
+    for (name, held) in with_credential(policy, space, diagrams)? {
+        who.push((name, diagrams.and(held, feasible)?));
     }
     for (name, who) in who {
         let mut cells = Vec::new();
