@@ -248,7 +248,8 @@ impl<'p> Scan<'p> {
         }
         match (value, action) {
             (Value::Later, _) => self.later(rule, Does::Mark),
-            (Value::True, Action::Tag(tag)) => self.tags.push(tag),
+            // A mark that is there is not made twice.
+            (Value::True, Action::Tag(tag)) if !self.tags.contains(&tag.as_str()) => self.tags.push(tag),
             (Value::True, Action::Quarantine(why)) if self.quarantine.is_none() => {
                 self.quarantine = Some(why.as_deref().unwrap_or_default());
             }

@@ -16,12 +16,14 @@ impl Witness {
     /// What the policy does with these facts; `customs` are those without which it would do
     /// something else.
     pub(crate) fn new(policy: &Policy, facts: Facts, customs: Vec<(Identifier, bool)>) -> Self {
+        let decision = policy.decide(&facts);
         let early = policy.decide(&Facts { message: None, ..facts.clone() });
-        let (at, decision) = match early.provisional {
-            true => (Stage::Message, policy.decide(&facts)),
-            false => (Stage::Recipient, early),
+        let is_final = !early.provisional && (early.is_permitted() || early.line == decision.line);
+        let (at, reply) = match is_final {
+            true => (Stage::Recipient, early.reply),
+            false => (Stage::Message, decision.reply),
         };
-        let (rule, line, reply) = (decision.rule.to_owned(), decision.line, decision.reply);
+        let (rule, line) = (decision.rule.to_owned(), decision.line);
         Self { facts, rule, line, customs, reply, at }
     }
 }
@@ -163,7 +165,7 @@ mod tests {
     }
 
     fn plain(policy: &Policy) -> Facts {
-        let text = "# 198.51.100.7 connects\nC: EHLO client.sender.example\nC: MAIL FROM:<spam@sender.example>\n\
+        let text = "# 198.51.100.7 connects\nC: EHLO mail.sender.example\nC: MAIL FROM:<spam@sender.example>\n\
                     C: RCPT TO:<victim@stranger.example>\n";
         read::facts(text, policy)
     }
@@ -214,7 +216,7 @@ S: 221 2.0.0 bye
         assert!(told.contains("C: .\nS: 550 5.7.1 "), "{told}");
         assert!(told.contains(" <- no rule matches\nC: QUIT"), "{told}");
 
-        let nothing = policy(Vec::new());
+        let nothing = policy(vec![Rule::permit(Test::Known)]);
         let told = Witness::new(&nothing, plain(&nothing), Vec::new()).dialogue();
         assert!(told.contains("<victim@stranger.example>\nS: 550 5.7.1 "), "{told}");
         assert!(told.contains(" <- no rule matches\nC: QUIT") && !told.contains("DATA"), "{told}");
@@ -291,7 +293,7 @@ S: 221 2.0.0 bye
 
     #[test]
     fn a_shell_takes_each_word_as_one() {
-        let policy = policy(Vec::new());
+        let policy = policy(vec![Rule::permit(Test::Known)]);
         let mut facts = plain(&policy);
         (facts.listener, facts.tls) = (Listener::Submission, true);
         facts.user = Some("o'hara; rm -rf\n".to_owned());
@@ -299,7 +301,7 @@ S: 221 2.0.0 bye
         facts.recipient = Some("<\"$(id)\"@stranger.example>".parse().unwrap());
         assert_eq!(
             swaks(&facts),
-            "# swaks --server RELAY --port 587 --tls --helo client.sender.example --auth PLAIN \
+            "# swaks --server RELAY --port 587 --tls --helo mail.sender.example --auth PLAIN \
              --auth-user 'o'\\''hara; rm -rf?' --from '<>' --to '\"$(id)\"@stranger.example'"
         );
         facts.certificate = Some(Certificate { spki: [1; 32], names: Vec::new() });

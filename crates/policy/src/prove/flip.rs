@@ -93,8 +93,10 @@ fn cheapest(
 ) -> Result<Vec<Path>, TooComplex> {
     let cost = |dimension: usize, class: usize| match &space.dimensions[dimension] {
         _ if path[dimension] == class => 0,
-        // Nobody makes a lookup fail on purpose if something else will do.
-        changed if changed.unknown == Some(class) => (weight(&changed.fact) + 20) * 100,
+        // Nobody makes a lookup fail on purpose, or goes without an address, if something else will do.
+        changed if changed.unknown == Some(class) || is_odd(space, dimension, class) => {
+            (weight(&changed.fact) + 20) * 100
+        }
         changed => weight(&changed.fact) * 100 + u64::from(changed.plain != class),
     };
     let total = |path: &Path| path.iter().enumerate().map(|(dimension, class)| cost(dimension, *class) / 100).sum::<u64>();
@@ -112,6 +114,16 @@ fn cheapest(
         found.push(after);
     }
     Ok(found)
+}
+
+/// Whether a class is of a client or a recipient that is not like others: without an address, the
+/// bare postmaster.
+fn is_odd(space: &Space<'_>, dimension: usize, class: usize) -> bool {
+    match space.dimensions[dimension].fact {
+        Fact::Client => space.value(dimension, class) == "none",
+        Fact::Recipient => space.value(dimension, class) == "postmaster",
+        _ => false,
+    }
 }
 
 /// How much it is for the peer to change a fact.

@@ -37,14 +37,8 @@ pub(super) fn grid(policy: &Policy, space: &Space<'_>, diagrams: &mut Diagrams<'
     let mut grid = Grid { columns: columns.iter().map(|(name, _)| (*name).to_owned()).collect(), rows: Vec::new() };
     let stranger = diagrams.stranger(0)?;
     let mut who = vec![(STRANGER.to_owned(), diagrams.and(stranger, feasible)?)];
-    // Who has one credential and no other.
-    let credentials = with_credential(policy, space, diagrams)?;
-    for (index, (name, held)) in credentials.iter().enumerate() {
-        let mut only = diagrams.and(*held, feasible)?;
-        for (_, (_, other)) in credentials.iter().enumerate().filter(|(other, _)| *other != index) {
-            only = diagrams.minus(only, *other)?;
-        }
-        who.push((name.clone(), only));
+    for (name, held) in with_credential(policy, space, diagrams)? {
+        who.push((name, diagrams.and(held, feasible)?));
     }
     for (name, who) in who {
         let mut cells = Vec::new();
@@ -73,9 +67,7 @@ pub(super) fn with_credential(
     diagrams: &mut Diagrams<'_>,
 ) -> Result<Vec<(String, Ref)>, TooComplex> {
     let mut credentials = Vec::new();
-    let tests = || policy.rules().iter().flat_map(|rule| rule.when.tests());
-    let asks_for_user = tests().any(|test| matches!(test, Test::Authenticated(_) | Test::SenderOwned));
-    if let Some(user) = space.dimension(&Fact::User).filter(|_| asks_for_user) {
+    if let Some(user) = space.dimension(&Fact::User).filter(|_| asks_for_users(policy)) {
         let nobody = only(user, 0, diagrams);
         credentials.push(("authenticated".to_owned(), diagrams.not(nobody)?));
     }
@@ -88,6 +80,12 @@ pub(super) fn with_credential(
         credentials.push((name, held));
     }
     Ok(credentials)
+}
+
+/// Whether it matters to any rule who the user is.
+pub(super) fn asks_for_users(policy: &Policy) -> bool {
+    let mut tests = policy.rules().iter().flat_map(|rule| rule.when.tests());
+    tests.any(|test| matches!(test, Test::Authenticated(_) | Test::SenderOwned))
 }
 
 /// What the policy tells strangers from others by: what each credential is called, and the tests

@@ -320,6 +320,12 @@ impl Witness {
 
 #[cfg(test)]
 pub(crate) use self::{
-    diagram::{Diagrams, Ref, Ruling},
+    diagram::{Diagrams, Ref},
+    rulings::{Mark, Ruling},
     space::Space,
 };
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod told_tests;
