@@ -18,7 +18,8 @@ impl Witness {
     pub(crate) fn new(policy: &Policy, facts: Facts, customs: Vec<(Identifier, bool)>) -> Self {
         let decision = policy.decide(&facts);
         let early = policy.decide(&Facts { message: None, ..facts.clone() });
-        let is_final = !early.provisional && (early.is_permitted() || early.line == decision.line);
+        let is_same = early.is_permitted() || early.line == decision.line;
+        let is_final = facts.message.is_none() || (!early.provisional && is_same);
         let (at, reply) = match is_final {
             true => (Stage::Recipient, early.reply),
             false => (Stage::Message, decision.reply),
@@ -84,7 +85,7 @@ pub(super) fn dialogue(witness: &Witness) -> String {
             say("S: 250 2.1.5 recipient ok");
         }
     }
-    if *at == Stage::Message || reply.is_positive() {
+    if facts.message.is_some() && (*at == Stage::Message || reply.is_positive()) {
         say("C: DATA");
         say("S: 354 go ahead");
         say("C: Subject: test");
@@ -208,7 +209,7 @@ S: 221 2.0.0 bye
         let text = |facts: Facts| Witness::new(&size, facts, Vec::new()).dialogue();
         let told = text(plain(&size));
         assert!(told.contains("<victim@stranger.example>\nS: 250 2.1.5 recipient ok\nC: DATA\n"), "{told}");
-        assert!(told.contains("C: .\nS: 250 2.0.0 ok                           <- line 1: permit"), "{told}");
+        assert!(told.contains("C: .\nS: 250 2.0.0 ok                          <- line 1: permit"), "{told}");
         let mut facts = plain(&size);
         facts.message.as_mut().unwrap().size = 5001;
         let told = text(facts);
