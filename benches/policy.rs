@@ -1,12 +1,15 @@
-//! `cargo bench --bench policy -- [--check] [--write] [--rounds N] [ROW…]`: how long a proof takes,
-//! and how much memory.
+//! `cargo bench --bench policy -- [--check] [--write] [--rounds N] [ROW…]`: how long a decision
+//! takes, and how long and how much memory a proof.
 //!
-//! Each measurement is a process of its own, which has proved nothing before.
+//! Each measurement of a proof is a process of its own, which has proved nothing before.
 
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use hikyaku_benches::policy::rows::{self, Row};
+use hikyaku_benches::policy::{
+    decide,
+    rows::{self, Row},
+};
 use hikyaku_benches::{arguments, readme};
 
 /// What the README says of this table.
@@ -15,11 +18,12 @@ const PLACE: &str = "cargo bench --bench policy -- --write";
 const HELP: &str = "\
 cargo bench --bench policy -- [OPTION]… [ROW]…
 
-Proves policies (or those whose rows' names contain ROW) and prints what it took.
+Decides by policies and proves them (or those whose rows' names contain ROW) and prints what it
+took.
 
 --check      exit with 1 if a row takes more time or memory than is asked
---write      put table, machine and commit into README.md
---rounds N   as many times, of which the median counts (5)
+--write      put tables, machine and commit into README.md
+--rounds N   as many times, of which the median counts (5 proofs, 48 turns of decisions)
 ";
 
 /// In the environment of the processes that measure.
@@ -45,14 +49,30 @@ fn main() -> ExitCode {
     };
     let rounds = if arguments.rounds == 48 { 5 } else { arguments.rounds };
     let rows: Vec<_> = rows::ALL.iter().filter(|row| arguments.wants(row.name)).collect();
-    if rows.is_empty() {
-        let names: Vec<_> = rows::ALL.iter().map(|row| row.name).collect();
+    let decisions: Vec<_> = decide::ALL.iter().filter(|row| arguments.wants(row.name)).collect();
+    if rows.is_empty() && decisions.is_empty() {
+        let names = decide::ALL.iter().map(|row| row.name).chain(rows::ALL.iter().map(|row| row.name));
+        let names: Vec<_> = names.collect();
         eprintln!("no row is named so; the rows are: {}", names.join(" "));
         return ExitCode::from(2);
     }
-    let mut table =
-        String::from("| what | answer | ms | asked | MiB at the peak | asked |\n|---|---|---|---|---|---|\n");
     let (mut lines, mut missed) = (String::new(), Vec::new());
+    let mut table =
+        String::from("| one decision by | ns | asked | looking the facts up | ratio |\n|---|---|---|---|---|\n");
+    for row in decisions {
+        let measured = row.measure(arguments.rounds);
+        let limit = measured.limits.first().map_or(0.0, |(_, ns)| *ns);
+        let slow = row.most_ns > 0 && measured.ours > row.most_ns as f64;
+        let asked = if row.most_ns > 0 { format!("< {}", row.most_ns) } else { "-".to_owned() };
+        let bold = if slow { "**" } else { "" };
+        let (what, ours) = (row.what, measured.ours);
+        let ratio = measured.of_limit.unwrap_or_default();
+        table += &format!("| {what} | {bold}{ours:.0}{bold} | {asked} | {limit:.0} | {ratio:.2} |\n");
+        lines += &format!("policy\t{}\t{ours:.0}\t{limit:.0}\n", row.name);
+        missed.extend(slow.then(|| format!("{}: {ours:.0} ns, asked are {}", row.name, row.most_ns)));
+    }
+    table.push('\n');
+    table += "| what | answer | ms | asked | MiB at the peak | asked |\n|---|---|---|---|---|---|\n";
     for row in rows {
         let mut all: Vec<_> = (0..rounds).map(|_| in_a_process(row)).collect();
         all.sort_by_key(|once| once.micros);

@@ -1,8 +1,10 @@
 //! The policy engine: policies of a size that nobody writes by hand, and what is asked of a proof.
 //!
-//! There is no peer, for no mail system proves anything: the bounds are times and memory.
+//! There is no peer, for no mail system proves anything: the bounds are times and memory, and
+//! for a decision what looking its facts up costs.
 
 pub mod adversarial;
+pub mod decide;
 pub mod real;
 pub mod rows;
 pub mod small;

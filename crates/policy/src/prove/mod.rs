@@ -31,6 +31,7 @@ mod suffix;
 mod surface;
 mod table;
 mod verdict;
+mod table;
 mod words;
 
 use hikyaku_wire::Reply;
@@ -317,6 +318,11 @@ impl Witness {
         dialogue::dialogue(self)
     }
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod told_tests;
 
 #[cfg(test)]
 pub(crate) use self::{
