@@ -31,7 +31,6 @@ mod suffix;
 mod surface;
 mod table;
 mod verdict;
-mod table;
 mod words;
 
 use hikyaku_wire::Reply;
