@@ -319,6 +319,11 @@ impl Witness {
 }
 
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod told_tests;
+
+#[cfg(test)]
 pub(crate) use self::{
     diagram::{Diagrams, Ref},
     rulings::{Mark, Ruling},
