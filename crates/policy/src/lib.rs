@@ -50,6 +50,7 @@ mod prove;
 #[cfg(any(fuzzing, test))]
 mod random;
 mod rule;
+mod warnings;
 
 pub use condition::{CertificateSet, Condition, Dmarc, HostSet, Hours, NetworkSet, Per, Period, Rate, Test, Window};
 pub use counters::{Rates, Triplets};

@@ -17,8 +17,8 @@ use super::{
     space::{Classes, Fact, Regions, Space},
 };
 use crate::{
-    Action, CertificatePattern, CertificateSet, HostSet, Identifier, List, Members, NetworkSet, Policy, Rate, Test,
-    list::Lists,
+    Action, CertificatePattern, CertificateSet, DomainRole, HostSet, Identifier, List, Members, NetworkSet, Policy,
+    Rate, Test, list::Lists,
 };
 
 /// Pleasant values, the first of a class is taken.
@@ -393,7 +393,7 @@ impl<'p> Builder<'_, 'p> {
         let mut regions: Vec<_> = self.policies.iter().map(|_| Regions::default()).collect();
         self.clients(&mut regions);
         self.hosts(Fact::Helo, Kind::Host, &HOSTS, &mut regions);
-        self.hosts(Fact::Name, Kind::Host, &HOSTS, &mut regions);
+        self.hosts(Fact::Name, Kind::Name, &HOSTS, &mut regions);
         self.hosts(Fact::Sender, Kind::Mailbox, &SENDERS, &mut regions);
         self.hosts(Fact::Recipient, Kind::Mailbox, &RECIPIENTS, &mut regions);
         regions
@@ -491,7 +491,7 @@ impl<'p> Builder<'_, 'p> {
                     Some(Members::Domains(_, domains) | Members::Names(_, domains)) => kind.spans(domains),
                     _ => Vec::new(),
                 };
-                let is_local = list.is_some_and(List::is_local);
+                let is_local = list.is_some_and(|list| matches!(list.members, Members::Domains(DomainRole::Local, _)));
                 spans.extend((is_local && matches!(test, Test::To(_))).then(empty_span));
                 Cuts::union(spans)
             }

@@ -81,8 +81,10 @@ pub(crate) fn empty_span() -> Span {
 /// What a line of hosts is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
-    /// Hosts.
+    /// Domains and address literals.
     Host,
+    /// Domains.
+    Name,
     /// Mailboxes.
     Mailbox,
 }
@@ -93,7 +95,7 @@ impl Kind {
         let exactly = |key: String| {
             let until = format!("{key}{AFTER}");
             let from = match self {
-                Self::Host => key,
+                Self::Host | Self::Name => key,
                 Self::Mailbox => key + "\0",
             };
             (from.into(), Some(until.into()))
@@ -113,7 +115,7 @@ impl Kind {
     /// The key of a host or mailbox as it is written.
     pub(crate) fn key(self, text: &str) -> Option<Key> {
         match self {
-            Self::Host => text.parse().ok().map(|host| host_key(&host)),
+            Self::Host | Self::Name => text.parse().ok().map(|host| host_key(&host)),
             Self::Mailbox => text.parse().ok().map(|mailbox| mailbox_key(&mailbox)),
         }
     }
@@ -126,7 +128,7 @@ impl Kind {
     /// no key.
     pub(crate) fn text(self, key: &str) -> Option<String> {
         let (host, local) = match self {
-            Self::Host => (key, None),
+            Self::Host | Self::Name => (key, None),
             Self::Mailbox => match key.strip_prefix(AFTER) {
                 Some(_) => (key.get(..33)?, Some(key.get(33..)?.strip_prefix(CLOSE)?)),
                 None => {
@@ -136,7 +138,9 @@ impl Kind {
             },
         };
         let host = match host.strip_prefix(AFTER) {
-            Some(digits) if digits.len() == 32 => Host::Address(address_of(u128::from_str_radix(digits, 16).ok()?)),
+            Some(digits) if digits.len() == 32 && self != Self::Name => {
+                Host::Address(address_of(u128::from_str_radix(digits, 16).ok()?))
+            }
             Some(_) => return None,
             None => {
                 let labels: Vec<_> = host.strip_suffix(CLOSE)?.rsplit(CLOSE).collect();
@@ -171,7 +175,7 @@ impl Kind {
             return Some(Key::default());
         }
         let end = match self {
-            Self::Host => String::new(),
+            Self::Host | Self::Name => String::new(),
             Self::Mailbox => format!("{CLOSE}{local}"),
         };
         let mut tries = Vec::new();
@@ -231,10 +235,11 @@ impl Kind {
             return true;
         }
         let ends: &[&str] = match self {
-            Self::Host => &["\0", "0\0", "a\0"],
+            Self::Host | Self::Name => &["\0", "0\0", "a\0"],
             Self::Mailbox => &["\0\0", "0\0\0", "a\0\0", "\0", "a", "\0\0a", "0\0\0a", "a\0\0a", "\0a"],
         };
         match text.strip_prefix(AFTER) {
+            Some(_) if self == Self::Name => false,
             Some(digits) if digits.len() < 32 => {
                 digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
             }

@@ -20,6 +20,7 @@ mod space;
 mod table;
 mod words;
 mod suffix;
+mod verdict;
 
 use hikyaku_wire::Reply;
 
@@ -263,25 +264,6 @@ pub struct Flip {
 }
 
 impl Policy {
-    /// Whether it is an open relay.
-    ///
-    /// # Errors
-    /// [`TooComplex`]: never a guess.
-    pub fn verdict(&self, limits: &Limits) -> Result<Verdict, TooComplex> {
-        let _ = limits;
-        unimplemented!("owner: c")
-    }
-
-    /// Proves that the policy may be used: it is closed or says that it is open, its claims hold,
-    /// and no stranger's message is taken only to be refused.
-    ///
-    /// # Errors
-    /// Why it must not be used.
-    pub fn admit(&self, limits: &Limits) -> Result<(), Rejection> {
-        let _ = limits;
-        unimplemented!("owner: c")
-    }
-
     /// All that it permits.
     ///
     /// # Errors
@@ -331,3 +313,4 @@ pub(crate) use self::{
     diagram::{Diagrams, Ref, Ruling},
     space::Space,
 };
+mod tests;

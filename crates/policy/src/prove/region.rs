@@ -233,7 +233,7 @@ impl Diagrams<'_> {
             }
             layers.extend(self.layer(&rule.action, (is_true, may_be), undecided, detail)?);
             // What nothing comes through to need not be read.
-            if is_true == region {
+            if is_true == region && !matches!(rule.action, Action::Quarantine(_) | Action::Tag(_)) {
                 break;
             }
         }

@@ -2,30 +2,28 @@
 
 use hikyaku_wire::Domain;
 
-/// Top-level names under which nobody can register a name: reserved (RFC 2606, RFC 6761,
-/// RFC 6762 with its appendix G, RFC 7686, RFC 8375, RFC 9476).
-const RESERVED: [&str; 15] = [
+/// Names for private use under which nobody else can register a name: reserved (RFC 6761,
+/// RFC 7686, RFC 8375, RFC 9476), or used so much that they never will be delegated (RFC 6762,
+/// appendix G). Names for documentation stand for any other, and are not among them.
+const PRIVATE: [&str; 12] = [
     "alt",
     "corp",
-    "example",
     "home",
+    "home.arpa",
     "internal",
     "intranet",
-    "invalid",
     "lan",
     "local",
     "localdomain",
     "localhost",
     "onion",
     "private",
-    "test",
-    "home.arpa",
 ];
 
 /// Whether anyone can register a name below this one.
 pub(crate) fn is_public(name: &Domain) -> bool {
     let name = name.to_lowercase();
-    if RESERVED.contains(&name.as_str()) {
+    if PRIVATE.contains(&name.as_str()) {
         return false;
     }
     !name.contains('.')
