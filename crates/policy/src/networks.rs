@@ -142,7 +142,7 @@ impl Network {
     }
 
     /// Addresses in it; all of IPv6 counts as one less.
-    fn size(&self) -> u128 {
+    pub(crate) fn size(&self) -> u128 {
         1_u128.checked_shl(u32::from(self.width() - self.prefix)).unwrap_or(u128::MAX)
     }
 

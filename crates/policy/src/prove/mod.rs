@@ -2,29 +2,40 @@
 
 mod axioms;
 mod build;
+mod columns;
 mod credentials;
 mod cuts;
 mod diagram;
 mod dialogue;
-#[cfg(any(test, fuzzing))]
-mod read;
+mod diff;
 mod dimension;
+mod extent;
 mod facts;
+mod flip;
+mod grid;
+mod idle;
 mod intern;
 mod keys;
 mod line;
+mod literals;
+mod parts;
+#[cfg(any(test, fuzzing))]
+mod read;
 mod region;
 mod report;
+mod rows;
 mod rulings;
+mod siblings;
 mod space;
-mod table;
-mod words;
 mod suffix;
+mod surface;
+mod table;
 mod verdict;
+mod words;
 
 use hikyaku_wire::Reply;
 
-use crate::{Facts, Policy, Stage, Verb};
+use crate::{Condition, Facts, Policy, Stage, Verb};
 
 /// How much work a proof may take before it gives up. Deterministic: the same policy gives the
 /// same answer everywhere.
@@ -196,6 +207,9 @@ pub struct Row {
     pub line: Option<usize>,
     /// The lines of rules above it that take something away from it, where a row is about one rule.
     pub except: Vec<usize>,
+    /// Who, to whom and when as one condition: where it is true, and not as the lines of `except`
+    /// say, the policy permits.
+    pub condition: Condition,
 }
 
 /// A rule that does nothing, or nothing of its own.
@@ -269,8 +283,7 @@ impl Policy {
     /// # Errors
     /// [`TooComplex`]: never a guess.
     pub fn prove(&self, limits: &Limits) -> Result<Surface, TooComplex> {
-        let _ = limits;
-        unimplemented!("owner: d")
+        surface::surface(self, limits)
     }
 
     /// Who may send where, in short.
@@ -278,8 +291,7 @@ impl Policy {
     /// # Errors
     /// [`TooComplex`]: never a guess.
     pub fn grid(&self, limits: &Limits) -> Result<Grid, TooComplex> {
-        let _ = limits;
-        unimplemented!("owner: d")
+        grid::grid_of(self, limits)
     }
 
     /// What another policy does differently. Empty: nothing at all.
@@ -287,8 +299,7 @@ impl Policy {
     /// # Errors
     /// [`TooComplex`]: never a guess.
     pub fn diff(&self, new: &Self, limits: &Limits) -> Result<Vec<Change>, TooComplex> {
-        let _ = (new, limits);
-        unimplemented!("owner: d")
+        diff::diff(self, new, limits)
     }
 
     /// The nearest facts that are decided differently, at most three that are equally near.
@@ -296,8 +307,7 @@ impl Policy {
     /// # Errors
     /// [`TooComplex`]: never a guess.
     pub fn flips(&self, facts: &Facts, limits: &Limits) -> Result<Vec<Flip>, TooComplex> {
-        let _ = (facts, limits);
-        unimplemented!("owner: d")
+        flip::flips(self, facts, limits)
     }
 }
 
@@ -309,8 +319,12 @@ impl Witness {
 }
 
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod told_tests;
+
+#[cfg(test)]
 pub(crate) use self::{
     diagram::{Diagrams, Ref, Ruling},
     space::Space,
 };
-mod tests;

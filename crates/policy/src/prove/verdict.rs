@@ -73,8 +73,6 @@ impl Diagrams<'_> {
         let Some(path) = self.plainest(set) else { return Ok(None) };
         let facts = self.space.facts(&path);
         debug_assert_eq!(self.space.classes_of(&facts), path, "{facts:#?}");
-        let decision = self.space.policies[policy].decide(&facts);
-        let (rule, line) = (decision.rule.to_owned(), decision.line);
         let mut customs = Vec::new();
         for (dimension, of) in self.space.dimensions.iter().enumerate() {
             if let Fact::Custom(name) = &of.fact {
@@ -91,7 +89,7 @@ impl Diagrams<'_> {
                 }
             }
         }
-        Ok(Some(Witness { facts, rule, line, customs }))
+        Ok(Some(Witness::new(self.space.policies[policy], facts, customs)))
     }
 
     /// Each claim of a policy with its line, and who shows that it does not hold.
