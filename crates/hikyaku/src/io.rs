@@ -97,7 +97,7 @@ impl Listener {
     /// # Errors
     /// There cannot be one now: the process or the system has no file descriptor left, or no
     /// memory. What is wrong with one connection is no error.
-    pub(crate) async fn accept(&self) -> io::Result<(Box<dyn Stream>, Peer)> {
+    pub async fn accept(&self) -> io::Result<(Box<dyn Stream>, Peer)> {
         loop {
             match self.try_accept().await {
                 Err(error) if is_of_one_connection(&error) => {}

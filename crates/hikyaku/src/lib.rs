@@ -27,6 +27,7 @@ mod bounce;
 #[cfg(feature = "config")]
 mod config;
 mod current;
+mod delegation;
 mod deliver;
 mod directory;
 mod environment;
@@ -64,6 +65,9 @@ pub use config::{
     Mode, Store, TlsConfig,
 };
 pub use current::Current;
+pub use delegation::{
+    Delegate, DelegateOptions, Delegated, DelegationAction, DelegationError, DelegationReader, DelegationRequest,
+};
 pub use deliver::{Delivery, DeliveryLimits};
 pub use directory::{Directory, Users};
 pub use environment::{id, now, raise_open_files, random};

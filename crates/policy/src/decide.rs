@@ -120,8 +120,8 @@ impl Policy {
     /// Before that stage, a refusal that no later fact can turn into a permit is given at once;
     /// everything else is permitted, provisionally where a later fact may change it.
     ///
-    /// It costs what the rules up to the one that decides cost, and each fact is looked up once
-    /// for all lists. Nothing is allocated for a permit without tags.
+    /// Each fact is looked up once for all lists, and only the rules are asked that may match by
+    /// the lists that it is in. Nothing is allocated for a permit without tags.
     pub fn decide(&self, facts: &Facts) -> Decision<'_> {
         self.decide_watched(&View::new(&self.index, facts), &mut ())
     }
@@ -129,20 +129,35 @@ impl Policy {
     /// Decides while somebody looks on.
     pub(crate) fn decide_watched<W: Watch>(&self, view: &View<'_>, watch: &mut W) -> Decision<'_> {
         let mut scan = Scan::default();
-        for (rule, entry) in self.index.rules.iter().enumerate() {
-            let value = view.rule(rule, watch);
-            if value == Value::False {
-                continue;
-            }
-            if entry.shadow {
-                scan.shadows.extend((value == Value::True).then_some(rule));
-            } else if entry.does == Does::Mark {
-                scan.mark(rule, &self.rules[rule].action, value);
-            } else if scan.rule(rule, entry.does, value) {
-                break;
+        let filters = if W::WHOLE { [None; 6] } else { view.may_match() };
+        'rules: for (word, all) in self.index.filter.all.iter().enumerate() {
+            let mut left = filters.iter().flatten().fold(*all, |left, filter| left & filter[word]);
+            while left != 0 {
+                let rule = word * 64 + left.trailing_zeros() as usize;
+                left &= left - 1;
+                if self.takes(rule, view.rule(rule, watch), &mut scan) {
+                    break 'rules;
+                }
             }
         }
         self.decision(scan, view)
+    }
+
+    /// Takes the next rule; gives whether the decision has fallen.
+    fn takes<'p>(&'p self, rule: usize, value: Value, scan: &mut Scan<'p>) -> bool {
+        let entry = &self.index.rules[rule];
+        match entry.does {
+            _ if value == Value::False => false,
+            _ if entry.shadow => {
+                scan.shadows.extend((value == Value::True).then_some(rule));
+                false
+            }
+            Does::Mark => {
+                scan.mark(rule, &self.rules[rule].action, value);
+                false
+            }
+            does => scan.rule(rule, does, value),
+        }
     }
 
     fn decision<'p>(&'p self, scan: Scan<'p>, view: &View<'_>) -> Decision<'p> {
@@ -248,7 +263,8 @@ impl<'p> Scan<'p> {
         }
         match (value, action) {
             (Value::Later, _) => self.later(rule, Does::Mark),
-            (Value::True, Action::Tag(tag)) => self.tags.push(tag),
+            // A mark that is there is not made twice.
+            (Value::True, Action::Tag(tag)) if !self.tags.contains(&tag.as_str()) => self.tags.push(tag),
             (Value::True, Action::Quarantine(why)) if self.quarantine.is_none() => {
                 self.quarantine = Some(why.as_deref().unwrap_or_default());
             }

@@ -3,6 +3,7 @@
 
 mod classes;
 mod clients;
+mod filter;
 mod hosts;
 
 use std::{
@@ -13,7 +14,10 @@ use std::{
 
 use hikyaku_wire::Domain;
 
-pub(crate) use self::classes::{Class, Classes};
+pub(crate) use self::{
+    classes::{Class, Classes},
+    filter::{By, Filter},
+};
 use self::{clients::Clients, hosts::Hosts};
 use crate::{
     Action, CertificatePattern, CertificateSet, Claim, Condition, DomainPattern, DomainRole, HostSet, Identifier,
@@ -49,6 +53,8 @@ pub(crate) struct Index {
     pub(crate) pins: BTreeMap<[u8; 32], Class>,
     pub(crate) names: BTreeMap<Domain, Class>,
     pub(crate) certificate_lists: Classes,
+    /// Which rules need not be asked.
+    pub(crate) filter: Filter,
 }
 
 /// One rule.
@@ -142,6 +148,8 @@ impl Index {
             }
         }
         builder.probes(lists, &mut index);
+        let classes = [&index.clients.classes, &index.hosts.classes, &index.user_lists];
+        index.filter = Filter::new(&index.rules, &builder.nodes, &index.probes, classes);
         Self { tests: builder.tests, nodes: builder.nodes, ..index }
     }
 }

@@ -83,7 +83,9 @@ impl Policy {
     pub fn may_permit(&self, facts: &Facts) -> bool {
         let search = Search { index: &self.index, view: View::new(&self.index, facts) };
         let (rules, _) = search.reached();
-        rules.iter().any(|(rule, values)| search.permits(*rule) && (values.has(Value::True) || values.has(Value::Later)))
+        rules
+            .iter()
+            .any(|(rule, values)| search.permits(*rule) && (values.has(Value::True) || values.has(Value::Later)))
     }
 
     /// What can still change the decision, of what is not known yet: no other lookup need be made

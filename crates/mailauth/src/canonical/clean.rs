@@ -3,9 +3,9 @@
 /// Octets that are looked at together, without a branch, so that the compiler makes vectors of
 /// them.
 const BLOCK: usize = 128;
-/// Fewer, for texts that are short or are not clean for long.
+/// Fewer, for the values of fields.
 const SMALL: usize = 16;
-/// Octets that are looked at in small blocks before the large ones begin, at least.
+/// Octets that are looked at in words before the blocks begin, at least.
 const NEAR: usize = 64;
 /// The blocks begin near a multiple of it, so that few of their parts lie in two cache lines.
 const ALIGNED: usize = 64;
@@ -15,25 +15,35 @@ const ALIGNED: usize = 64;
 /// their end.
 pub(super) fn clean(text: &[u8]) -> usize {
     // Where there is one exception, the next is often near.
+    let mut at = 0;
     let near = text.get(NEAR..).map_or(NEAR, |rest| NEAR + rest.as_ptr().align_offset(ALIGNED).min(ALIGNED) / 8 * 8);
-    let mut at = small_blocks::<false>(text, near);
-    if at >= near {
-        // Each octet is looked at beside the one behind it.
-        let (here, next) = (&text[at..], &text[at + 1..]);
-        for (block, next) in here.chunks_exact(BLOCK).zip(next.chunks_exact(BLOCK)) {
-            if !is_clean::<false>(block, next) {
-                break;
-            }
-            at += BLOCK;
+    while at < near {
+        match clean_word::<false>(text, at) {
+            Some(8) => at += 8,
+            Some(found) => return at + found,
+            None => return at + clean_octets::<false>(&text[at..]),
         }
+    }
+    // Each octet is looked at beside the one behind it.
+    let (here, next) = (&text[at..], &text[at + 1..]);
+    for (block, next) in here.chunks_exact(BLOCK).zip(next.chunks_exact(BLOCK)) {
+        if !is_clean::<false>(block, next) {
+            break;
+        }
+        at += BLOCK;
     }
     at + rest::<false>(&text[at..])
 }
 
 /// The same of the value of a field, in which a CR may begin a fold: how many octets are without
-/// that too.
+/// that too. A line of it is seldom longer than a few small blocks, and has few exceptions.
 pub(super) fn clean_value(text: &[u8]) -> usize {
-    let at = small_blocks::<true>(text, text.len());
+    let mut at = 0;
+    while let Some(octets) = text[at..].first_chunk::<{ SMALL + 1 }>()
+        && is_clean::<true>(&octets[..SMALL], &octets[1..])
+    {
+        at += SMALL;
+    }
     // What is left fits into one small block, with some of what is before it.
     if text.len() - at <= SMALL
         && let Some(octets) = text.last_chunk::<{ SMALL + 1 }>()
@@ -43,19 +53,6 @@ pub(super) fn clean_value(text: &[u8]) -> usize {
         return text.len();
     }
     at + rest::<true>(&text[at..])
-}
-
-/// How many octets are clean in whole small blocks, up to about so many.
-#[inline]
-fn small_blocks<const VALUE: bool>(text: &[u8], most: usize) -> usize {
-    let mut at = 0;
-    while at < most
-        && let Some(octets) = text[at..].first_chunk::<{ SMALL + 1 }>()
-        && is_clean::<VALUE>(&octets[..SMALL], &octets[1..])
-    {
-        at += SMALL;
-    }
-    at
 }
 
 /// Whether an octet is an exception, whatever follows it.

@@ -553,6 +553,7 @@ mod tests {
                 let section = &message.as_bytes()[..used];
                 assert_eq!(scan.header(section), Some(parsed), "{message:?}");
                 assert!(section.is_empty() || scan.header(&section[1..]).is_none());
+                assert_eq!(scan.header(&[section, b"x"].concat()), None, "{message:?}");
             }
         }
     }

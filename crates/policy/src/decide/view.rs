@@ -8,7 +8,7 @@ use hikyaku_wire::{ForwardPath, Host, Mailbox, ReversePath};
 use super::Value;
 use crate::{
     CertificateSet, Dmarc, Facts, Finding, HostSet, Message, Stage, Test,
-    index::{Class, Index, Probe, What},
+    index::{By, Class, Index, Probe, What},
 };
 
 /// What looks on while a policy decides.
@@ -58,6 +58,24 @@ impl<'a> View<'a> {
             name: OnceCell::new(),
             user: OnceCell::new(),
         }
+    }
+
+    /// For each fact that is known the rules that may match by it, one bit a rule; all others do
+    /// not match.
+    pub(crate) fn may_match(&self) -> [Option<&'a [u64]>; 6] {
+        let Self { facts, stage, index, .. } = self;
+        let filter = &index.filter;
+        let from_mail_on = *stage >= Stage::Mail;
+        let said_hello = from_mail_on || facts.hello.is_some();
+        let has_name = matches!(facts.name, Finding::Is(_));
+        [
+            filter.rules(By::Client, || Some(self.client())),
+            filter.rules(By::Recipient, || facts.recipient.as_ref().map(|_| self.recipient())),
+            filter.rules(By::Sender, || facts.sender.as_ref().map(|_| self.sender())),
+            filter.rules(By::Hello, || said_hello.then(|| self.hello())),
+            filter.rules(By::Name, || has_name.then(|| self.name())),
+            filter.rules(By::User, || from_mail_on.then(|| self.user())),
+        ]
     }
 
     /// The value of a rule: whether it matches.

@@ -30,6 +30,22 @@ impl Classes {
         self.words.get(word).is_some_and(|word| word >> (bit % 64) & 1 == 1)
     }
 
+    /// How many classes there are.
+    pub(super) fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// The bits of the sets that hold the values of a class.
+    pub(super) fn bits(&self, class: Class) -> impl Iterator<Item = u32> {
+        let at = class as usize * self.width;
+        let words = self.words[at..at + self.width].iter().enumerate();
+        words.flat_map(|(at, word)| {
+            let next = |left: &u64| Some(left & left.wrapping_sub(1)).filter(|left| *left != 0);
+            let all = std::iter::successors(Some(*word).filter(|word| *word != 0), next);
+            all.map(move |left| at as u32 * 64 + left.trailing_zeros())
+        })
+    }
+
     /// The class of what these sets hold.
     pub(super) fn of_bits(&mut self, bits: impl IntoIterator<Item = usize>) -> Class {
         self.with(0, bits)

@@ -21,6 +21,9 @@ use crate::{
     Rate, Test, list::Lists,
 };
 
+/// The span of the keys of address literals.
+const LITERALS: (&str, &str) = ("\u{1}", "\u{2}");
+
 /// Pleasant values, the first of a class is taken.
 const CLIENTS: [&str; 6] = ["198.51.100.7", "203.0.113.9", "192.0.2.33", "2001:db8:bad::7", "8.8.8.8", "2600::7"];
 const HOSTS: [&str; 4] = ["mail.sender.example", "mail.stranger.example", "mail.other.example", "[198.51.100.7]"];
@@ -443,8 +446,18 @@ impl<'p> Builder<'_, 'p> {
             }
         }
         sets.push(Cuts::union(vec![empty_span()]));
+        // A confirmed name is no address literal, and what no name has is no class.
+        let literals = (fact == Fact::Name).then(|| Cuts::span(Key::from(LITERALS.0), Some(LITERALS.1.into())));
+        if let Some(literals) = &literals {
+            sets.iter_mut().for_each(|set| *set = set.minus(literals));
+        }
         let local = if fact == Fact::Recipient { "victim" } else { "spam" };
-        let between = |from: &Key, until: Option<&Key>| kind.between(from, until.map(|until| &**until), local);
+        let between = |from: &Key, until: Option<&Key>| {
+            let is_literal = literals.as_ref().is_some_and(|literals| literals.contains(from));
+            let from = if is_literal { LITERALS.1 } else { &**from };
+            let is_empty = until.is_some_and(|until| **until <= *from);
+            if is_empty { None } else { kind.between(from, until.map(|until| &**until), local) }
+        };
         let mut line = Line::new(&sets, Key::default(), between);
         let points: Vec<Key> = pleasant.iter().filter_map(|text| kind.key(text)).collect();
         // What has no host has no other value.

@@ -247,6 +247,15 @@ impl<'s> Diagrams<'s> {
         seen.len()
     }
 
+    /// Does something for which it has half of the steps that are left.
+    pub(super) fn with_half<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let all = self.limits.steps;
+        self.limits.steps = self.steps.midpoint(all);
+        let done = work(self);
+        self.limits.steps = all;
+        done
+    }
+
     pub(super) fn step(&mut self, steps: u64) -> Result<(), Spent> {
         self.steps += steps;
         if self.steps > self.limits.steps { Err(Spent) } else { Ok(()) }

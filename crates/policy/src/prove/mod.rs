@@ -31,6 +31,7 @@ mod suffix;
 mod surface;
 mod table;
 mod verdict;
+mod table;
 mod words;
 
 use hikyaku_wire::Reply;
@@ -325,6 +326,7 @@ mod told_tests;
 
 #[cfg(test)]
 pub(crate) use self::{
-    diagram::{Diagrams, Ref, Ruling},
+    diagram::{Diagrams, Ref},
+    rulings::{Mark, Ruling},
     space::Space,
 };

@@ -12,7 +12,7 @@ use crate::{Action, Condition, Test, TooComplex, Verb, decide::limited, policy::
 
 /// How much rulings tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Detail {
+pub(super) enum Detail {
     /// Whether it is permitted, by which route.
     Permits,
     /// All of it.
@@ -35,7 +35,7 @@ impl Diagrams<'_> {
         Ok((is_true, self.minus(may_be, is_true)?))
     }
 
-    fn rule_parts(&mut self, policy: usize, rule: usize, region: Ref) -> Result<Parts, TooComplex> {
+    pub(super) fn rule_parts(&mut self, policy: usize, rule: usize, region: Ref) -> Result<Parts, TooComplex> {
         let space = self.space;
         let rule = &space.policies[policy].rules[rule];
         match &rule.action {
@@ -51,7 +51,7 @@ impl Diagrams<'_> {
 
     /// Both parts within a region. What is unknown stays so through `not`, and matters in `and`
     /// only where nothing is false, in `or` only where nothing is true.
-    fn parts(&mut self, policy: usize, condition: &Condition, region: Ref) -> Result<Parts, TooComplex> {
+    pub(super) fn parts(&mut self, policy: usize, condition: &Condition, region: Ref) -> Result<Parts, TooComplex> {
         match condition {
             Condition::Always => Ok((region, region)),
             Condition::Test(test) => self.test(policy, test, test.unless_known(), region),
@@ -223,17 +223,17 @@ impl Diagrams<'_> {
 
     fn ruled(&mut self, policy: usize, region: Ref, detail: Detail) -> Made {
         let space = self.space;
-        let undecided = self.make(Op::Cover(Ref::end(States::UNDECIDED)), region, Ref::end(States::OUTSIDE))?;
+        let undecided = self.undecided(region)?;
         let mut layers = Vec::new();
         let rules = &space.policies[policy].rules;
         for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| !rule.shadow) {
-            let (is_true, may_be) = self.rule_parts(policy, index, region)?;
-            if may_be == Ref::NONE {
+            let parts = self.rule_parts(policy, index, region)?;
+            if parts.1 == Ref::NONE {
                 continue;
             }
-            layers.extend(self.layer(&rule.action, (is_true, may_be), undecided, detail)?);
+            layers.extend(self.layer(&rule.action, parts, undecided, detail)?);
             // What nothing comes through to need not be read.
-            if is_true == region && !matches!(rule.action, Action::Quarantine(_) | Action::Tag(_)) {
+            if parts.0 == region && !matches!(rule.action, Action::Quarantine(_) | Action::Tag(_)) {
                 break;
             }
         }
@@ -253,8 +253,13 @@ impl Diagrams<'_> {
         Ok(layers.pop().unwrap_or(undecided))
     }
 
-    /// What one rule says.
-    fn layer(
+    /// What no rule says of the facts of a region.
+    pub(super) fn undecided(&mut self, region: Ref) -> Made {
+        self.make(Op::Cover(Ref::end(States::UNDECIDED)), region, Ref::end(States::OUTSIDE))
+    }
+
+    /// What one rule says where it is true and where it may be.
+    pub(super) fn layer(
         &mut self,
         action: &Action,
         (is_true, may_be): Parts,

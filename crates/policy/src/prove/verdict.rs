@@ -2,12 +2,13 @@
 
 use super::{
     Limits, Note, Rejection, TooComplex, Verdict, Witness,
-    diagram::{Diagrams, Ref},
+    diagram::{Diagrams, Made, Op, Ref},
     dimension::YES,
     line::bits,
+    region::Detail,
     space::{Fact, Space},
 };
-use crate::{Action, Policy, Stage, Verb};
+use crate::{Action, Condition, Identifier, Policy, Rule, Stage, Test};
 
 impl Policy {
     /// Whether it is an open relay.
@@ -48,7 +49,12 @@ impl Policy {
 impl Diagrams<'_> {
     /// Whether a policy of the space is an open relay.
     pub(crate) fn verdict(&mut self, policy: usize) -> Result<Verdict, TooComplex> {
-        let open = self.open(policy)?;
+        let region = self.strange_and_foreign(policy)?;
+        // Half of the steps for the plainest of all witnesses; then any witness will do.
+        let open = match self.with_half(|diagrams| diagrams.permits(policy, region)) {
+            Ok(open) => open,
+            Err(_) => self.first_permits(policy, region)?,
+        };
         Ok(match self.witness(policy, open)? {
             None => Verdict::Closed,
             Some(witness) => Verdict::Open(Box::new(witness)),
@@ -56,16 +62,42 @@ impl Diagrams<'_> {
     }
 
     /// Strangers' facts with a foreign recipient that can be.
-    pub(crate) fn strange_and_foreign(&mut self, policy: usize) -> Result<Ref, TooComplex> {
+    pub(crate) fn strange_and_foreign(&mut self, policy: usize) -> Made {
         let (stranger, foreign, feasible) = (self.stranger(policy)?, self.foreign(policy)?, self.feasible()?);
         let region = self.and(stranger, foreign)?;
         self.and(region, feasible)
     }
 
-    /// What of that is permitted.
-    fn open(&mut self, policy: usize) -> Result<Ref, TooComplex> {
-        let region = self.strange_and_foreign(policy)?;
-        self.permits(policy, region)
+    /// What the first rule permits that permits anything of a region, without the rulings of all
+    /// rules: from where the rule matches is taken what earlier rules do not let through.
+    pub(super) fn first_permits(&mut self, policy: usize, region: Ref) -> Made {
+        let of = self.space.policies[policy];
+        let mut earlier: Vec<(Option<&Identifier>, bool, Ref, Ref)> = Vec::new();
+        for (index, rule) in of.rules.iter().enumerate().filter(|(_, rule)| !rule.shadow) {
+            let (permits, route) = match &rule.action {
+                Action::Permit(route) => (true, route.as_ref()),
+                Action::Quarantine(_) | Action::Tag(_) => continue,
+                _ => (false, None),
+            };
+            let (is_true, may_be) = self.rule_parts(policy, index, region)?;
+            if permits {
+                let mut left = is_true;
+                for (their_route, permitted, is_true, may_be) in &earlier {
+                    if left == Ref::NONE {
+                        break;
+                    }
+                    // One that may match and does the same does not matter; where one does
+                    // match, this rule is not asked, and that one has permitted nothing.
+                    let same = *permitted && *their_route == route;
+                    left = self.minus(left, if same { *is_true } else { *may_be })?;
+                }
+                if left != Ref::NONE {
+                    return Ok(left);
+                }
+            }
+            earlier.push((route, permits, is_true, may_be));
+        }
+        Ok(Ref::NONE)
     }
 
     /// The plainest facts of a set, and what the policy does with them; `None` if it is empty.
@@ -111,21 +143,110 @@ impl Diagrams<'_> {
 
     /// A stranger whose foreign recipient is accepted until the message is there, and the line
     /// of the rule that a message may make match.
-    fn provisional(&mut self, policy: usize) -> Result<Option<(usize, Witness)>, TooComplex> {
+    pub(super) fn provisional(&mut self, policy: usize) -> Result<Option<(usize, Witness)>, TooComplex> {
         let of = self.space.policies[policy];
-        let is_later = |(_, rule): &(usize, &crate::Rule)| {
-            !rule.shadow
-                && matches!(rule.action, Action::Permit(_))
-                && rule.at != Some(Stage::Message)
-                && rule.when.tests().iter().any(|test| test.stage() == Stage::Message)
-        };
-        if !of.rules.iter().enumerate().any(|rule| is_later(&rule)) {
+        let waits = |rule: &Rule| rule.when.tests().iter().any(|test| test.stage() == Stage::Message);
+        let asks = |rule: &Rule| !rule.shadow && matches!(rule.action, Action::Permit(_));
+        if !of.rules.iter().any(|rule| asks(rule) && rule.at != Some(Stage::Message) && waits(rule)) {
             return Ok(None);
         }
         let region = self.strange_and_foreign(policy)?;
-        let _ = (region, Verb::Permit);
+        let undecided = self.undecided(region)?;
+        let mut so_far = undecided;
+        for (index, rule) in of.rules.iter().enumerate().filter(|(_, rule)| !rule.shadow) {
+            let early = match rule.at {
+                Some(Stage::Message) => Early { is_true: Ref::NONE, may_be: Ref::NONE, later: region },
+                _ => self.early(policy, &rule.when, region)?,
+            };
+            let early = match &rule.action {
+                Action::Limit(rate) => {
+                    let reached = Condition::Not(Box::new(Condition::Test(Test::Rate(*rate))));
+                    let reached = self.early(policy, &reached, region)?;
+                    self.both(early, reached)?
+                }
+                _ => early,
+            };
+            if asks(rule) && rule.at != Some(Stage::Message) {
+                let open = self.still_open(so_far)?;
+                let taken = self.and(open, early.later)?;
+                if let Some(path) = self.plainest(taken) {
+                    let mut facts = self.space.facts(&path);
+                    facts.message = None;
+                    let decision = of.decide(&facts);
+                    let (rule, line) = (decision.rule.to_owned(), decision.line);
+                    let witness = Witness { facts, rule, line, customs: Vec::new() };
+                    return Ok(Some((of.line(index), witness)));
+                }
+            }
+            let now = self.minus(early.may_be, early.later)?;
+            if let Some(layer) = self.layer(&rule.action, (early.is_true, now), undecided, Detail::Replies)? {
+                so_far = self.make(Op::Merge, so_far, layer)?;
+            }
+        }
         Ok(None)
     }
+
+    /// What no rule has decided so far.
+    fn still_open(&mut self, so_far: Ref) -> Made {
+        self.map_ends(so_far, &mut |states, end| {
+            let decided = end.state().is_none_or(|state| states.is_final(state));
+            if decided { Ref::NONE } else { Ref::ALL }
+        })
+    }
+
+    /// What is known of a condition at RCPT.
+    fn early(&mut self, policy: usize, condition: &Condition, region: Ref) -> Result<Early, TooComplex> {
+        Ok(match condition {
+            Condition::Test(test) | Condition::Assuming(test, _) if test.stage() == Stage::Message => {
+                Early { is_true: Ref::NONE, may_be: region, later: region }
+            }
+            Condition::Always | Condition::Test(_) | Condition::Assuming(..) => {
+                let (is_true, may_be) = self.parts(policy, condition, region)?;
+                Early { is_true, may_be, later: Ref::NONE }
+            }
+            Condition::Not(inner) => {
+                let inner = self.early(policy, inner, region)?;
+                self.opposite(inner, region)?
+            }
+            Condition::All(inner) => {
+                let mut all = Early { is_true: region, may_be: region, later: Ref::NONE };
+                for one in inner {
+                    let one = self.early(policy, one, region)?;
+                    all = self.both(all, one)?;
+                }
+                all
+            }
+            Condition::Any(inner) => {
+                let mut none = Early { is_true: region, may_be: region, later: Ref::NONE };
+                for one in inner {
+                    let one = self.early(policy, one, region)?;
+                    let one = self.opposite(one, region)?;
+                    none = self.both(none, one)?;
+                }
+                self.opposite(none, region)?
+            }
+        })
+    }
+
+    fn opposite(&mut self, of: Early, region: Ref) -> Result<Early, TooComplex> {
+        let is_true = self.minus(region, of.may_be)?;
+        Ok(Early { is_true, may_be: self.minus(region, of.is_true)?, later: of.later })
+    }
+
+    /// What is false in one is false in both, and else what is later in one is so in both.
+    fn both(&mut self, a: Early, b: Early) -> Result<Early, TooComplex> {
+        let may_be = self.and(a.may_be, b.may_be)?;
+        let later = self.or(a.later, b.later)?;
+        Ok(Early { is_true: self.and(a.is_true, b.is_true)?, may_be, later: self.and(later, may_be)? })
+    }
+}
+
+/// Where a condition is true, where it is not false, and where a message will tell.
+#[derive(Clone, Copy)]
+struct Early {
+    is_true: Ref,
+    may_be: Ref,
+    later: Ref,
 }
 
 /// What is not counted as a credential or as ours, and why.

@@ -71,6 +71,27 @@ pub(crate) fn words(facts: &Facts) -> Vec<Word> {
     words.0
 }
 
+impl Facts {
+    /// Every fact in words, in the order in which they become known: what it is called, and its
+    /// value; `unknown` for what nobody has found out.
+    ///
+    /// ```
+    /// use hikyaku_policy::{Facts, Listener};
+    ///
+    /// let facts = Facts::new(Some("198.51.100.7".parse()?), Listener::Mx);
+    /// assert_eq!(facts.words()[..2], [("client".into(), "198.51.100.7".into()), ("listener".into(), "mx".into())]);
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn words(&self) -> Vec<(String, String)> {
+        words(self).into_iter().map(|word| (word.name, word.value)).collect()
+    }
+
+    /// Who sends to whom, and what else is of note: one line.
+    pub fn summary(&self) -> String {
+        summary(self)
+    }
+}
+
 /// A transaction in one line: who sends to whom, and what else is of note.
 pub(crate) fn summary(facts: &Facts) -> String {
     let words = words(facts);

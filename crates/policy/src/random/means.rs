@@ -56,7 +56,7 @@ pub(crate) fn marks_by_hand(policy: &Policy, facts: &Facts) -> Option<Vec<String
         let matches = matches(policy, rule, facts)?;
         match &rule.action {
             Action::Quarantine(why) if matches => marks.push(format!("quarantine {}", why.as_deref().unwrap_or(""))),
-            Action::Tag(tag) if matches => marks.push(tag.clone()),
+            Action::Tag(tag) if matches && !marks.contains(tag) => marks.push(tag.clone()),
             Action::Permit(_) if matches => return Some(marks),
             Action::Refuse(_) | Action::Defer(_) | Action::Limit(_) if matches => return None,
             _ => {}

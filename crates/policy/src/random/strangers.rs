@@ -52,7 +52,11 @@ fn narrowly(domains: &Domains, host: &str) -> bool {
     domains.iter().any(|pattern| {
         let is_wide = match &pattern {
             DomainPattern::All => true,
-            DomainPattern::Below(name) => !name.as_str().contains('.') || name.as_str() == "co.uk",
+            // Nobody can register a name below those that are reserved (RFC 2606, RFC 6761).
+            DomainPattern::Below(name) => match name.as_str() {
+                "test" | "example" | "localhost" => false,
+                name => !name.contains('.') || name == "co.uk",
+            },
             _ => false,
         };
         !is_wide && matched(host, &pattern)
