@@ -67,9 +67,7 @@ pub(super) fn with_credential(
     diagrams: &mut Diagrams<'_>,
 ) -> Result<Vec<(String, Ref)>, TooComplex> {
     let mut credentials = Vec::new();
-    let tests = || policy.rules().iter().flat_map(|rule| rule.when.tests());
-    let asks_for_user = tests().any(|test| matches!(test, Test::Authenticated(_) | Test::SenderOwned));
-    if let Some(user) = space.dimension(&Fact::User).filter(|_| asks_for_user) {
+    if let Some(user) = space.dimension(&Fact::User).filter(|_| asks_for_users(policy)) {
         let nobody = only(user, 0, diagrams);
         credentials.push(("authenticated".to_owned(), diagrams.not(nobody)?));
     }
@@ -82,6 +80,12 @@ pub(super) fn with_credential(
         credentials.push((name, held));
     }
     Ok(credentials)
+}
+
+/// Whether it matters to any rule who the user is.
+pub(super) fn asks_for_users(policy: &Policy) -> bool {
+    let mut tests = policy.rules().iter().flat_map(|rule| rule.when.tests());
+    tests.any(|test| matches!(test, Test::Authenticated(_) | Test::SenderOwned))
 }
 
 /// What the policy tells strangers from others by: what each credential is called, and the tests

@@ -130,7 +130,10 @@ fn widest(
     for literal in literals {
         kept.push(literal.says.iter().filter(|(_, facts)| diagrams.holds(*facts, path)).collect());
     }
-    for index in 0..kept.len() {
+    let is_negative = |says: &Vec<&(Condition, Ref)>| says.first().is_some_and(|says| !is_positive(&says.0));
+    let mut order: Vec<_> = (0..literals.len()).collect();
+    order.sort_by_key(|index| literals[*index].order(is_negative(&kept[*index])));
+    for index in order {
         let mut others = feasible;
         for says in kept.iter().enumerate().filter(|(other, _)| *other != index).filter_map(|(_, says)| says.first()) {
             others = diagrams.and(others, says.1)?;
@@ -159,18 +162,15 @@ fn widest(
     }
     let mut facts = feasible;
     let mut said = Vec::new();
-    for (literal, says) in literals.iter().zip(&kept) {
-        if let Some((condition, holds)) = says.first() {
-            facts = diagrams.and(facts, *holds)?;
-            said.push((literal.place, condition.clone()));
-        }
+    for (condition, holds) in kept.iter().filter_map(|says| says.first()) {
+        facts = diagrams.and(facts, *holds)?;
+        said.push(condition.clone());
     }
-    said.sort_by_key(|(place, _)| *place);
     let parts = |condition| match condition {
         Condition::All(parts) => parts,
         one => vec![one],
     };
-    let mut said: Vec<_> = said.into_iter().flat_map(|(_, condition)| parts(condition)).collect();
+    let mut said: Vec<_> = said.into_iter().flat_map(parts).collect();
     let condition = match said.len() {
         0 => Condition::Always,
         1 => said.remove(0),

@@ -166,7 +166,7 @@ fn the_examples_are_told_as_they_were() {
     files.retain(|path| path.extension().is_some_and(|ending| ending == "policy"));
     files.sort();
     assert_eq!(files.len(), 13);
-    let stranger = "# 198.51.100.7 connects\nC: EHLO client.sender.example\nC: MAIL FROM:<spam@sender.example>\n\
+    let stranger = "# 198.51.100.7 connects\nC: EHLO mail.sender.example\nC: MAIL FROM:<spam@sender.example>\n\
                     C: RCPT TO:<victim@stranger.example>\n";
     for file in files {
         let policy = parse(&fs::read_to_string(&file).unwrap());

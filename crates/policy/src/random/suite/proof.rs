@@ -2,7 +2,7 @@
 
 use super::times;
 use crate::{
-    Cell, Decision, Facts, Limits, Policy, Rejection, Stage, Verb, Verdict,
+    Cell, Decision, Facts, Finding, Limits, Policy, Rejection, Stage, Verb, Verdict,
     prove::{Diagrams, Mark, Ref, Ruling, Space},
     random::{Choices, Edges, agree, feasible, foreign, means, policy, stranger, until},
 };
@@ -179,7 +179,12 @@ fn the_grid_is_so() {
             let Some(column) = column("foreign").filter(|_| foreign(&policy, &facts)) else { continue };
             let is = |who: &str| match who {
                 "stranger" => stranger(&policy, &facts) == Some(true),
-                "authenticated" => facts.user.is_some(),
+                // Who has this credential and no other.
+                "authenticated" if facts.user.is_some() => {
+                    let mut nobody = facts.clone();
+                    (nobody.user, nobody.owned) = (None, Finding::Is(false));
+                    stranger(&policy, &nobody) == Some(true)
+                }
                 _ => false,
             };
             for (who, cells) in grid.rows.iter().filter(|(who, _)| is(who)) {
