@@ -224,12 +224,17 @@ impl Given {
         if facts.sender.is_none() {
             facts.sender = "<spam@sender.example>".parse().ok();
         }
-        if facts.spf == Finding::NotYet {
-            facts.spf = Finding::Is(results::Spf::None);
+        // What is about the sender, or about the recipient, cannot be known before them.
+        if self.stage >= Stage::Mail {
+            if facts.spf == Finding::NotYet {
+                facts.spf = Finding::Is(results::Spf::None);
+            }
+            plain(&mut facts.owned, false);
         }
-        plain(&mut facts.owned, false);
-        plain(&mut facts.exists, true);
-        plain(&mut facts.known, false);
+        if self.stage >= Stage::Recipient {
+            plain(&mut facts.exists, true);
+            plain(&mut facts.known, false);
+        }
         let asks = policy.asks();
         for zone in &asks.listed {
             if !facts.listed.iter().any(|(known, _)| known == zone) {

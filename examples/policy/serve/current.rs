@@ -46,13 +46,15 @@ impl Engine {
                 return;
             }
         };
-        match self.policy.get().diff(&new, &Limits::default()) {
+        let old = self.policy.get();
+        self.policy.set(new);
+        let new = self.policy.get();
+        match old.diff(&new, &Limits::default()) {
             Ok(changes) if changes.is_empty() => println!("reloaded: every mail is decided as before"),
             Ok(changes) => println!("reloaded: {} changes\n{}", changes.len(), Change::table(&changes)),
             Err(complex) => println!("reloaded; what has changed is {complex}"),
         }
         unmet(&new, &self.options).iter().for_each(|note| println!("note: {note}"));
-        self.policy.set(new);
     }
 
     pub(super) fn answer(&self, request: &DelegationRequest) -> DelegationAction {

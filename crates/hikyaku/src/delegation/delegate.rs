@@ -62,7 +62,7 @@ pub struct Delegate {
 
 /// What was accepted in a transaction (`instance`).
 #[derive(Debug, Default)]
-struct Transaction {
+pub(super) struct Transaction {
     recipients: BTreeMap<ForwardPath, Counted>,
     /// The marks that the message has: Postfix would write each again.
     marks: Vec<DelegationAction>,
