@@ -31,7 +31,6 @@ mod suffix;
 mod surface;
 mod table;
 mod verdict;
-mod table;
 mod words;
 
 use hikyaku_wire::Reply;
@@ -320,11 +319,6 @@ impl Witness {
 }
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod told_tests;
-
-#[cfg(test)]
 pub(crate) use self::{
     diagram::{Diagrams, Ref},
     rulings::{Mark, Ruling},
@@ -333,3 +327,5 @@ pub(crate) use self::{
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told_tests;

@@ -172,9 +172,7 @@ impl Diagrams<'_> {
                 if let Some(path) = self.plainest(taken) {
                     let mut facts = self.space.facts(&path);
                     facts.message = None;
-                    let decision = of.decide(&facts);
-                    let (rule, line) = (decision.rule.to_owned(), decision.line);
-                    let witness = Witness { facts, rule, line, customs: Vec::new() };
+                    let witness = Witness::new(of, facts, Vec::new());
                     return Ok(Some((of.line(index), witness)));
                 }
             }
