@@ -319,11 +319,6 @@ impl Witness {
 }
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod told_tests;
-
-#[cfg(test)]
 pub(crate) use self::{
     diagram::{Diagrams, Ref},
     rulings::{Mark, Ruling},
