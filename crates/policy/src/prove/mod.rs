@@ -319,8 +319,6 @@ impl Witness {
 }
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
 mod told_tests;
 
 #[cfg(test)]
@@ -329,3 +327,6 @@ pub(crate) use self::{
     rulings::{Mark, Ruling},
     space::Space,
 };
+
+#[cfg(test)]
+mod tests;
