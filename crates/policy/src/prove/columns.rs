@@ -5,9 +5,9 @@ use crate::{Condition, Test};
 /// Who, to whom and when, in words.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Columns {
-    pub who: String,
-    pub to: String,
-    pub when: String,
+    pub(super) who: String,
+    pub(super) to: String,
+    pub(super) when: String,
 }
 
 /// The column of a test.
@@ -19,7 +19,7 @@ enum Column {
 }
 
 impl Columns {
-    pub fn of(condition: &Condition) -> Self {
+    pub(super) fn of(condition: &Condition) -> Self {
         let (mut who, mut to, mut when) = (Vec::new(), Vec::new(), Vec::new());
         let parts = match condition {
             Condition::All(parts) => parts.as_slice(),

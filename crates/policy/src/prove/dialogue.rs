@@ -16,12 +16,15 @@ impl Witness {
     /// What the policy does with these facts; `customs` are those without which it would do
     /// something else.
     pub(crate) fn new(policy: &Policy, facts: Facts, customs: Vec<(Identifier, bool)>) -> Self {
+        let decision = policy.decide(&facts);
         let early = policy.decide(&Facts { message: None, ..facts.clone() });
-        let (at, decision) = match early.provisional {
-            true => (Stage::Message, policy.decide(&facts)),
-            false => (Stage::Recipient, early),
+        let is_same = early.is_permitted() || early.line == decision.line;
+        let is_final = facts.message.is_none() || (!early.provisional && is_same);
+        let (at, reply) = match is_final {
+            true => (Stage::Recipient, early.reply),
+            false => (Stage::Message, decision.reply),
         };
-        let (rule, line, reply) = (decision.rule.to_owned(), decision.line, decision.reply);
+        let (rule, line) = (decision.rule.to_owned(), decision.line);
         Self { facts, rule, line, customs, reply, at }
     }
 }
@@ -82,7 +85,7 @@ pub(super) fn dialogue(witness: &Witness) -> String {
             say("S: 250 2.1.5 recipient ok");
         }
     }
-    if *at == Stage::Message || reply.is_positive() {
+    if facts.message.is_some() && (*at == Stage::Message || reply.is_positive()) {
         say("C: DATA");
         say("S: 354 go ahead");
         say("C: Subject: test");
@@ -163,7 +166,7 @@ mod tests {
     }
 
     fn plain(policy: &Policy) -> Facts {
-        let text = "# 198.51.100.7 connects\nC: EHLO client.sender.example\nC: MAIL FROM:<spam@sender.example>\n\
+        let text = "# 198.51.100.7 connects\nC: EHLO mail.sender.example\nC: MAIL FROM:<spam@sender.example>\n\
                     C: RCPT TO:<victim@stranger.example>\n";
         read::facts(text, policy)
     }
@@ -206,7 +209,7 @@ S: 221 2.0.0 bye
         let text = |facts: Facts| Witness::new(&size, facts, Vec::new()).dialogue();
         let told = text(plain(&size));
         assert!(told.contains("<victim@stranger.example>\nS: 250 2.1.5 recipient ok\nC: DATA\n"), "{told}");
-        assert!(told.contains("C: .\nS: 250 2.0.0 ok                           <- line 1: permit"), "{told}");
+        assert!(told.contains("C: .\nS: 250 2.0.0 ok                          <- line 1: permit"), "{told}");
         let mut facts = plain(&size);
         facts.message.as_mut().unwrap().size = 5001;
         let told = text(facts);
@@ -214,7 +217,7 @@ S: 221 2.0.0 bye
         assert!(told.contains("C: .\nS: 550 5.7.1 "), "{told}");
         assert!(told.contains(" <- no rule matches\nC: QUIT"), "{told}");
 
-        let nothing = policy(Vec::new());
+        let nothing = policy(vec![Rule::permit(Test::Known)]);
         let told = Witness::new(&nothing, plain(&nothing), Vec::new()).dialogue();
         assert!(told.contains("<victim@stranger.example>\nS: 550 5.7.1 "), "{told}");
         assert!(told.contains(" <- no rule matches\nC: QUIT") && !told.contains("DATA"), "{told}");
@@ -226,7 +229,10 @@ S: 221 2.0.0 bye
 
         let window = crate::Window { period: crate::Period::Hour, per: crate::Per::Ip };
         let policy = policy(vec![
-            Rule::refuse(hikyaku_wire::Reply::RELAY_DENIED_550, Test::Listed { zone: "zen.example".parse().unwrap(), at_least: 1 }),
+            Rule::refuse(
+                hikyaku_wire::Reply::RELAY_DENIED_550,
+                Test::Listed { zone: "zen.example".parse().unwrap(), at_least: 1 },
+            ),
             Rule::permit(Test::Rate(Rate { limit: 5, window })),
             Rule::permit(Test::Custom("odd".parse().unwrap())),
         ]);
@@ -285,13 +291,16 @@ S: 221 2.0.0 bye
             change(&mut facts);
             let told = dialogue(&Witness::new(&policy, facts.clone(), Vec::new()));
             assert_eq!(read::facts(&told, &policy), facts, "{told}");
-            assert!(told.lines().all(|line| line.starts_with("S: ") || line.starts_with("C:") || line.starts_with('#')), "{told}");
+            assert!(
+                told.lines().all(|line| line.starts_with("S: ") || line.starts_with("C:") || line.starts_with('#')),
+                "{told}"
+            );
         }
     }
 
     #[test]
     fn a_shell_takes_each_word_as_one() {
-        let policy = policy(Vec::new());
+        let policy = policy(vec![Rule::permit(Test::Known)]);
         let mut facts = plain(&policy);
         (facts.listener, facts.tls) = (Listener::Submission, true);
         facts.user = Some("o'hara; rm -rf\n".to_owned());
@@ -299,7 +308,7 @@ S: 221 2.0.0 bye
         facts.recipient = Some("<\"$(id)\"@stranger.example>".parse().unwrap());
         assert_eq!(
             swaks(&facts),
-            "# swaks --server RELAY --port 587 --tls --helo client.sender.example --auth PLAIN \
+            "# swaks --server RELAY --port 587 --tls --helo mail.sender.example --auth PLAIN \
              --auth-user 'o'\\''hara; rm -rf?' --from '<>' --to '\"$(id)\"@stranger.example'"
         );
         facts.certificate = Some(Certificate { spki: [1; 32], names: Vec::new() });

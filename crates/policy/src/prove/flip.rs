@@ -8,7 +8,7 @@ use super::{
     space::{Fact, Path, Space},
     words::words,
 };
-use crate::{Facts, Finding, Message, Policy};
+use crate::{Facts, Finding, Listener, Message, Policy};
 
 /// So many flips are shown.
 const MOST: usize = 3;
@@ -93,11 +93,14 @@ fn cheapest(
 ) -> Result<Vec<Path>, TooComplex> {
     let cost = |dimension: usize, class: usize| match &space.dimensions[dimension] {
         _ if path[dimension] == class => 0,
-        // Nobody makes a lookup fail on purpose if something else will do.
-        changed if changed.unknown == Some(class) => (weight(&changed.fact) + 20) * 100,
+        // Nobody makes a lookup fail on purpose, or goes without an address, if something else will do.
+        changed if changed.unknown == Some(class) || is_odd(space, dimension, class) => {
+            (weight(&changed.fact) + 20) * 100
+        }
         changed => weight(&changed.fact) * 100 + u64::from(changed.plain != class),
     };
-    let total = |path: &Path| path.iter().enumerate().map(|(dimension, class)| cost(dimension, *class) / 100).sum::<u64>();
+    let total =
+        |path: &Path| path.iter().enumerate().map(|(dimension, class)| cost(dimension, *class) / 100).sum::<u64>();
     let mut found: Vec<Path> = Vec::new();
     while let Some(after) = diagrams.cheapest(set, &cost).filter(|_| found.len() < 2) {
         if found.first().is_some_and(|first| total(first) < total(&after)) {
@@ -112,6 +115,16 @@ fn cheapest(
         found.push(after);
     }
     Ok(found)
+}
+
+/// Whether a class is of a client or a recipient that is not like others: without an address, the
+/// bare postmaster.
+fn is_odd(space: &Space<'_>, dimension: usize, class: usize) -> bool {
+    match space.dimensions[dimension].fact {
+        Fact::Client => space.value(dimension, class) == "none",
+        Fact::Recipient => space.value(dimension, class) == "postmaster",
+        _ => false,
+    }
 }
 
 /// How much it is for the peer to change a fact.
@@ -145,12 +158,29 @@ fn flip(policy: &Policy, before: &Facts, path: &[usize], after: &[usize], space:
     for (dimension, _) in path.iter().zip(after).enumerate().filter(|(_, (old, new))| old != new) {
         adopt(&mut facts, &new, &space.dimensions[dimension].fact);
     }
+    follow(&mut facts);
     let old = words(before);
-    let changes = words(&facts).into_iter().filter(|word| old.iter().all(|old| (&old.name, &old.value) != (&word.name, &word.value)));
+    let changes = words(&facts)
+        .into_iter()
+        .filter(|word| old.iter().all(|old| (&old.name, &old.value) != (&word.name, &word.value)));
     let changes = changes.map(|word| (word.name, word.value)).collect();
     let decision = policy.decide(&facts);
     let (verb, line) = (verb(&decision), decision.line);
     Flip { changes, facts, verb, line }
+}
+
+/// Facts that no rule asks about follow those that have changed.
+fn follow(facts: &mut Facts) {
+    let offers_auth = matches!(facts.listener, Listener::Submission | Listener::Submissions);
+    if !facts.tls || !offers_auth {
+        facts.user = None;
+    }
+    if !facts.tls {
+        facts.certificate = None;
+    }
+    if facts.user.is_none() || facts.sender.as_ref().is_none_or(|sender| sender.mailbox().is_none()) {
+        facts.owned = Finding::Is(false);
+    }
 }
 
 fn adopt(facts: &mut Facts, new: &Facts, fact: &Fact) {

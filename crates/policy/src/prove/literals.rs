@@ -12,16 +12,27 @@ pub(super) struct Literal {
     /// Conditions of this test alone, each with the feasible facts of which it is true: that it
     /// holds, that it does not, that it cannot be told; and what is weaker: that it is not sure
     /// not to hold, and not sure to hold.
-    pub says: Vec<(Condition, Ref)>,
+    pub(super) says: Vec<(Condition, Ref)>,
     /// Whether it is about who the client is.
-    pub is_credential: bool,
+    pub(super) is_credential: bool,
     /// Where it stands in a row: in the order of the rules.
-    pub place: usize,
+    pub(super) place: usize,
+    /// The lower, the sooner a row tries to do without it.
+    rank: usize,
+    /// How much its list holds.
+    size: u128,
 }
 
-/// The literals of the first policy of a space, in the order in which a row tries to do without
-/// them: what a client claims first, what proves who it is last, of several lists the smaller
-/// first.
+impl Literal {
+    /// The order in which a row tries to do without it: what a client claims first, what proves
+    /// who it is last. Of several lists of which the row says that they hold something the smaller
+    /// first, then, of those of which it says that they do not, the larger.
+    pub(super) fn order(&self, is_negative: bool) -> (usize, bool, u128, usize) {
+        (self.rank, is_negative, if is_negative { u128::MAX - self.size } else { self.size }, self.place)
+    }
+}
+
+/// The literals of the first policy of a space, in the order of its rules.
 pub(super) fn literals(policy: &Policy, diagrams: &mut Diagrams<'_>) -> Result<Vec<Literal>, TooComplex> {
     let mut tests: Vec<Test> = Vec::new();
     for rule in policy.rules().iter().filter(|rule| !rule.shadow) {
@@ -35,16 +46,10 @@ pub(super) fn literals(policy: &Policy, diagrams: &mut Diagrams<'_>) -> Result<V
             }
         }
     }
-    let mut literals = Vec::new();
-    for (place, test) in tests.into_iter().enumerate() {
-        let literal = literal(&test, place, diagrams)?;
-        literals.push(((rank(&test), size(policy, &test), place), literal));
-    }
-    literals.sort_by_key(|(order, _)| *order);
-    Ok(literals.into_iter().map(|(_, literal)| literal).collect())
+    tests.iter().enumerate().map(|(place, test)| literal(policy, test, place, diagrams)).collect()
 }
 
-fn literal(test: &Test, place: usize, diagrams: &mut Diagrams<'_>) -> Result<Literal, TooComplex> {
+fn literal(policy: &Policy, test: &Test, place: usize, diagrams: &mut Diagrams<'_>) -> Result<Literal, TooComplex> {
     let plain = Condition::Test(test.clone());
     let assuming = |value| Condition::Assuming(test.clone(), value);
     let defaults_to_no = test.unless_known() == Some(false);
@@ -64,7 +69,7 @@ fn literal(test: &Test, place: usize, diagrams: &mut Diagrams<'_>) -> Result<Lit
         }
     }
     let is_credential = matches!(test, Test::Authenticated(_) | Test::Certificate(_) | Test::Name(_));
-    Ok(Literal { says, is_credential, place })
+    Ok(Literal { says, is_credential, place, rank: rank(test), size: size(policy, test) })
 }
 
 fn words(condition: &Condition) -> usize {

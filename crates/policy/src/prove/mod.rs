@@ -319,9 +319,6 @@ impl Witness {
 }
 
 #[cfg(test)]
-mod told_tests;
-
-#[cfg(test)]
 pub(crate) use self::{
     diagram::{Diagrams, Ref},
     rulings::{Mark, Ruling},
@@ -330,3 +327,5 @@ pub(crate) use self::{
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told_tests;

@@ -12,9 +12,9 @@ use crate::{Action, Identifier, Policy, Verb, policy::IMPLICIT};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
     /// Where it is true.
-    pub is_so: Ref,
+    pub(super) is_so: Ref,
     /// Where it is true or cannot be told.
-    pub may_be: Ref,
+    pub(super) may_be: Ref,
 }
 
 /// What decides.

@@ -28,11 +28,7 @@ pub(super) fn rows(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'
 
 /// One row for each permit that matches anything, with the lines above it that take something
 /// away from it.
-pub(super) fn by_rule(
-    policy: &Policy,
-    reaches: &[Reach],
-    diagrams: &mut Diagrams<'_>,
-) -> Result<Vec<Row>, TooComplex> {
+pub(super) fn by_rule(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'_>) -> Result<Vec<Row>, TooComplex> {
     let mut rows = Vec::new();
     let mut covered = Ref::NONE;
     for (index, (rule, reach)) in policy.rules().iter().zip(reaches).enumerate() {
@@ -40,7 +36,9 @@ pub(super) fn by_rule(
             let is_live = diagrams.minus(reach.is_so, covered)? != Ref::NONE;
             let mut except = Vec::new();
             let others = policy.rules().iter().zip(reaches).enumerate().take(index);
-            for (other, (_, above)) in others.filter(|(_, (other, _))| is_live && takes_from(&other.action, &rule.action)) {
+            for (other, (_, above)) in
+                others.filter(|(_, (other, _))| is_live && takes_from(&other.action, &rule.action))
+            {
                 if diagrams.and(reach.is_so, above.may_be)? != Ref::NONE {
                     except.push(policy.line(other));
                 }
@@ -130,7 +128,10 @@ fn widest(
     for literal in literals {
         kept.push(literal.says.iter().filter(|(_, facts)| diagrams.holds(*facts, path)).collect());
     }
-    for index in 0..kept.len() {
+    let is_negative = |says: &Vec<&(Condition, Ref)>| says.first().is_some_and(|says| !is_positive(&says.0));
+    let mut order: Vec<_> = (0..literals.len()).collect();
+    order.sort_by_key(|index| literals[*index].order(is_negative(&kept[*index])));
+    for index in order {
         let mut others = feasible;
         for says in kept.iter().enumerate().filter(|(other, _)| *other != index).filter_map(|(_, says)| says.first()) {
             others = diagrams.and(others, says.1)?;
@@ -159,18 +160,15 @@ fn widest(
     }
     let mut facts = feasible;
     let mut said = Vec::new();
-    for (literal, says) in literals.iter().zip(&kept) {
-        if let Some((condition, holds)) = says.first() {
-            facts = diagrams.and(facts, *holds)?;
-            said.push((literal.place, condition.clone()));
-        }
+    for (condition, holds) in kept.iter().filter_map(|says| says.first()) {
+        facts = diagrams.and(facts, *holds)?;
+        said.push(condition.clone());
     }
-    said.sort_by_key(|(place, _)| *place);
     let parts = |condition| match condition {
         Condition::All(parts) => parts,
         one => vec![one],
     };
-    let mut said: Vec<_> = said.into_iter().flat_map(|(_, condition)| parts(condition)).collect();
+    let mut said: Vec<_> = said.into_iter().flat_map(parts).collect();
     let condition = match said.len() {
         0 => Condition::Always,
         1 => said.remove(0),

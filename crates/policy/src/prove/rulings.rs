@@ -135,11 +135,12 @@ fn marked(marks: &[Mark], ruling: &Ruling) -> Ruling {
     ruling
 }
 
-/// A message is put aside once, for the first reason.
+/// A message is put aside once, for the first reason, and a tag that is there is not made twice.
 fn join(marks: &[Mark], more: &[Mark]) -> Vec<Mark> {
     let is_aside = |mark: &Mark| matches!(mark, Mark::Quarantine(_));
     let aside = marks.iter().any(is_aside);
-    marks.iter().chain(more.iter().filter(|mark| !(aside && is_aside(mark)))).cloned().collect()
+    let is_new = |mark: &&Mark| !(aside && is_aside(mark)) && !marks.contains(mark);
+    marks.iter().chain(more.iter().filter(is_new)).cloned().collect()
 }
 
 #[cfg(test)]

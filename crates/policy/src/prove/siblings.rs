@@ -4,13 +4,13 @@
 use super::{
     Limits, Note, TooComplex,
     diagram::{Diagrams, Ref},
-    grid::with_credential,
+    grid::{asks_for_users, with_credential},
     space::Space,
 };
 use crate::{Claim, Condition, DomainRole, HostSet, Members, Policy, Test, Verb};
 
 /// The notes, in order. For policies of few rules only: others have too much of this.
-pub(super) fn notes(policy: &Policy, limits: &Limits) -> Result<Vec<Note>, TooComplex> {
+pub(super) fn notes(policy: &Policy, is_closed: bool, limits: &Limits) -> Result<Vec<Note>, TooComplex> {
     // The space must tell apart what is asked here, whether the rules ask it or not.
     let mut asking = policy.clone();
     asking.claims = asked(policy);
@@ -41,11 +41,19 @@ pub(super) fn notes(policy: &Policy, limits: &Limits) -> Result<Vec<Note>, TooCo
         }
         Ok(())
     };
-    note(&[neighbour, foreign], "a client on a private network that is not trusted can send to foreign domains")?;
-    note(&[foreign, in_the_clear], "mail to foreign domains is taken without TLS")?;
+    // Of an open relay all of this is so.
+    let has_local = senders(policy).next().is_some();
+    if is_closed {
+        note(&[neighbour, foreign], "a client on a private network that is not trusted can send to foreign domains")?;
+        note(&[foreign, in_the_clear], "mail to foreign domains is taken without TLS")?;
+    }
     note(&[as_ours, stranger], "a stranger can send with a sender in our domains")?;
-    note(&[as_ours, user, not_owned], "a user can send as another user")?;
-    note(&[ours, nobody], "mail to our domains is taken for recipients that do not exist")?;
+    if asks_for_users(policy) {
+        note(&[as_ours, user, not_owned], "a user can send as another user")?;
+    }
+    if has_local {
+        note(&[ours, nobody], "mail to our domains is taken for recipients that do not exist")?;
+    }
     Ok(notes)
 }
 

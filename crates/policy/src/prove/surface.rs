@@ -1,7 +1,7 @@
 //! All that is told of a proof.
 
 use super::{
-    Limits, Surface, TooComplex,
+    Limits, Surface, TooComplex, Verdict,
     diagram::Diagrams,
     extent::extents,
     grid::grid,
@@ -11,7 +11,32 @@ use super::{
     siblings,
     space::Space,
 };
-use crate::Policy;
+use crate::{HostSet, Members, Policy, Test};
+
+/// What the verdict rests on.
+fn assumptions(policy: &Policy, verdict: &Verdict) -> Vec<String> {
+    let mut assumptions = Vec::new();
+    if *verdict != Verdict::Closed {
+        return assumptions;
+    }
+    let tests: Vec<_> = policy.rules().iter().flat_map(|rule| rule.when.tests()).collect();
+    for name in &policy.settings().credentials {
+        if tests.iter().any(|test| matches!(test, Test::Custom(asked) if asked == name)) {
+            assumptions.push(format!("assumes that custom {name} can be trusted"));
+        }
+    }
+    for list in policy.lists() {
+        let is_asked = |test: &&Test| matches!(test, Test::Name(HostSet::List(name)) if *name == list.name);
+        if matches!(list.members, Members::Names(true, _)) && tests.iter().any(is_asked) {
+            assumptions.push(format!("assumes that the DNS of the names `{}` can be trusted", list.name));
+        }
+    }
+    let is_local = |members: &Members| matches!(members, Members::Domains(crate::DomainRole::Local, _));
+    if policy.lists().iter().any(|list| is_local(&list.members)) {
+        assumptions.push("assumes that local delivery does not forward to foreign domains".to_owned());
+    }
+    assumptions
+}
 
 pub(super) fn surface(policy: &Policy, limits: &Limits) -> Result<Surface, TooComplex> {
     let space = Space::new(&[policy]);
@@ -24,10 +49,10 @@ pub(super) fn surface(policy: &Policy, limits: &Limits) -> Result<Surface, TooCo
     let idle = idle(policy, &reaches, diagrams)?;
     let mut notes = super::verdict::notes(&space, 0, &verdict);
     if policy.rules().len() <= COVERED {
-        notes.extend(siblings::notes(policy, limits)?);
+        notes.extend(siblings::notes(policy, verdict == Verdict::Closed, limits)?);
     }
     let extents = extents(policy, &rows);
-    let assumptions = super::verdict::assumptions(&space, 0);
+    let assumptions = assumptions(policy, &verdict);
     Ok(Surface {
         verdict,
         declared_open: policy.is_declared_open(),

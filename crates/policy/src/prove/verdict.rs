@@ -8,7 +8,7 @@ use super::{
     region::Detail,
     space::{Fact, Space},
 };
-use crate::{Action, Condition, HostSet, Identifier, List, Members, Policy, Rule, Stage, Test};
+use crate::{Action, Condition, Identifier, Policy, Rule, Stage, Test};
 
 impl Policy {
     /// Whether it is an open relay.
@@ -256,28 +256,4 @@ pub(crate) fn notes(space: &Space<'_>, policy: usize, verdict: &Verdict) -> Vec<
     }
     notes.extend(space.credentials[policy].notes.iter().cloned());
     notes
-}
-
-/// What a verdict rests on that cannot be proved, in words.
-pub(crate) fn assumptions(space: &Space<'_>, policy: usize) -> Vec<String> {
-    let of = space.policies[policy];
-    let mut assumptions = Vec::new();
-    let permits = of.rules.iter().filter(|rule| matches!(rule.action, Action::Permit(_)) && !rule.shadow);
-    let tests: Vec<_> = permits.flat_map(|rule| rule.when.tests()).collect();
-    for name in &of.settings.credentials {
-        if tests.iter().any(|test| matches!(test, Test::Custom(asked) if asked == name)) {
-            assumptions.push(format!("custom {name} is trustworthy"));
-        }
-    }
-    for list in of.lists() {
-        let Members::Names(true, names) = &list.members else { continue };
-        let asks = |test: &&Test| matches!(test, Test::Name(HostSet::List(name)) if *name == list.name);
-        if !names.is_empty() && tests.iter().any(asks) {
-            assumptions.push(format!("the DNS of {} (`{}`) is not forged", names, list.name));
-        }
-    }
-    if of.lists().iter().any(List::is_local) {
-        assumptions.push("local delivery does not forward by address".to_owned());
-    }
-    assumptions
 }

@@ -7,7 +7,7 @@ use hikyaku_message::results;
 use crate::{Certificate, CertificatePattern, Dmarc, Facts, Finding, Message};
 
 /// Octets of a message of which nothing is known.
-pub(crate) const PLAIN_SIZE: u64 = 1000;
+pub(crate) const PLAIN_SIZE: u64 = 2000;
 /// Fields `Received` of a message of which nothing is known.
 pub(crate) const PLAIN_HOPS: u32 = 1;
 /// The time of day of a transaction of which nothing is known: noon.
@@ -115,7 +115,7 @@ pub(crate) fn summary(facts: &Facts) -> String {
 }
 
 /// What a client of no note calls itself.
-pub(crate) const PLAIN_HELLO: &str = "client.sender.example";
+pub(crate) const PLAIN_HELLO: &str = "mail.sender.example";
 /// From whom a client of no note sends.
 pub(crate) const PLAIN_SENDER: &str = "spam@sender.example";
 

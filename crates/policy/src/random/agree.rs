@@ -50,9 +50,10 @@ pub(crate) fn decides(policy: &Policy, witness: &Witness, expected: Verb) {
     let facts = &witness.facts;
     assert_eq!(feasible(facts), Ok(()), "{policy}\n{facts:#?}");
     assert_eq!(decided(policy, facts), expected, "{policy}\n{facts:#?}");
-    // Before the message is there, another rule may be the one that has the same to say.
-    let message = facts.message.clone().filter(|_| witness.at == Stage::Message);
-    let known = Facts { message, ..facts.clone() };
-    let decision = policy.decide(&known);
+    // What is final at RCPT is told as it is said there.
+    let there = Facts { message: facts.message.clone().filter(|_| witness.at == Stage::Message), ..facts.clone() };
+    let decision = policy.decide(&there);
+    assert!(!decision.provisional, "{policy}\n{facts:#?}");
+    assert_eq!(decision.reply, witness.reply, "{policy}\n{facts:#?}");
     assert_eq!((decision.rule, decision.line), (witness.rule.as_str(), witness.line), "{policy}\n{facts:#?}");
 }
