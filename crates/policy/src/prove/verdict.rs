@@ -172,8 +172,7 @@ impl Diagrams<'_> {
                 if let Some(path) = self.plainest(taken) {
                     let mut facts = self.space.facts(&path);
                     facts.message = None;
-                    let witness = Witness::new(of, facts, Vec::new());
-                    return Ok(Some((of.line(index), witness)));
+                    return Ok(Some((of.line(index), Witness::new(of, facts, Vec::new()))));
                 }
             }
             let now = self.minus(early.may_be, early.later)?;
