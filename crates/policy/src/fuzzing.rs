@@ -21,6 +21,35 @@ pub fn policy_domains(data: &[u8]) {
     round_trip::<Domains>(data);
 }
 
+/// The text of a policy: it is refused at a place that is in it, or what it prints parses to the
+/// same policy.
+pub fn policy_text(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut read = |file: &str| match file.as_bytes().first() {
+        Some(b'n') => Ok("# networks\n10.0.0.0/8\n\n::1 # here".to_owned()),
+        Some(b'u') => Ok("alice\n\"b c\"\r\n".to_owned()),
+        Some(b'c') => Ok("ca \"a.example\"".to_owned()),
+        Some(_) => Ok("a.example\n*.b.example\nlocalhost\n[192.0.2.1]\n*".to_owned()),
+        None => Err("it has no name".to_owned()),
+    };
+    match Policy::parse(text, &mut read) {
+        Ok(policy) => {
+            let printed = policy.to_string();
+            let again = Policy::parse(&printed, &mut read).unwrap_or_else(|error| panic!("{error}\n{printed}"));
+            assert_eq!(again, policy, "{printed}");
+            assert_eq!(again.to_string(), printed);
+            policy.warnings();
+        }
+        Err(error) => {
+            let lines = text.strip_prefix('\u{feff}').unwrap_or(text).split('\n');
+            let line = lines.map(|line| line.strip_suffix('\r').unwrap_or(line)).nth(error.line - 1);
+            assert!(error.file.is_some() || line == Some(error.text.as_str()), "{error:?}");
+            assert!((1..=error.text.chars().count() + 2).contains(&error.column), "{error:?}");
+            assert!(!error.message.is_empty() && error.to_string().lines().count() == 3, "{error:?}");
+        }
+    }
+}
+
 /// A policy as a program builds it: what it prints is that policy.
 pub fn policy_print(data: &[u8]) {
     let policy = policy(&mut Choices::new(data));
@@ -76,5 +105,8 @@ mod tests {
     fn the_corpus_is_replayed() {
         replay("policy_networks", policy_networks);
         replay("policy_domains", policy_domains);
+        replay("policy_text", policy_text);
+        replay("policy_print", policy_print);
+        replay("policy_prove", policy_prove);
     }
 }

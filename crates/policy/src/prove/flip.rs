@@ -99,7 +99,8 @@ fn cheapest(
         }
         changed => weight(&changed.fact) * 100 + u64::from(changed.plain != class),
     };
-    let total = |path: &Path| path.iter().enumerate().map(|(dimension, class)| cost(dimension, *class) / 100).sum::<u64>();
+    let total =
+        |path: &Path| path.iter().enumerate().map(|(dimension, class)| cost(dimension, *class) / 100).sum::<u64>();
     let mut found: Vec<Path> = Vec::new();
     while let Some(after) = diagrams.cheapest(set, &cost).filter(|_| found.len() < 2) {
         if found.first().is_some_and(|first| total(first) < total(&after)) {
@@ -158,7 +159,9 @@ fn flip(policy: &Policy, before: &Facts, path: &[usize], after: &[usize], space:
         adopt(&mut facts, &new, &space.dimensions[dimension].fact);
     }
     let old = words(before);
-    let changes = words(&facts).into_iter().filter(|word| old.iter().all(|old| (&old.name, &old.value) != (&word.name, &word.value)));
+    let changes = words(&facts)
+        .into_iter()
+        .filter(|word| old.iter().all(|old| (&old.name, &old.value) != (&word.name, &word.value)));
     let changes = changes.map(|word| (word.name, word.value)).collect();
     let decision = policy.decide(&facts);
     let (verb, line) = (verb(&decision), decision.line);

@@ -109,18 +109,27 @@ fn credentials_of(policy: &Policy) -> Vec<(String, Vec<Test>)> {
     }
     let mut add = |name: &str, mut wanted: Vec<Test>| {
         let mut unique = Vec::new();
-        wanted.retain(|test| !unique.contains(test) && { unique.push(test.clone()); true });
+        wanted.retain(|test| {
+            !unique.contains(test) && {
+                unique.push(test.clone());
+                true
+            }
+        });
         if !wanted.is_empty() {
             credentials.push((name.to_owned(), wanted));
         }
     };
-    let of = |is: fn(&Test) -> bool| tests.iter().filter(|test| is(test)).map(|test| (*test).clone()).collect::<Vec<_>>();
+    let of =
+        |is: fn(&Test) -> bool| tests.iter().filter(|test| is(test)).map(|test| (*test).clone()).collect::<Vec<_>>();
     add("certificate", of(|test| matches!(test, Test::Certificate(_))));
     let trusted = |name: &Identifier| {
         policy.lists().iter().any(|list| list.name == *name && matches!(list.members, Members::Names(true, _)))
     };
     let names = of(|test| matches!(test, Test::Name(_)));
-    add("trusted name", names.into_iter().filter(|test| matches!(test, Test::Name(HostSet::List(name)) if trusted(name))).collect());
+    add(
+        "trusted name",
+        names.into_iter().filter(|test| matches!(test, Test::Name(HostSet::List(name)) if trusted(name))).collect(),
+    );
     let customs = of(|test| matches!(test, Test::Custom(_)));
     let declared = |test: &Test| matches!(test, Test::Custom(name) if policy.settings().credentials.contains(name));
     for custom in customs.into_iter().filter(declared) {

@@ -26,7 +26,10 @@ pub(super) fn idle(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'
         if left == Ref::NONE {
             let covers = covers(policy, &reaches[..index], reach.may_be, diagrams)?;
             idle.push(Idle { line, why: Why::NeverReached(covers) });
-        } else if rules.len() <= LEFT_OUT && !is_closing(policy, index) && is_redundant(policy, reaches, index, left, diagrams)? {
+        } else if rules.len() <= LEFT_OUT
+            && !is_closing(policy, index)
+            && is_redundant(policy, reaches, index, left, diagrams)?
+        {
             idle.push(Idle { line, why: Why::Redundant });
         }
         if class(&rule.action).is_some() {
@@ -44,10 +47,16 @@ fn is_closing(policy: &Policy, index: usize) -> bool {
 }
 
 /// The lines that decide some of these facts, which the rules together decide all.
-fn covers(policy: &Policy, before: &[Reach], facts: Ref, diagrams: &mut Diagrams<'_>) -> Result<Vec<usize>, TooComplex> {
+fn covers(
+    policy: &Policy,
+    before: &[Reach],
+    facts: Ref,
+    diagrams: &mut Diagrams<'_>,
+) -> Result<Vec<usize>, TooComplex> {
     let mut left = facts;
     let mut lines = Vec::new();
-    for (index, reach) in before.iter().enumerate().filter(|(index, _)| class(&policy.rules()[*index].action).is_some()) {
+    for (index, reach) in before.iter().enumerate().filter(|(index, _)| class(&policy.rules()[*index].action).is_some())
+    {
         let rest = diagrams.minus(left, reach.is_so)?;
         if rest != left {
             lines.push(policy.line(index));

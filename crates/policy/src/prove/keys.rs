@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use hikyaku_wire::{Host, LocalPart, Mailbox};
 
-use crate::{DomainPattern, Domains};
+use crate::{DomainPattern, Domains, domains::canonical};
 
 /// The key of a host or a mailbox.
 pub(crate) type Key = Box<str>;
@@ -48,7 +48,11 @@ fn name_key(name: &str, end: &str) -> String {
 
 fn host_text(host: &Host) -> String {
     match host {
-        Host::Domain(name) => name_key(name.as_str(), ""),
+        Host::Domain(name) => match canonical(name) {
+            Some(name) => name_key(&name, ""),
+            // A disguise of another name: no list holds it but by `*`, and none holds what is above it.
+            None => format!("{}{CLOSE}", name.to_lowercase()),
+        },
         Host::Address(address) => format!("{AFTER}{:032x}", address_bits(*address)),
     }
 }

@@ -28,11 +28,7 @@ pub(super) fn rows(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'
 
 /// One row for each permit that matches anything, with the lines above it that take something
 /// away from it.
-pub(super) fn by_rule(
-    policy: &Policy,
-    reaches: &[Reach],
-    diagrams: &mut Diagrams<'_>,
-) -> Result<Vec<Row>, TooComplex> {
+pub(super) fn by_rule(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'_>) -> Result<Vec<Row>, TooComplex> {
     let mut rows = Vec::new();
     let mut covered = Ref::NONE;
     for (index, (rule, reach)) in policy.rules().iter().zip(reaches).enumerate() {
@@ -40,7 +36,9 @@ pub(super) fn by_rule(
             let is_live = diagrams.minus(reach.is_so, covered)? != Ref::NONE;
             let mut except = Vec::new();
             let others = policy.rules().iter().zip(reaches).enumerate().take(index);
-            for (other, (_, above)) in others.filter(|(_, (other, _))| is_live && takes_from(&other.action, &rule.action)) {
+            for (other, (_, above)) in
+                others.filter(|(_, (other, _))| is_live && takes_from(&other.action, &rule.action))
+            {
                 if diagrams.and(reach.is_so, above.may_be)? != Ref::NONE {
                     except.push(policy.line(other));
                 }

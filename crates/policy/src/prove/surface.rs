@@ -53,5 +53,15 @@ pub(super) fn surface(policy: &Policy, limits: &Limits) -> Result<Surface, TooCo
     }
     let extents = extents(policy, &rows);
     let assumptions = assumptions(policy, &verdict);
-    Ok(Surface { verdict, declared_open: policy.is_declared_open(), assumptions, notes, grid, rows, idle, claims, extents })
+    Ok(Surface {
+        verdict,
+        declared_open: policy.is_declared_open(),
+        assumptions,
+        notes,
+        grid,
+        rows,
+        idle,
+        claims,
+        extents,
+    })
 }

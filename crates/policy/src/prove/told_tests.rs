@@ -146,7 +146,8 @@ fn a_mirror_shows_the_same_changes() {
         let back = new.diff(&old, &Limits::default()).unwrap();
         assert_eq!(sides(&there), sides(&turned(&back)), "{old}\n{new}");
         let edges = Edges::new(&[&old, &new]);
-        let pairs: Vec<_> = there.iter().map(|change| (change.before.rule.as_str(), change.after.rule.as_str())).collect();
+        let pairs: Vec<_> =
+            there.iter().map(|change| (change.before.rule.as_str(), change.after.rule.as_str())).collect();
         for _ in 0..40 {
             let facts = edges.facts(choices);
             let (before, after) = (old.decide(&facts), new.decide(&facts));
