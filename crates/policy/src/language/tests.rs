@@ -274,7 +274,7 @@ fn places_and_reasons() {
         ("tag", 1, 4, "expected a mark in quotes"),
         ("tag \"\"", 1, 5, "an empty text says nothing"),
         ("tag x", 1, 5, "expected a mark in quotes, not `x`"),
-        ("never perm when tls", 1, 7, "expected permit, refuse or defer, not `perm`; did you mean `permit`?"),
+        ("never perm when tls", 1, 7, "expected permit, refuse or defer, not `perm`"),
         ("never permit", 1, 13, "expected `when`"),
         ("accounts open", 1, 14, "expected `to`"),
         ("strangers from", 1, 15, "expected a network"),
