@@ -222,8 +222,7 @@ impl Hours {
 impl Condition {
     /// Both this one and the other.
     #[must_use]
-    pub fn and(self, other: impl Into<Self>) -> Self {
-        let other = other.into();
+    pub fn and(self, other: Self) -> Self {
         match self {
             Self::All(mut all) => {
                 all.push(other);
@@ -235,8 +234,7 @@ impl Condition {
 
     /// This one or the other or both.
     #[must_use]
-    pub fn or(self, other: impl Into<Self>) -> Self {
-        let other = other.into();
+    pub fn or(self, other: Self) -> Self {
         match self {
             Self::Any(mut any) => {
                 any.push(other);

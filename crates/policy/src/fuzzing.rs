@@ -105,8 +105,8 @@ mod tests {
     fn the_corpus_is_replayed() {
         replay("policy_networks", policy_networks);
         replay("policy_domains", policy_domains);
-        replay("policy_text", policy_text);
         replay("policy_print", policy_print);
         replay("policy_prove", policy_prove);
+        replay("policy_text", policy_text);
     }
 }

@@ -28,13 +28,14 @@ pub enum Action {
 /// One rule: what it does, and when. It prints as a text says it.
 ///
 /// ```
-/// use hikyaku_policy::{Listener, Per, Period, Rate, Rule, Stage, Test};
+/// use hikyaku_policy::{Listener, Network, Per, Period, Rate, Rule, Stage, Test};
 ///
 /// let staff = Test::Authenticated(None).and(Test::SenderOwned).and(!Test::On(Listener::Mx));
 /// let rule = Rule::permit_via("smarthost".parse()?, staff);
 /// assert_eq!(rule.to_string(), "permit via smarthost when authenticated and sender owned and not on mx");
 ///
-/// let rule = Rule::limit(Rate::new(100, Period::Hour, Per::Ip), !Test::client("10.0.0.0/8".parse::<hikyaku_policy::Network>()?));
+/// let inside: Network = "10.0.0.0/8".parse()?;
+/// let rule = Rule::limit(Rate::new(100, Period::Hour, Per::Ip), !Test::client(inside));
 /// assert_eq!(rule.to_string(), "limit 100/h per ip when not from 10.0.0.0/8");
 ///
 /// let rule = Rule::tag("odd", !Test::AuthorAligned).at(Stage::Message).shadow();

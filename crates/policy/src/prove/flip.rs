@@ -8,7 +8,7 @@ use super::{
     space::{Fact, Path, Space},
     words::words,
 };
-use crate::{Facts, Finding, Message, Policy};
+use crate::{Facts, Finding, Listener, Message, Policy};
 
 /// So many flips are shown.
 const MOST: usize = 3;
@@ -158,6 +158,7 @@ fn flip(policy: &Policy, before: &Facts, path: &[usize], after: &[usize], space:
     for (dimension, _) in path.iter().zip(after).enumerate().filter(|(_, (old, new))| old != new) {
         adopt(&mut facts, &new, &space.dimensions[dimension].fact);
     }
+    follow(&mut facts);
     let old = words(before);
     let changes = words(&facts)
         .into_iter()
@@ -166,6 +167,20 @@ fn flip(policy: &Policy, before: &Facts, path: &[usize], after: &[usize], space:
     let decision = policy.decide(&facts);
     let (verb, line) = (verb(&decision), decision.line);
     Flip { changes, facts, verb, line }
+}
+
+/// Facts that no rule asks about follow those that have changed.
+fn follow(facts: &mut Facts) {
+    let offers_auth = matches!(facts.listener, Listener::Submission | Listener::Submissions);
+    if !facts.tls || !offers_auth {
+        facts.user = None;
+    }
+    if !facts.tls {
+        facts.certificate = None;
+    }
+    if facts.user.is_none() || facts.sender.as_ref().is_none_or(|sender| sender.mailbox().is_none()) {
+        facts.owned = Finding::Is(false);
+    }
 }
 
 fn adopt(facts: &mut Facts, new: &Facts, fact: &Fact) {
