@@ -59,12 +59,7 @@ pub(super) fn grid(policy: &Policy, space: &Space<'_>, diagrams: &mut Diagrams<'
 
 /// Whether there are facts in the region that are permitted and others that are not; not to find
 /// any proves nothing. In a long policy the proof of the same takes much longer.
-fn probe(
-    policy: &Policy,
-    space: &Space<'_>,
-    diagrams: &mut Diagrams<'_>,
-    region: Ref,
-) -> Result<bool, TooComplex> {
+fn probe(policy: &Policy, space: &Space<'_>, diagrams: &mut Diagrams<'_>, region: Ref) -> Result<bool, TooComplex> {
     let (mut permitted, mut not, mut tried) = (false, false, 0);
     for rule in (0..policy.rules().len()).filter(|_| policy.rules().len() > COVERED) {
         let (is_so, _) = diagrams.rule(0, rule)?;
