@@ -229,7 +229,10 @@ S: 221 2.0.0 bye
 
         let window = crate::Window { period: crate::Period::Hour, per: crate::Per::Ip };
         let policy = policy(vec![
-            Rule::refuse(hikyaku_wire::Reply::RELAY_DENIED_550, Test::Listed { zone: "zen.example".parse().unwrap(), at_least: 1 }),
+            Rule::refuse(
+                hikyaku_wire::Reply::RELAY_DENIED_550,
+                Test::Listed { zone: "zen.example".parse().unwrap(), at_least: 1 },
+            ),
             Rule::permit(Test::Rate(Rate { limit: 5, window })),
             Rule::permit(Test::Custom("odd".parse().unwrap())),
         ]);
@@ -288,7 +291,10 @@ S: 221 2.0.0 bye
             change(&mut facts);
             let told = dialogue(&Witness::new(&policy, facts.clone(), Vec::new()));
             assert_eq!(read::facts(&told, &policy), facts, "{told}");
-            assert!(told.lines().all(|line| line.starts_with("S: ") || line.starts_with("C:") || line.starts_with('#')), "{told}");
+            assert!(
+                told.lines().all(|line| line.starts_with("S: ") || line.starts_with("C:") || line.starts_with('#')),
+                "{told}"
+            );
         }
     }
 

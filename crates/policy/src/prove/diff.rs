@@ -43,7 +43,12 @@ pub(super) fn diff(old: &Policy, new: &Policy, limits: &Limits) -> Result<Vec<Ch
 
 /// Facts outside of which the two decide alike: every rule that only one of them has does not
 /// match there, and no list holds what it did not hold before.
-fn guard(old: &Policy, new: &Policy, common: &[(usize, usize)], diagrams: &mut Diagrams<'_>) -> Result<Ref, TooComplex> {
+fn guard(
+    old: &Policy,
+    new: &Policy,
+    common: &[(usize, usize)],
+    diagrams: &mut Diagrams<'_>,
+) -> Result<Ref, TooComplex> {
     let mut guard = Vec::new();
     let only = |index: usize, policy: &Policy, diagrams: &mut Diagrams<'_>, guard: &mut Vec<Ref>| {
         for (rule, is) in policy.rules().iter().enumerate().filter(|(_, is)| !is.shadow) {

@@ -2,8 +2,8 @@
 
 use super::{Extent, Row};
 use crate::{
-    CertificateSet, DomainPattern, Domains, HostSet, Identifier, List, Members, NetworkSet, Networks, Policy,
-    Test, Trust,
+    CertificateSet, DomainPattern, Domains, HostSet, Identifier, List, Members, NetworkSet, Networks, Policy, Test,
+    Trust,
 };
 
 /// The lists that the rows name.
@@ -143,10 +143,16 @@ mod tests {
         let domains = |text: &str| Members::Domains(DomainRole::Local, text.parse().unwrap());
         for (members, text) in [
             (networks("203.0.113.0/24, 10.0.0.0/8"), "trusted networks: 256 public and 16.8 M private IPv4 addresses"),
-            (networks("203.0.113.1, 2001:db8::/48"), "trusted networks: 1 public IPv4 address, 2^80 public IPv6 addresses"),
+            (
+                networks("203.0.113.1, 2001:db8::/48"),
+                "trusted networks: 1 public IPv4 address, 2^80 public IPv6 addresses",
+            ),
             (networks("127.0.0.1, ::1"), "trusted networks: 1 private IPv4 address, 1 private IPv6 address"),
             (networks("none"), "trusted networks: nobody"),
-            (domains("a.example, b.example, *.a.example, [192.0.2.1]"), "local domains: 2 names and all below 1 and 1 address literal"),
+            (
+                domains("a.example, b.example, *.a.example, [192.0.2.1]"),
+                "local domains: 2 names and all below 1 and 1 address literal",
+            ),
             (domains("*"), "local domains: every host"),
             (domains("none"), "local domains: nothing"),
             (Members::Names(true, "a.example".parse().unwrap()), "trusted names: 1 name"),

@@ -4,7 +4,6 @@ use std::{fs, path::Path};
 
 use super::{
     diagram::{Diagrams, Ref},
-    idle::lefts,
     parts::reaches,
     read,
     rows::{by_rule, cover},
@@ -60,8 +59,7 @@ fn rows_are_all_that_is_permitted() {
         let space = Space::new(&[&policy]);
         let diagrams = &mut Diagrams::new(&space, &Limits::default()).unwrap();
         let reaches = reaches(0, &policy, diagrams).unwrap();
-        let lefts = lefts(&policy, &reaches, diagrams).unwrap();
-        let rows = by_rule(&policy, &reaches, &lefts, diagrams).unwrap();
+        let rows = by_rule(&policy, &reaches, diagrams).unwrap();
         together(&rows, &policy, false, diagrams);
         match cover(&policy, diagrams).unwrap() {
             Some(rows) => {
@@ -188,7 +186,8 @@ fn a_mirror_shows_the_same_changes() {
         let back = new.diff(&old, &Limits::default()).unwrap();
         assert_eq!(sides(&there), sides(&turned(&back)), "{old}\n{new}");
         let edges = Edges::new(&[&old, &new]);
-        let pairs: Vec<_> = there.iter().map(|change| (change.before.rule.as_str(), change.after.rule.as_str())).collect();
+        let pairs: Vec<_> =
+            there.iter().map(|change| (change.before.rule.as_str(), change.after.rule.as_str())).collect();
         for _ in 0..40 {
             let facts = edges.facts(choices);
             let (before, after) = (old.decide(&facts), new.decide(&facts));
