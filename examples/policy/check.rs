@@ -36,15 +36,16 @@ impl Check {
             });
             return Ok(Report { json, text: String::new(), is_good: false });
         }
-        // What is doubtful is not what makes a policy wrong: without it the file is still good.
-        let surface = policy.prove(&limits);
-        let notes: Vec<String> = match &surface {
+        let mut notes: Vec<String> = policy.warnings().iter().map(ToString::to_string).collect();
+        // What is permitted in all may be too much to tell: without it the file is still good.
+        match policy.prove(&limits) {
             Ok(surface) => {
-                let idle = surface.idle.iter().map(ToString::to_string);
-                surface.notes.iter().map(ToString::to_string).chain(idle).collect()
+                let told = surface.notes.iter().map(ToString::to_string);
+                let told = told.chain(surface.idle.iter().map(ToString::to_string));
+                told.for_each(|note| notes.extend((!notes.contains(&note)).then_some(note)));
             }
-            Err(complex) => vec![format!("what it permits in all is {complex}")],
-        };
+            Err(complex) => notes.push(format!("what it permits in all is {complex}")),
+        }
         let how = if policy.is_declared_open() { "an open relay, as its first line says" } else { "closed" };
         let mut text = format!("{file}: good, {how}; {} rules, {} lists\n", policy.rules().len(), policy.lists().len());
         notes.iter().for_each(|note| text += &format!("{file}: {note}\n"));

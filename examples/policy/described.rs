@@ -75,20 +75,22 @@ pub(crate) fn surface(surface: &Surface) -> Value {
         Verdict::Open(found) => witness(found),
         Verdict::Closed => Value::Null,
     };
-    let rows = surface.rows.iter().map(|row| {
-        json!({ "who": row.who, "to": row.to, "when": row.when, "line": row.line, "except": row.except })
-    });
+    let rows = surface
+        .rows
+        .iter()
+        .map(|row| json!({ "who": row.who, "to": row.to, "when": row.when, "line": row.line, "except": row.except }));
     let idle = surface.idle.iter().map(|idle| match &idle.why {
         Why::Contradictory => json!({ "line": idle.line, "why": "contradictory" }),
         Why::NeverReached(covers) => json!({ "line": idle.line, "why": "never reached", "covered_by": covers }),
         Why::Redundant => json!({ "line": idle.line, "why": "redundant" }),
     });
-    let claims = surface.claims.iter().map(|(line, broken)| {
-        json!({ "line": line, "holds": broken.is_none(), "witness": broken.as_ref().map(witness) })
-    });
-    let cells = surface.grid.rows.iter().map(|(who, cells)| {
-        json!({ "who": who, "cells": cells.iter().map(ToString::to_string).collect::<Vec<_>>() })
-    });
+    let claims = surface.claims.iter().map(
+        |(line, broken)| json!({ "line": line, "holds": broken.is_none(), "witness": broken.as_ref().map(witness) }),
+    );
+    let cells =
+        surface.grid.rows.iter().map(
+            |(who, cells)| json!({ "who": who, "cells": cells.iter().map(ToString::to_string).collect::<Vec<_>>() }),
+        );
     json!({
         "verdict": if found.is_null() { "closed" } else { "open" },
         "declared": surface.declared_open,

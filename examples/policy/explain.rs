@@ -35,7 +35,8 @@ impl Explain {
             Ok(flips) => {
                 text += "\nThe nearest that is decided differently\n";
                 for flip in flips {
-                    let changes: Vec<String> = flip.changes.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+                    let changes: Vec<String> =
+                        flip.changes.iter().map(|(name, value)| format!("{name} = {value}")).collect();
                     let by = flip.line.map_or("no rule matches".to_owned(), |line| format!("line {line}"));
                     text += &format!("  {}: {} ({by})\n", changes.join(", "), flip.verb);
                 }

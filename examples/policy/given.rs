@@ -34,7 +34,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("peer", "IP", "The client's address; `none` on a Unix socket"),
     key("to", "ADDRESS", "The recipient; `postmaster` alone is the server's own"),
     key("from", "ADDRESS", "The sender, `<>` for the null path [else spam@sender.example]"),
-    key("helo", "NAME", "What the client calls itself [else client.sender.example]"),
+    key("helo", "NAME", "What the client calls itself [else mail.sender.example]"),
     key("user", "USER", "Who has authenticated"),
     key("tls", "", "The connection is encrypted"),
     key("listener", "KIND", "mx, submission, submissions or lmtp [else mx, and submission for a user]"),
@@ -46,11 +46,15 @@ pub(crate) const KEYS: &[Key] = &[
     key("owned", "yes|no|unknown", "Whether the sender is an address of the user"),
     key("exists", "yes|no|unknown", "Whether there is such a mailbox"),
     key("known", "yes|no|unknown", "Whether client, sender and recipient were seen before"),
-    several("rate", "WINDOW=N", "Recipients accepted before: `h per ip=12`; s, m, h, d; ip, network, user, sender, domain"),
+    several(
+        "rate",
+        "WINDOW=N",
+        "Recipients accepted before: `h per ip=12`; s, m, h, d; ip, network, user, sender, domain",
+    ),
     key("recipients", "N", "Recipients of the transaction, this one included [else 1]"),
     key("time", "HH:MM", "The time of day, UTC [else 12:00]"),
     several("custom", "NAME=yes|no|unknown", "What the program finds out"),
-    key("size", "N", "Octets of the message [else 1000]"),
+    key("size", "N", "Octets of the message [else 2000]"),
     key("hops", "N", "Fields `Received` of the message [else 1]"),
     key("aligned", "yes|no|unknown", "Whether the author is of the sender's domain"),
     key("dkim", "RESULT", "none, pass, fail, policy, neutral, permerror, or unknown"),
@@ -72,7 +76,7 @@ pub(crate) struct Given {
 
 impl Default for Given {
     fn default() -> Self {
-        let mut message = Message::new(1000);
+        let mut message = Message::new(2000);
         message.hops = 1;
         message.aligned = Finding::NotYet;
         message.dkim = Finding::NotYet;
@@ -106,7 +110,9 @@ impl Given {
                 let path = format!("<{}>", bare(value)).parse::<ReversePath>();
                 facts.sender = Some(path.map_err(|error| format!("{}: {error}", wrong()))?);
             }
-            "helo" => facts.hello = Some(Hello::parse(value).map_err(|error| format!("{}: {error}", wrong()))?.into_owned()),
+            "helo" => {
+                facts.hello = Some(Hello::parse(value).map_err(|error| format!("{}: {error}", wrong()))?.into_owned())
+            }
             "user" if value.is_empty() => return Err(wrong()),
             "user" => facts.user = Some(value.to_owned()),
             "tls" => facts.tls = yes(or_yes(value)).ok_or_else(wrong)?,
@@ -194,41 +200,47 @@ impl Given {
         Ok(())
     }
 
-    /// All facts: those that were not given are plain, so far as the policy asks for them.
+    /// All facts: those that were not given are plain, and of lists, rates and custom conditions those
+    /// are there that the policy asks for.
     pub(crate) fn facts(&self, policy: &Policy) -> Facts {
         let mut facts = self.facts.clone();
         let otherwise = if facts.user.is_some() { Listener::Submission } else { Listener::Mx };
         facts.listener = self.listener.unwrap_or(otherwise);
         facts.tls |= facts.listener == Listener::Submissions;
-        let asks = policy.asks();
-        let plain = |finding: &mut Finding<bool>, asked: bool, value| {
-            if asked && *finding == Finding::NotYet {
+        let plain = |finding: &mut Finding<bool>, value| {
+            if *finding == Finding::NotYet {
                 *finding = Finding::Is(value);
             }
         };
         if facts.minute == Finding::NotYet {
             facts.minute = Finding::Is(12 * 60);
         }
-        if asks.iprev && facts.iprev == Finding::NotYet {
+        if facts.iprev == Finding::NotYet {
             (facts.iprev, facts.name) = (Finding::Is(results::Iprev::PermError), Finding::Is(None));
         }
+        if facts.hello.is_none() {
+            facts.hello = Hello::parse("mail.sender.example").ok().map(Hello::into_owned);
+        }
+        if facts.sender.is_none() {
+            facts.sender = "<spam@sender.example>".parse().ok();
+        }
+        // What is about the sender, or about the recipient, cannot be known before them.
+        if self.stage >= Stage::Mail {
+            if facts.spf == Finding::NotYet {
+                facts.spf = Finding::Is(results::Spf::None);
+            }
+            plain(&mut facts.owned, false);
+        }
+        if self.stage >= Stage::Recipient {
+            plain(&mut facts.exists, true);
+            plain(&mut facts.known, false);
+        }
+        let asks = policy.asks();
         for zone in &asks.listed {
             if !facts.listed.iter().any(|(known, _)| known == zone) {
                 facts.listed.push((zone.clone(), Finding::Is(0)));
             }
         }
-        if facts.hello.is_none() {
-            facts.hello = Hello::parse("client.sender.example").ok().map(Hello::into_owned);
-        }
-        if facts.sender.is_none() {
-            facts.sender = "<spam@sender.example>".parse().ok();
-        }
-        if asks.spf && facts.spf == Finding::NotYet {
-            facts.spf = Finding::Is(results::Spf::None);
-        }
-        plain(&mut facts.owned, asks.owned, false);
-        plain(&mut facts.exists, asks.exists, true);
-        plain(&mut facts.known, asks.known, false);
         for window in &asks.rates {
             if !facts.rates.iter().any(|(known, _)| known == window) {
                 facts.rates.push((*window, 0));
@@ -240,14 +252,14 @@ impl Given {
             }
         }
         let mut message = self.message.clone();
-        plain(&mut message.aligned, asks.aligned, true);
-        if asks.dkim && message.dkim == Finding::NotYet {
+        plain(&mut message.aligned, true);
+        if message.dkim == Finding::NotYet {
             message.dkim = Finding::Is(results::Dkim::None);
         }
-        if asks.arc && message.arc == Finding::NotYet {
+        if message.arc == Finding::NotYet {
             message.arc = Finding::Is(results::Arc::None);
         }
-        if asks.dmarc && message.dmarc == Finding::NotYet {
+        if message.dmarc == Finding::NotYet {
             message.dmarc = Finding::Is(Dmarc::None);
         }
         facts.message = Some(message).filter(|_| self.stage >= Stage::Message);
@@ -361,7 +373,8 @@ impl clap::FromArgMatches for Given {
                 _ => matches.get_many(key.name).into_iter().flatten().cloned().collect(),
             };
             for value in values {
-                self.set(key.name, &value).map_err(|error| clap::Error::raw(clap::error::ErrorKind::ValueValidation, error + "\n"))?;
+                self.set(key.name, &value)
+                    .map_err(|error| clap::Error::raw(clap::error::ErrorKind::ValueValidation, error + "\n"))?;
             }
         }
         Ok(())

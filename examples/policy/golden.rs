@@ -62,7 +62,8 @@ impl Golden {
         for file in &self.files {
             let (good, failures) = run(file)?;
             for Failure { line, transaction, expected, came, why } in &failures {
-                text += &format!("{}:{line}: {transaction}\n  expected  {expected}\n  came      {came}\n", file.display());
+                text +=
+                    &format!("{}:{line}: {transaction}\n  expected  {expected}\n  came      {came}\n", file.display());
                 why.lines().for_each(|line| text += &format!("    {line}\n"));
             }
             text += &format!("{}: {good} as expected, {} not\n", file.display(), failures.len());
@@ -197,7 +198,8 @@ impl Expected {
         let (verb, mut rest) = words.split_first().ok_or("what is expected? `permit`, `refuse` or `defer`")?;
         let verbs = ["permit", "refuse", "defer"];
         let verb = verbs.into_iter().find(|known| known == verb);
-        let mut expected = Self { verb: verb.ok_or("what is expected begins with `permit`, `refuse` or `defer`")?, ..Self::default() };
+        let mut expected =
+            Self { verb: verb.ok_or("what is expected begins with `permit`, `refuse` or `defer`")?, ..Self::default() };
         let is_digits = |word: &str| !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit());
         while let Some((word, more)) = rest.split_first() {
             let (value, after) = more.split_first().map_or((None, more), |(value, after)| (Some(value), after));
@@ -224,7 +226,9 @@ impl Expected {
                     expected.enhanced = Some(code.to_owned());
                 }
                 (text, _) if text.starts_with('"') => expected.text = Some(unquoted(text)),
-                (word, _) => return Err(format!("`{word}` is not what a decision is made of; see `policy test --help`")),
+                (word, _) => {
+                    return Err(format!("`{word}` is not what a decision is made of; see `policy test --help`"));
+                }
             }
         }
         Ok(expected)

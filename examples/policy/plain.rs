@@ -77,7 +77,13 @@ fn candidates(policy: &Policy) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut add = |name: &str, values: &[String]| {
         let known = all.entry(name.to_owned()).or_default();
-        values.iter().filter(|value| !known.contains(value)).cloned().collect::<Vec<_>>().into_iter().for_each(|value| known.push(value));
+        values
+            .iter()
+            .filter(|value| !known.contains(value))
+            .cloned()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|value| known.push(value));
     };
     let words = |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
     let flag = words(&["yes", "no", "unknown"]);

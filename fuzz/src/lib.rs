@@ -30,6 +30,8 @@ targets! {
     dns_zone = hikyaku_dns::fuzzing::zone;
     /// A certificate: its names are those that webpki finds, and addresses that read the same.
     hikyaku_certificate = hikyaku::fuzzing::certificate;
+    /// Questions of Postfix to a policy: the same for every split, and answered in one line.
+    hikyaku_delegation = hikyaku::fuzzing::delegation;
     /// A message: its forged authentication results are taken out, the same for every split.
     hikyaku_forged = hikyaku::fuzzing::forged;
     /// The digest of a public key: read, printed and read again it is the same.

@@ -4,11 +4,15 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use hikyaku_message::results::must_remove;
-use hikyaku_wire::Mailbox;
+use hikyaku_policy::Policy;
+use hikyaku_wire::{Mailbox, Timestamp};
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
-use crate::{SpkiPin, intake::forged::Forged, tls::names};
+use crate::{
+    Delegate, DelegateOptions, DelegationAction, DelegationReader, DelegationRequest, SpkiPin, intake::forged::Forged,
+    tls::names,
+};
 
 /// `[2]` of a `GeneralName`.
 const DNS_NAME: u8 = 0x82;
@@ -34,6 +38,49 @@ pub fn certificate(data: &[u8]) {
         // In a mail address it is a letter like others.
         let wildcard = name.starts_with('*') && !name.contains('@');
         assert!(!wildcard && !name.chars().any(char::is_control), "{name:?}");
+    }
+}
+
+/// Questions of Postfix, which the first octet says how to split: they are the same for every split,
+/// print as they were read, and each is answered in one line.
+pub fn delegation(data: &[u8]) {
+    let Some((step, input)) = data.split_first() else { return };
+    let read = |step: usize| {
+        let (mut reader, mut requests) = (DelegationReader::default(), Vec::new());
+        for piece in input.chunks(step.max(1)) {
+            reader.push(piece);
+            loop {
+                match reader.next() {
+                    Ok(Some(request)) => requests.push(request),
+                    Ok(None) => break,
+                    Err(error) => {
+                        assert_eq!(reader.next(), Err(error));
+                        return (requests, Some(error));
+                    }
+                }
+            }
+        }
+        (requests, None)
+    };
+    let (requests, error) = read(input.len());
+    assert_eq!(read(usize::from(*step)).0, requests);
+    assert!(error.is_none() || read(usize::from(*step)).1.is_some());
+    let policy = Policy::open();
+    let mut delegate = Delegate::new(DelegateOptions::default());
+    for request in requests {
+        let text = request.to_string();
+        // What is not text prints as something else.
+        if !text.contains(char::REPLACEMENT_CHARACTER) {
+            let again = DelegationRequest::parse(text.as_bytes()).expect("it was read before");
+            assert_eq!(again, Some((request.clone(), text.len())));
+        }
+        let now = Timestamp::from_millis(0);
+        let action = match delegate.facts(&request, now) {
+            Ok(facts) => delegate.answer(&policy, &request, facts, now).action,
+            Err(reply) => DelegationAction::Reply(reply),
+        };
+        let text = action.to_string();
+        assert!(text.starts_with("action=") && text.find('\n') == Some(text.len() - 2), "{text:?}");
     }
 }
 
@@ -97,6 +144,7 @@ mod tests {
     #[test]
     fn the_corpus_is_replayed() {
         replay("hikyaku_certificate", certificate);
+        replay("hikyaku_delegation", delegation);
         replay("hikyaku_pin", pin);
         replay("hikyaku_forged", forged);
     }

@@ -53,6 +53,33 @@ pub fn policy_prove(data: &[u8]) {
     }
 }
 
+/// The text of a policy, which may name two files: what parses prints, and what it prints parses
+/// to the same policy; what does not parse is told with a place in the text.
+pub fn policy_text(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut read = |file: &str| match file {
+        "a" => Ok("a.test\n# a comment\n*.b.test\n".to_owned()),
+        "b" => Ok("192.0.2.0/24\n2001:db8::/32\n".to_owned()),
+        other => Err(format!("there is no file {other}")),
+    };
+    match Policy::parse(text, &mut read) {
+        Ok(policy) => {
+            let lines = text.lines().count();
+            assert!((0..policy.rules().len()).all(|rule| (1..=lines).contains(&policy.line(rule))), "{policy}");
+            let printed = policy.to_string();
+            let again = Policy::parse(&printed, &mut read).unwrap_or_else(|error| panic!("{error}\n{printed}"));
+            assert_eq!(again, policy, "{printed}");
+            assert_eq!(again.to_string(), printed);
+        }
+        Err(error) => {
+            let last = text.lines().count().max(1);
+            let is_in_file = error.file.is_some();
+            assert!(error.column > 0 && error.line > 0 && (is_in_file || error.line <= last + 1), "{error:?}");
+            assert!(!error.message.is_empty() && !error.to_string().contains('\0'), "{error:?}");
+        }
+    }
+}
+
 fn round_trip<T: FromStr + Display + PartialEq>(data: &[u8]) -> Option<T> {
     let list: T = std::str::from_utf8(data).ok()?.parse().ok()?;
     let printed = list.to_string();
@@ -76,5 +103,8 @@ mod tests {
     fn the_corpus_is_replayed() {
         replay("policy_networks", policy_networks);
         replay("policy_domains", policy_domains);
+        replay("policy_print", policy_print);
+        replay("policy_prove", policy_prove);
+        replay("policy_text", policy_text);
     }
 }

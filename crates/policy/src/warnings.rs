@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use hikyaku_wire::Host;
 
 use crate::{
-    Action, CertificateSet, Condition, DomainPattern, Domains, HostSet, Identifier, Members, NetworkSet, Networks, Note,
-    Policy, Test, Trust,
+    Action, CertificateSet, Condition, DomainPattern, Domains, HostSet, Identifier, Members, NetworkSet, Networks,
+    Note, Policy, Test, Trust,
 };
 
 impl Policy {
@@ -91,7 +91,8 @@ impl Policy {
 
 /// All addresses of one family, and none of the other.
 fn half(networks: &Networks, line: usize, notes: &mut Vec<Note>) {
-    let whole = |family: bool| networks.iter().find(|network| network.prefix() == 0 && network.address().is_ipv4() == family);
+    let whole =
+        |family: bool| networks.iter().find(|network| network.prefix() == 0 && network.address().is_ipv4() == family);
     for (v4, other) in [(true, "IPv6"), (false, "IPv4")] {
         if let Some(network) = whole(v4).filter(|_| whole(!v4).is_none()) {
             notes.push(Note { line: Some(line), text: format!("{other} clients are not in {network}") });
@@ -175,13 +176,17 @@ mod tests {
         let note = |line: usize, text: &str| (line, text.to_owned());
         assert_eq!(apex("*.x.example, x.example", "none"), []);
         assert_eq!(apex("*.x.example", "X.example"), []);
-        assert_eq!(apex("*.x.example, *.example", "example.org"), [
-            note(1, "*.example does not hold example itself, and no list does")
-        ]);
-        assert_eq!(apex("*.x.example, *.y.example, *.z.example", "*.q.example"), [
-            note(1, "*.x.example does not hold x.example itself, and no list does (and 2 more like it)"),
-            note(2, "*.q.example does not hold q.example itself, and no list does"),
-        ]);
+        assert_eq!(
+            apex("*.x.example, *.example", "example.org"),
+            [note(1, "*.example does not hold example itself, and no list does")]
+        );
+        assert_eq!(
+            apex("*.x.example, *.y.example, *.z.example", "*.q.example"),
+            [
+                note(1, "*.x.example does not hold x.example itself, and no list does (and 2 more like it)"),
+                note(2, "*.q.example does not hold q.example itself, and no list does"),
+            ]
+        );
         assert_eq!(warnings("names a = *.x.example\npermit when helo a"), []);
     }
 

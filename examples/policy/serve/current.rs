@@ -1,12 +1,10 @@
 //! The policy that answers, until another takes its place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use hikyaku::policy::{Change, Limits, Policy, Stage};
-use hikyaku::{
-    Address, Current, Delegate, DelegateOptions, Delegated, DelegationAction, DelegationRequest, now,
-};
+use hikyaku::{Address, Current, Delegate, DelegateOptions, Delegated, DelegationAction, DelegationRequest, now};
 use serde_json::json;
 
 use crate::report::Problem;
@@ -48,13 +46,15 @@ impl Engine {
                 return;
             }
         };
-        match self.policy.get().diff(&new, &Limits::default()) {
+        let old = self.policy.get();
+        self.policy.set(new);
+        let new = self.policy.get();
+        match old.diff(&new, &Limits::default()) {
             Ok(changes) if changes.is_empty() => println!("reloaded: every mail is decided as before"),
             Ok(changes) => println!("reloaded: {} changes\n{}", changes.len(), Change::table(&changes)),
             Err(complex) => println!("reloaded; what has changed is {complex}"),
         }
         unmet(&new, &self.options).iter().for_each(|note| println!("note: {note}"));
-        self.policy.set(new);
     }
 
     pub(super) fn answer(&self, request: &DelegationRequest) -> DelegationAction {
@@ -78,7 +78,7 @@ impl Engine {
     }
 }
 
-fn admitted(file: &PathBuf) -> Result<Policy, Problem> {
+fn admitted(file: &Path) -> Result<Policy, Problem> {
     let policy = source::parse(file)?;
     policy.admit(&Limits::default()).map_err(|rejection| Problem(source::rejected(file, &rejection)))?;
     Ok(policy)
@@ -89,11 +89,20 @@ fn unmet(policy: &Policy, options: &DelegateOptions) -> Vec<String> {
     let asks = policy.asks();
     let mut notes = Vec::new();
     let mut note = |is_asked: bool, text: &str| notes.extend(is_asked.then(|| text.to_owned()));
-    note(!asks.listed.is_empty(), "lists of addresses are not asked here: nobody is listed (reject_rbl_client of Postfix asks them)");
+    note(
+        !asks.listed.is_empty(),
+        "lists of addresses are not asked here: nobody is listed (reject_rbl_client of Postfix asks them)",
+    );
     note(asks.spf, "SPF is not looked up here: it is unknown");
-    note(asks.owned, "whose an address is is not known here: `sender owned` is unknown (smtpd_sender_login_maps of Postfix knows)");
+    note(
+        asks.owned,
+        "whose an address is is not known here: `sender owned` is unknown (smtpd_sender_login_maps of Postfix knows)",
+    );
     note(asks.exists, "whether a mailbox exists is not known here: `recipient exists` is unknown");
-    note(asks.dkim || asks.arc || asks.dmarc || asks.aligned, "messages are not seen here: DKIM, ARC, DMARC and the author are unknown");
+    note(
+        asks.dkim || asks.arc || asks.dmarc || asks.aligned,
+        "messages are not seen here: DKIM, ARC, DMARC and the author are unknown",
+    );
     note(!asks.custom.is_empty(), "custom conditions are unknown here");
     note(asks.iprev, "Postfix does not say why a client has no confirmed name: `iprev` is then unknown");
     note(policy.routes().next().is_some(), "routes are those of Postfix: `via` is not passed on");

@@ -11,6 +11,7 @@ mod logins;
 mod messages;
 mod nmap;
 mod postfix;
+mod postfix_policy;
 mod programs;
 mod scram;
 mod through;

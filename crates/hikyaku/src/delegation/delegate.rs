@@ -53,16 +53,16 @@ pub struct Delegate {
     options: DelegateOptions,
     rates: Rates,
     triplets: Triplets,
-    transactions: HashMap<Box<str>, Transaction>,
+    pub(super) transactions: HashMap<Box<str>, Transaction>,
     /// The transactions in the order of their beginning; those that have ended may be among them.
-    begun: VecDeque<Box<str>>,
+    pub(super) begun: VecDeque<Box<str>>,
     /// Recipients in all of them.
-    held: usize,
+    pub(super) held: usize,
 }
 
 /// What was accepted in a transaction (`instance`).
 #[derive(Debug, Default)]
-struct Transaction {
+pub(super) struct Transaction {
     recipients: BTreeMap<ForwardPath, Counted>,
     /// The marks that the message has: Postfix would write each again.
     marks: Vec<DelegationAction>,

@@ -128,7 +128,7 @@ fn mailbox(text: &[u8]) -> Option<Mailbox> {
     if let Ok(mailbox) = text.parse() {
         return Some(mailbox);
     }
-    let (local, host) = text.rsplit_once('@')?;
+    let (local, host) = text.rsplit_once('@').filter(|(local, _)| !local.is_empty())?;
     Mailbox::new(LocalPart::from_content(local).ok()?, host.parse::<Host>().ok()?).ok()
 }
 

@@ -210,4 +210,36 @@ mod tests {
             "{fewer:?}"
         );
     }
+
+    #[tokio::test]
+    async fn an_author_is_aligned_with_a_sender_above_or_below() {
+        use crate::{Check, Names, Verification, facts::tests::off};
+        let names = Names { hostname: "mx.test".to_owned(), authserv_id: "mx.test".to_owned() };
+        let zone: hikyaku_dns::Zone = "".parse().unwrap();
+        let config = crate::VerifyConfig { spf: Check::Off, ..off() };
+        let verification = Verification::new(zone, config, Default::default(), names);
+        let mut needs = Needs::default();
+        needs.aligned = true;
+        for (author, sender, aligned) in [
+            ("a@b.test", "<x@B.test>", true),
+            ("a@sub.b.test", "<x@b.test>", true),
+            ("a@b.test", "<x@sub.b.test>", true),
+            ("a@ab.test", "<x@b.test>", false),
+            ("a@other.test", "<x@b.test>", false),
+            ("a@b.test", "<>", false),
+            ("a@b.test, c@d.test", "<x@b.test>", false),
+            ("a@b.test", "<x@[192.0.2.1]>", false),
+        ] {
+            let mut arriving = verification.arriving(false, &needs).unwrap();
+            arriving.push(format!("From: {author}\r\n\r\n").as_bytes());
+            let found = verification.message(arriving, ClientResults::default(), &mut Default::default()).await;
+            let mut facts = Facts::new(None, Listener::Mx);
+            facts.sender = Some(sender.parse().unwrap());
+            facts.message = Some(Message::new(1));
+            tell_message(&found, &needs, &mut facts);
+            let told = facts.message.unwrap();
+            assert_eq!((told.aligned, told.dkim), (Finding::Is(aligned), Finding::NotYet), "{author} {sender}");
+        }
+        assert!(verification.arriving(true, &Needs::default()).is_none());
+    }
 }

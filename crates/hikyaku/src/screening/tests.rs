@@ -1,3 +1,5 @@
+mod message;
+
 use bytes::Bytes;
 use hikyaku_dns::Zone;
 use hikyaku_message::{HeaderLimits, results};
@@ -95,6 +97,10 @@ impl Relay {
     }
 
     fn verifying(rules: Vec<Rule>, verify: VerifyConfig) -> Self {
+        Self::waiting(rules, verify, std::time::Duration::from_secs(3600))
+    }
+
+    fn waiting(rules: Vec<Rule>, verify: VerifyConfig, wait: std::time::Duration) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let zone: Zone = ZONE.parse().unwrap();
         let names = Names { hostname: "mx.hik.test".to_owned(), authserv_id: "hik.test".to_owned() };
@@ -104,7 +110,7 @@ impl Relay {
         let directory = Directory { users, postmaster: None };
         let owns = |user: &str, sender: &Mailbox| sender.local().content() == user;
         let audit = Arc::new(AuditLog::open("/dev/null".as_ref()).unwrap());
-        let greylist = GreylistConfig { wait: std::time::Duration::from_secs(3600), ..GreylistConfig::default() };
+        let greylist = GreylistConfig { wait, ..GreylistConfig::default() };
         let screening = Screening::new(ruling(rules), verification, Vec::new(), &greylist, directory, owns, audit);
         Self { screening, asked, queue: Memory::new() }
     }
@@ -277,6 +283,87 @@ async fn who_is_new_is_deferred_without_a_lookup() {
 }
 
 #[tokio::test]
+async fn each_recipient_has_facts_of_its_own() {
+    let known = Condition::from(Test::Known);
+    let rules = vec![
+        Rule::defer("450 4.7.1 new".parse().unwrap(), !known.clone()),
+        refuse("second", Test::Recipients(1)).at(Stage::Message),
+        refuse("known, and unsigned", known.and(Test::Dkim(vec![results::Dkim::Fail]).into())),
+        Rule::permit(to_ours()),
+    ];
+    let relay = Relay::waiting(rules, off(), std::time::Duration::from_millis(1));
+    let mut visitor = relay.visitor(GOOD);
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    for to in ["alice@hik.test", "bert@hik.test"] {
+        assert_eq!(relay.rcpt(&mut visitor, &mut mail, to).await.reply.code().as_u16(), 450, "{to} is new");
+        let mut tries = 0;
+        while !relay.rcpt(&mut visitor, &mut mail, to).await.reply.is_positive() {
+            tries += 1;
+            assert!(tries < 1_000_000, "{to} is never known");
+        }
+    }
+    let (outcome, _) = relay.message(&mut visitor, &mut mail, TEXT).await;
+    let codes: Vec<_> = outcome.judgements.iter().map(|(_, judgement)| judgement.reply.code().as_u16()).collect();
+    assert_eq!(codes, [250, 550], "the number of each is its own");
+
+    let rate = Rate { limit: 1, window: Window { period: Period::Hour, per: Per::Ip } };
+    let relay = Relay::new(vec![Rule::new(Action::Limit(rate), Condition::Always), Rule::permit(to_ours())]);
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    assert_eq!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.reply.code().as_u16(), 250);
+    assert_eq!(relay.rcpt(&mut visitor, &mut mail, "bert@hik.test").await.reply.code().as_u16(), 450);
+}
+
+#[tokio::test]
+async fn a_policy_may_have_its_own_word_for_who_is_not_there() {
+    let rules = vec![
+        refuse("no mail for x", to("x@hik.test")),
+        Rule::defer("450 4.2.1 perhaps later".parse().unwrap(), !Condition::from(Test::RecipientExists)),
+        Rule::permit(to_ours()),
+    ];
+    let to = ["x@hik.test", "nobody@hik.test", "alice@hik.test"];
+    assert_eq!(Relay::new(rules.clone()).codes(GOOD, "a@spf.test", &to).await, [550, 450, 250]);
+    let mut visitor;
+    for (without, rule) in [(1, "refuse 550 5.7.1 \"no mail for x\""), (0, "local users")] {
+        let mut rules = rules.clone();
+        rules.remove(without);
+        if without == 0 {
+            rules.remove(0);
+        }
+        let relay = Relay::new(rules);
+        visitor = relay.visitor(GOOD);
+        let mut mail = relay.mail(&mut visitor, "a@spf.test");
+        let judgement = relay.rcpt(&mut visitor, &mut mail, "x@hik.test").await;
+        assert!(judgement.rule.starts_with(rule), "{judgement:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_no_other_server_is_told_nothing() {
+    let relay = Relay::verifying(vec![Rule::permit(to_ours())], VerifyConfig::default());
+    for listener in Listener::ALL {
+        let mut visitor = relay.screening.visitor(Some(GOOD.parse().unwrap()), listener);
+        let mut mail = relay.mail(&mut visitor, "a@strict.test");
+        assert_eq!(relay.screening.arriving(&mail).is_some(), listener == Listener::Mx, "{listener}");
+        assert!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.reply.is_positive());
+    }
+}
+
+#[test]
+fn whoever_stands_behind_a_proxy_is_not_trusted() {
+    let mut builder = builder(vec![Rule::permit(to_ours())]);
+    builder.settings.strangers = "10.0.0.7".parse().unwrap();
+    let wide = Members::Networks(Trust::Wide, "192.0.2.0/24".parse().unwrap());
+    let plain = Members::Networks(Trust::Plain, "198.51.100.0/24".parse().unwrap());
+    builder.lists.extend([List::new(identifier("vast"), wide), List::new(identifier("plain"), plain)]);
+    let routes = Relay::new(asking()).screening.ruling().routes().clone();
+    let ruling = Ruling::new(builder.build().unwrap(), routes).unwrap();
+    for (client, is_trusted) in [("10.0.0.6", true), ("10.0.0.7", false), ("192.0.2.1", true), ("198.51.100.7", false)]
+    {
+        assert_eq!(ruling.is_trusted(client.parse().unwrap()), is_trusted, "{client}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_counted_is_kept_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("greylist");
@@ -334,97 +421,6 @@ async fn a_policy_names_the_route() {
     let error = Ruling::new(unknown.build().unwrap(), routes).unwrap_err();
     assert_eq!(error.name.as_str(), "outer");
     assert!(error.to_string().starts_with(&format!("line {}: no route is named `outer`", error.line)), "{error}");
-}
-
-#[tokio::test]
-async fn each_recipient_is_decided_on_again_with_the_message() {
-    let unsigned = || Condition::from(Test::Dkim(vec![results::Dkim::None]));
-    let relay = Relay::new(vec![refuse("sign it", to("alice@hik.test").and(unsigned())), Rule::permit(to_ours())]);
-    let mut visitor = relay.visitor(GOOD);
-    let mut mail = relay.mail(&mut visitor, "a@spf.test");
-    let alice = relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await;
-    let bert = relay.rcpt(&mut visitor, &mut mail, "bert@hik.test").await;
-    assert_eq!((alice.provisional, bert.provisional), (true, false));
-    assert_eq!((alice.event().until.as_deref(), bert.event().until), (Some("message"), None));
-    let (outcome, results) = relay.message(&mut visitor, &mut mail, TEXT).await;
-    assert!(results.contains("dkim=none"), "{results}");
-    assert_eq!(outcome.recipients(Protocol::Smtp), [], "all or none");
-    let lmtp = outcome.recipients(Protocol::Lmtp);
-    assert_eq!(lmtp.iter().map(|(to, _)| to.to_string()).collect::<Vec<_>>(), ["<bert@hik.test>"]);
-    let hikyaku_session::server::Verdicts::Each(replies) = outcome.verdicts(&Reply::OK_250) else { panic!() };
-    assert_eq!(replies.iter().map(|reply| reply.code().as_u16()).collect::<Vec<_>>(), [550, 250]);
-    let told: Vec<_> = outcome.told().map(|(to, judgement)| (to.to_string(), judgement.stage)).collect();
-    assert_eq!(told, [("<alice@hik.test>".to_owned(), Stage::Message)]);
-    let facts = &outcome.judgements[0].1.facts;
-    for fact in [&format!("size={}", TEXT.len()), "hops=1", "dkim=none"] {
-        assert!(facts.iter().any(|known| known == fact), "{fact} in {facts:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_message_that_is_refused_in_any_case_is_not_verified() {
-    let rules = vec![
-        refuse("large", Test::Size(10)),
-        refuse("dmarc", Test::Dmarc(vec![Dmarc::Reject])),
-        Rule::permit(to_ours()),
-    ];
-    let relay = Relay::verifying(rules, VerifyConfig::default());
-    let mut visitor = relay.visitor(GOOD);
-    let mut mail = relay.mail(&mut visitor, "a@spf.test");
-    assert!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.provisional);
-    let (outcome, results) = relay.message(&mut visitor, &mut mail, TEXT).await;
-    assert_eq!(outcome.judgements[0].1.reply.to_string(), "550 5.7.1 large");
-    assert_eq!((relay.asked(), outcome.found, results.as_str()), (0, None, ""));
-}
-
-#[tokio::test]
-async fn marks_of_the_policy_are_told_in_the_message() {
-    let dmarc = |result| Condition::from(Test::Dmarc(vec![result]));
-    let rules = || {
-        vec![
-            Rule::new(Action::Quarantine(Some("dmarc".to_owned())), dmarc(Dmarc::Quarantine)),
-            Rule::new(Action::Tag("bulk".to_owned()), to("bert@hik.test")),
-            Rule::new(Action::Tag("ümlaut\u{7}".to_owned()), to("alice@hik.test")),
-            refuse("would be", sender("loose.test")).shadow(),
-            Rule::permit(to_ours()),
-        ]
-    };
-    let relay = Relay::new(rules());
-    let take = async |sender: &str, to: &[&str]| {
-        let mut visitor = relay.visitor(GOOD);
-        let mut mail = relay.mail(&mut visitor, sender);
-        for to in to {
-            assert!(relay.rcpt(&mut visitor, &mut mail, to).await.reply.is_positive());
-        }
-        let text = format!("From: {sender}\r\n\r\nbody\r\n");
-        relay.message(&mut visitor, &mut mail, &text).await
-    };
-    let (outcome, results) = take("a@loose.test", &["alice@hik.test", "bert@hik.test", "bert@hik.test"]).await;
-    assert!(
-        results.ends_with("\r\nX-Spam-Flag: YES\r\nX-Hikyaku-Tag: ?mlaut?\r\nX-Hikyaku-Tag: bulk\r\n"),
-        "{results}"
-    );
-    assert_eq!(outcome.found.as_ref().and_then(|found| found.quarantine), Some("policy"));
-    assert!(outcome.judgements[0].1.shadows[0].starts_with("shadow refuse 550 5.7.1 \"would be\""));
-    let (outcome, results) = take("a@spf.test", &["bert@hik.test"]).await;
-    assert!(!results.contains("X-Spam-Flag") && results.ends_with("X-Hikyaku-Tag: bulk\r\n"), "{results}");
-    assert_eq!(outcome.found.and_then(|found| found.quarantine), None);
-}
-
-#[tokio::test]
-async fn dmarc_of_the_configuration_holds_where_the_policy_does_not_ask() {
-    let relay = Relay::verifying(vec![Rule::permit(to_ours()), Rule::permit(from_inside())], VerifyConfig::default());
-    for (client, code, asked) in [(GOOD, 550, true), ("10.0.0.1", 250, false)] {
-        let before = relay.asked();
-        let mut visitor = relay.visitor(client);
-        let mut mail = relay.mail(&mut visitor, "a@strict.test");
-        let at_rcpt = relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await;
-        assert!(at_rcpt.reply.is_positive() && relay.asked() == before, "what is only told is looked up at the end");
-        let (outcome, _) = relay.message(&mut visitor, &mut mail, "From: a@strict.test\r\n\r\nx\r\n").await;
-        let judgement = &outcome.judgements[0].1;
-        assert_eq!((judgement.reply.code().as_u16(), relay.asked() > before), (code, asked), "{client}");
-        assert_eq!(judgement.rule == "dmarc", code == 550);
-    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use hikyaku_wire::{ForwardPath, Host, Mailbox, ReversePath};
 use super::Value;
 use crate::{
     CertificateSet, Dmarc, Facts, Finding, HostSet, Message, Stage, Test,
+    domains::canonical,
     index::{By, Class, Index, Probe, What},
 };
 
@@ -147,7 +148,7 @@ impl<'a> View<'a> {
 
     fn name(&self) -> Class {
         *self.name.get_or_init(|| match &self.facts.name {
-            Finding::Is(Some(name)) => self.index.hosts.name(name.as_str()),
+            Finding::Is(Some(name)) => self.index.hosts.domain(name),
             _ => 0,
         })
     }
@@ -275,7 +276,14 @@ fn of_stage<T>(fact: Option<&T>, test: impl FnOnce(&T) -> bool) -> Value {
 }
 
 fn is_same(one: &Mailbox, other: &Mailbox) -> bool {
-    one.host() == other.host() && one.local().content().eq_ignore_ascii_case(&other.local().content())
+    let same_host = match (one.host(), other.host()) {
+        (Host::Domain(one), Host::Domain(other)) => match (canonical(one), canonical(other)) {
+            (Some(one), Some(other)) => one.eq_ignore_ascii_case(&other),
+            _ => false,
+        },
+        (one, other) => one == other,
+    };
+    same_host && one.local().content().eq_ignore_ascii_case(&other.local().content())
 }
 
 impl Dmarc {

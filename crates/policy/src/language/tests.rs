@@ -100,12 +100,7 @@ fn places_and_reasons() {
         ("@permit when to our", 2, 16, "no list is named `our`; did you mean `ours`?"),
         ("networks x = 10.0.0.1/8", 1, 14, "10.0.0.1/8 has bits set after /8; the network is 10.0.0.0/8"),
         ("permit when athenticated", 1, 13, "`athenticated` is not a condition; did you mean `authenticated`?"),
-        (
-            "refuse 450 4.7.1 \"later\" when tls",
-            1,
-            8,
-            "a refusal's code begins with 5; to answer 4xx write `defer`",
-        ),
+        ("refuse 450 4.7.1 \"later\" when tls", 1, 8, "a refusal's code begins with 5; to answer 4xx write `defer`"),
         ("domains x = foo*.example", 1, 13, "`*` stands only for a whole first label: *.example.org"),
         (
             "networks m = ::/64",
@@ -149,7 +144,12 @@ fn places_and_reasons() {
             7,
             "`rate < 10/h per ip` cannot be known before stage recipient; this rule is asked at mail",
         ),
-        ("permit when from ours\nlocal domains ours = a.example", 1, 18, "`ours` is a list of domains; here stands a list of networks"),
+        (
+            "permit when from ours\nlocal domains ours = a.example",
+            1,
+            18,
+            "`ours` is a list of domains; here stands a list of networks",
+        ),
         ("@permit when helo our", 2, 18, "no list is named `our`; did you mean `ours`?"),
         ("@permit when to anywhre", 2, 16, "no list is named `anywhre`; did you mean `anywhere`?"),
         ("@permit when sender ownd", 2, 20, "no list is named `ownd`; did you mean `owned`?"),
@@ -165,7 +165,12 @@ fn places_and_reasons() {
         ("shadow", 1, 7, "expected a rule"),
         ("permit wen tls", 1, 8, "expected `at`, `when` or the end of the line, not `wen`; did you mean `when`?"),
         ("permit at dawn", 1, 11, "expected connect, hello, mail, recipient or message, not `dawn`"),
-        ("permit at mial", 1, 11, "expected connect, hello, mail, recipient or message, not `mial`; did you mean `mail`?"),
+        (
+            "permit at mial",
+            1,
+            11,
+            "expected connect, hello, mail, recipient or message, not `mial`; did you mean `mail`?",
+        ),
         ("permit at mail wen tls", 1, 16, "expected `when` or the end of the line, not `wen`; did you mean `when`?"),
         ("permit via", 1, 11, "expected the name of a route"),
         ("permit via when tls", 1, 12, "expected the name of a route; `when` is a word of the policy language"),
@@ -178,14 +183,34 @@ fn places_and_reasons() {
         ("permit when not not tls", 1, 17, "`not not` says nothing; leave both out"),
         ("permit when tls (unknown means maybe)", 1, 32, "expected `yes` or `no`, not `maybe`"),
         ("permit when tls (known)", 1, 18, "expected `unknown`, not `known`; did you mean `unknown`?"),
-        ("permit when to anywhere (unknown means yes)", 1, 25, "expected `and`, `or` or the end: that is always known, not `(`"),
+        (
+            "permit when to anywhere (unknown means yes)",
+            1,
+            25,
+            "expected `and`, `or` or the end: that is always known, not `(`",
+        ),
         ("permit when on imap", 1, 16, "expected mx, submission, submissions or lmtp, not `imap`"),
-        ("permit when on submision", 1, 16, "expected mx, submission, submissions or lmtp, not `submision`; did you mean `submission`?"),
+        (
+            "permit when on submision",
+            1,
+            16,
+            "expected mx, submission, submissions or lmtp, not `submision`; did you mean `submission`?",
+        ),
         ("permit when spf", 1, 16, "expected a result (none, neutral, pass, fail, softfail, policy, permerror)"),
-        ("permit when dkim valid", 1, 18, "expected a result (none, pass, fail, policy, neutral, permerror), not `valid`; did you mean `fail`?"),
+        (
+            "permit when dkim valid",
+            1,
+            18,
+            "expected a result (none, pass, fail, policy, neutral, permerror), not `valid`; did you mean `fail`?",
+        ),
         ("permit when arc pas", 1, 17, "expected a result (none, pass, fail), not `pas`; did you mean `pass`?"),
         ("permit when dmarc pass,", 1, 24, "expected a result (pass, none, fail, quarantine, reject, permerror)"),
-        ("permit when spf temperror", 1, 17, "`temperror` means that it could not be found out; write what that counts as: (unknown means yes)"),
+        (
+            "permit when spf temperror",
+            1,
+            17,
+            "`temperror` means that it could not be found out; write what that counts as: (unknown means yes)",
+        ),
         ("permit when listed zen", 1, 20, "expected the zone of a list, such as zen.example, not `zen`"),
         ("permit when listed zen.example >= many", 1, 35, "expected a score, not `many`"),
         ("permit when listed zen.example >= 3000000000", 1, 35, "3000000000 is too much for a score"),
@@ -201,18 +226,33 @@ fn places_and_reasons() {
         ("limit 10/h per host", 1, 16, "expected ip, network, user, sender or domain, not `host`"),
         ("limit 10/h by ip", 1, 12, "expected `per`, not `by`"),
         ("permit when hours 8-17", 1, 19, "expected hours of the day (UTC), such as 22:00-06:00, not `8-17`"),
-        ("permit when hours 08:60-17:00", 1, 19, "expected hours of the day (UTC), such as 22:00-06:00, not `08:60-17:00`"),
+        (
+            "permit when hours 08:60-17:00",
+            1,
+            19,
+            "expected hours of the day (UTC), such as 22:00-06:00, not `08:60-17:00`",
+        ),
         ("permit when hours 24:00-06:00", 1, 19, "hours lie between 00:00 and 24:00, and the first is not the last"),
         ("permit when hours 08:00-24:01", 1, 19, "hours lie between 00:00 and 24:00, and the first is not the last"),
         ("permit when hours 08:00-08:00", 1, 19, "hours lie between 00:00 and 24:00, and the first is not the last"),
         ("permit when author", 1, 19, "expected `aligned`"),
         ("permit when recipient exist", 1, 23, "expected `exists`, not `exist`; did you mean `exists`?"),
-        ("permit when certificate spki \"sha256/x\"", 1, 30, "not a pin: write \"sha256/\" and the 44 base64 digits of the digest"),
+        (
+            "permit when certificate spki \"sha256/x\"",
+            1,
+            30,
+            "not a pin: write \"sha256/\" and the 44 base64 digits of the digest",
+        ),
         ("permit when to mailbox abuse", 1, 24, "expected a mailbox in quotes, not `abuse`"),
         ("permit when to mailbox \"abuse\"", 1, 24, "not a mailbox: address syntax error at octet 5"),
         ("permit when name [192.0.2.1]", 1, 18, "a confirmed name is never an address literal"),
         ("permit when to \"a b\"", 1, 16, "not a domain: address syntax error at octet 1"),
-        ("permit when to ｈik.example", 1, 16, "not an internationalised domain name; write it as it is registered, or its A-labels (xn--…)"),
+        (
+            "permit when to ｈik.example",
+            1,
+            16,
+            "not an internationalised domain name; write it as it is registered, or its A-labels (xn--…)",
+        ),
         ("refuse 55 when tls", 1, 8, "a reply code has three digits"),
         ("refuse 599 when tls", 1, 8, "599 is no reply code"),
         ("refuse 550 4.7.1", 1, 12, "4.7.1 does not go with 550; write 5.7.1"),
@@ -270,26 +310,15 @@ fn places_and_reasons() {
 #[test]
 fn files_and_their_errors() {
     let policy = policy("local domains ours = a.example, file \"partners.txt\"\npermit when to ours\n");
-    assert_eq!(
-        policy.lists()[0].to_string(),
-        "local domains ours = a.example, file \"partners.txt\""
-    );
+    assert_eq!(policy.lists()[0].to_string(), "local domains ours = a.example, file \"partners.txt\"");
     let crate::Members::Domains(_, domains) = &policy.lists()[0].members else { panic!() };
     assert_eq!(domains.to_string(), "a.example, \"localhost\", partner.example, *.partner.example");
     assert_eq!(policy.lists()[0].files().collect::<Vec<_>>(), ["partners.txt"]);
     let printed = |text: &str| self::policy(text).lists()[0].to_string();
     // What stands in the file too is not said again.
     assert_eq!(printed("domains x = partner.example, file \"partners.txt\""), "domains x = file \"partners.txt\"");
-    assert_eq!(
-        printed("users x = file \"staff.txt\", \"dave\""),
-        "users x = \"dave\", file \"staff.txt\""
-    );
-    assert_error(
-        "domains x = file \"none.txt\"",
-        1,
-        18,
-        "\"none.txt\" cannot be read: no such file",
-    );
+    assert_eq!(printed("users x = file \"staff.txt\", \"dave\""), "users x = \"dave\", file \"staff.txt\"");
+    assert_error("domains x = file \"none.txt\"", 1, 18, "\"none.txt\" cannot be read: no such file");
     assert_error("domains x = file none.txt", 1, 18, "expected the name of a file in quotes, not `none.txt`");
     assert_error(
         "domains x = file \"partners.txt\", file \"partners.txt\"",
@@ -298,8 +327,22 @@ fn files_and_their_errors() {
         "the list names the file \"partners.txt\" twice",
     );
     for (text, file, line, column, message, shown) in [
-        ("domains x = file \"bad.txt\"", "bad.txt", 3, 1, "`*` stands only for a whole first label: *.example.org", "foo*.example"),
-        ("domains x = file \"two.txt\"", "two.txt", 1, 11, "expected the end of the line: one member stands on one line, not `b.example`", "a.example b.example"),
+        (
+            "domains x = file \"bad.txt\"",
+            "bad.txt",
+            3,
+            1,
+            "`*` stands only for a whole first label: *.example.org",
+            "foo*.example",
+        ),
+        (
+            "domains x = file \"two.txt\"",
+            "two.txt",
+            1,
+            11,
+            "expected the end of the line: one member stands on one line, not `b.example`",
+            "a.example b.example",
+        ),
         ("certificates x = file \"two.txt\"", "two.txt", 1, 1, "expected `ca`, not `a.example`", "a.example b.example"),
     ] {
         let found = error(text);
@@ -323,7 +366,10 @@ fn errors_print_with_a_caret() {
         "line 2, column 13: `athenticated` is not a condition; did you mean `authenticated`?\n  \
          permit when athenticated\n              ^"
     );
-    assert_eq!(error("tag\t\"ü\"\twhn tls").to_string().lines().skip(1).collect::<Vec<_>>(), ["  tag\t\"ü\"\twhn tls", "     \t   \t^"]);
+    assert_eq!(
+        error("tag\t\"ü\"\twhn tls").to_string().lines().skip(1).collect::<Vec<_>>(),
+        ["  tag\t\"ü\"\twhn tls", "     \t   \t^"]
+    );
     assert_eq!(
         error("domains x = file \"bad.txt\"").to_string(),
         "bad.txt, line 3, column 1: `*` stands only for a whole first label: *.example.org\n  foo*.example\n  ^"
@@ -405,5 +451,8 @@ fn what_a_text_may_have_at_the_most() {
     let text: String = (0..65).map(|n| format!("domains x{n} = file \"f\"\n")).collect();
     let file = format!("#{}", "x".repeat((1 << 20) - 1));
     let read = Policy::parse(&text, &mut |_| Ok(file.clone()));
-    assert_eq!(read.unwrap_err().to_string().lines().next().unwrap(), "line 65, column 18: the files have more than 64 MiB together");
+    assert_eq!(
+        read.unwrap_err().to_string().lines().next().unwrap(),
+        "line 65, column 18: the files have more than 64 MiB together"
+    );
 }

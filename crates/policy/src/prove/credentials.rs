@@ -45,7 +45,8 @@ impl Credentials {
         let mut names = Vec::new();
         // Mail for the bare postmaster is for this server, whatever its domains are (RFC 5321 §4.5.1).
         let (mut local, mut relay) = (vec![empty_span()], Vec::new());
-        for list in policy.lists() {
+        for (index, list) in policy.lists().iter().enumerate() {
+            let line = Some(policy.list_line(index));
             let (kind, domains, spans) = match &list.members {
                 Members::Names(true, domains) => (Kind::Host, domains, &mut names),
                 Members::Domains(DomainRole::Local, domains) => (Kind::Mailbox, domains, &mut local),
@@ -58,7 +59,7 @@ impl Credentials {
                     _ => "anyone can register a name under it".to_owned(),
                 };
                 let as_what = if kind == Kind::Host { "as a credential" } else { "as ours" };
-                Note { line: None, text: format!("`{}` holds {wide}: {reason}; not counted {as_what}", list.name) }
+                Note { line, text: format!("`{}` holds {wide}: {reason}; not counted {as_what}", list.name) }
             }));
         }
         Self {
@@ -95,16 +96,22 @@ fn counted(kind: Kind, domains: &Domains, spans: &mut Vec<Span>) -> Vec<DomainPa
 /// narrowest first, as many as the budget holds.
 fn trusted(policy: &Policy, notes: &mut Vec<Note>) -> Cuts<Client> {
     let lists = || {
-        policy.lists().iter().filter_map(|list| match &list.members {
-            Members::Networks(trust, networks) if *trust != Trust::Plain => Some((list, *trust, networks)),
+        policy.lists().iter().enumerate().filter_map(|(index, list)| match &list.members {
+            Members::Networks(trust, networks) if *trust != Trust::Plain => {
+                Some((list, Some(policy.list_line(index)), *trust, networks))
+            }
             _ => None,
         })
     };
     let mut counted: Vec<Network> = Vec::new();
     let mut narrow: Vec<(u128, Network, usize)> = Vec::new();
-    for (index, (_, trust, networks)) in lists().enumerate() {
+    for (index, (list, line, trust, networks)) in lists().enumerate() {
         match trust {
-            Trust::Wide => counted.extend(networks.iter()),
+            Trust::Wide => {
+                counted.extend(networks.iter());
+                let text = format!("`{}` is trusted, however wide it is: {}", list.name, extent(networks));
+                notes.push(Note { line, text });
+            }
             _ => narrow.extend(networks.iter().map(|network| (network.public(), *network, index))),
         }
     }
@@ -132,7 +139,7 @@ fn trusted(policy: &Policy, notes: &mut Vec<Note>) -> Cuts<Client> {
         kept.insert(first, (last, public));
         counted.push(network);
     }
-    for (index, (list, ..)) in lists().enumerate() {
+    for (index, (list, line, ..)) in lists().enumerate() {
         for (family, public) in left_out.get(&index).into_iter().flat_map(|left_out| left_out.iter().enumerate()) {
             if *public > 0 {
                 let (name, most) = if family == 0 { ("IPv4", "1,048,576") } else { ("IPv6", "2^100 (a /28)") };
@@ -142,11 +149,20 @@ fn trusted(policy: &Policy, notes: &mut Vec<Note>) -> Cuts<Client> {
                     list.name,
                     grouped(*public)
                 );
-                notes.push(Note { line: None, text });
+                notes.push(Note { line, text });
             }
         }
     }
     networks(&counted)
+}
+
+/// How many addresses there are from which a stranger could come.
+fn extent(networks: &Networks) -> String {
+    let public = |v4: bool| -> u128 {
+        let family = networks.iter().filter(|network| network.address().is_ipv4() == v4);
+        family.map(Network::public).fold(0, u128::saturating_add)
+    };
+    format!("{} public IPv4 and {} public IPv6 addresses", grouped(public(true)), grouped(public(false)))
 }
 
 /// Digits in groups of three, or a power of two where there are too many of them.

@@ -8,9 +8,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use hikyaku_wire::{Host, LocalPart, Mailbox};
+use hikyaku_wire::{Domain, Host, LocalPart, Mailbox};
 
-use crate::{DomainPattern, Domains};
+use crate::{DomainPattern, Domains, domains::canonical};
 
 /// The key of a host or a mailbox.
 pub(crate) type Key = Box<str>;
@@ -21,6 +21,10 @@ pub(crate) type Span = (Key, Option<Key>);
 /// The first character of a literal's key, and what comes right behind all mailboxes of a host.
 const AFTER: char = '\u{1}';
 const CLOSE: char = '\0';
+/// The host of all names whose labels are neither ASCII nor U-labels: they are in `*` only.
+const ODD: &str = "\u{1}~";
+/// One of them.
+const ODD_NAME: &str = "\u{ff41}.example";
 /// The first of the characters beyond ASCII that are no control characters.
 const BEYOND_ASCII: char = '\u{a0}';
 
@@ -33,6 +37,12 @@ pub(crate) fn address_bits(address: IpAddr) -> u128 {
 
 pub(crate) fn address_of(bits: u128) -> IpAddr {
     Ipv6Addr::from_bits(bits).to_canonical()
+}
+
+/// The part of a key that is an address literal, or stands for odd names.
+fn host_of_literal(key: &str) -> Option<&str> {
+    let digits = key.strip_prefix(AFTER)?;
+    if digits.starts_with('~') { key.get(..ODD.len()) } else { key.get(..33) }
 }
 
 fn name_key(name: &str, end: &str) -> String {
@@ -48,7 +58,7 @@ fn name_key(name: &str, end: &str) -> String {
 
 fn host_text(host: &Host) -> String {
     match host {
-        Host::Domain(name) => name_key(name.as_str(), ""),
+        Host::Domain(name) => canonical(name).map_or_else(|| ODD.to_owned(), |name| name_key(&name, "")),
         Host::Address(address) => format!("{AFTER}{:032x}", address_bits(*address)),
     }
 }
@@ -129,8 +139,8 @@ impl Kind {
     pub(crate) fn text(self, key: &str) -> Option<String> {
         let (host, local) = match self {
             Self::Host | Self::Name => (key, None),
-            Self::Mailbox => match key.strip_prefix(AFTER) {
-                Some(_) => (key.get(..33)?, Some(key.get(33..)?.strip_prefix(CLOSE)?)),
+            Self::Mailbox => match host_of_literal(key) {
+                Some(host) => (host, Some(key[host.len()..].strip_prefix(CLOSE)?)),
                 None => {
                     let end = key.find("\0\0")?;
                     (&key[..=end], Some(&key[end + 2..]))
@@ -141,10 +151,14 @@ impl Kind {
             Some(digits) if digits.len() == 32 && self != Self::Name => {
                 Host::Address(address_of(u128::from_str_radix(digits, 16).ok()?))
             }
+            Some(_) if host == ODD => Host::Domain(ODD_NAME.parse().ok()?),
             Some(_) => return None,
             None => {
                 let labels: Vec<_> = host.strip_suffix(CLOSE)?.rsplit(CLOSE).collect();
-                Host::Domain(labels.join(".").parse().ok()?)
+                if host.contains('.') {
+                    return None;
+                }
+                Host::Domain(labels.join(".").parse().ok().filter(Domain::is_ascii)?)
             }
         };
         match local {
@@ -186,8 +200,7 @@ impl Kind {
             _ => {}
         }
         if self == Self::Mailbox {
-            let host =
-                if from.starts_with(AFTER) { from.get(..33) } else { from.find("\0\0").map(|end| &from[..=end]) };
+            let host = host_of_literal(from).or_else(|| from.find("\0\0").map(|end| &from[..=end]));
             tries.extend(host.map(|host| format!("{host}{end}")));
         } else {
             tries.push(from.to_owned());
@@ -239,11 +252,117 @@ impl Kind {
             Self::Mailbox => &["\0\0", "0\0\0", "a\0\0", "\0", "a", "\0\0a", "0\0\0a", "a\0\0a", "\0a"],
         };
         match text.strip_prefix(AFTER) {
-            Some(_) if self == Self::Name => false,
-            Some(digits) if digits.len() < 32 => {
+            Some("" | "~") => true,
+            Some(digits) if digits.len() < 32 && self != Self::Name => {
                 digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
             }
             _ => ends.iter().any(|end| self.is_valid(&format!("{text}{end}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hosts that are near each other, and long ones.
+    fn hosts() -> Vec<Host> {
+        let labels = ["0", "0-0", "00", "a", "a-0", "aa", "zz", "xn--bcher-kva"];
+        let mut names: Vec<String> = vec!["a".into(), "aa".into(), "0a".into(), "zz".into()];
+        for above in names.clone() {
+            names.extend(labels.map(|label| format!("{label}.{above}")));
+        }
+        for above in ["a.a", "0.a", "0-0.zz"] {
+            names.extend(labels.map(|label| format!("{label}.{above}")));
+        }
+        let long = |n: usize, c: &str| format!("{0}.{0}.{0}.{1}", c.repeat(63), c.repeat(n - 192));
+        names.extend([251, 252, 253].map(|n| long(n, "a")));
+        names.extend([251, 252, 253].map(|n| long(n, "z")));
+        names.push("z".repeat(63));
+        let literals =
+            ["[0.0.0.0]", "[192.0.2.1]", "[192.0.2.2]", "[IPv6:::]", "[IPv6:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]"];
+        let all = names.iter().map(String::as_str).chain(literals).chain([ODD_NAME, "b\u{fc}cher.a"]);
+        all.map(|host| host.parse().unwrap()).collect()
+    }
+
+    /// What is a value of a line, with its key.
+    fn values(kind: Kind) -> Vec<Key> {
+        let mut keys = vec![Key::default()];
+        for host in hosts() {
+            match kind {
+                Kind::Host => keys.push(host_key(&host)),
+                Kind::Name => keys.extend(host.domain().is_some().then(|| host_key(&host))),
+                Kind::Mailbox => {
+                    let local = ["", " ", "a", "a ", "a.", "a.b", "aa", "~"].map(str::to_owned);
+                    let local = local.into_iter().chain(["a".repeat(64), "~".repeat(64), " ".repeat(62)]);
+                    let local = local.filter_map(|local| LocalPart::from_content(&local).ok());
+                    let mailboxes = local.filter_map(|local| Mailbox::new(local, host.clone()).ok());
+                    keys.extend(mailboxes.map(|mailbox| mailbox_key(&mailbox)));
+                }
+            }
+        }
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    /// All that a pattern or a mailbox of a policy begins or ends with.
+    fn cuts(kind: Kind) -> Vec<Key> {
+        let mut spans: Vec<Span> = vec![empty_span(), kind.span(&DomainPattern::All)];
+        for host in hosts() {
+            let pattern = host.to_string().parse::<DomainPattern>();
+            spans.extend(pattern.iter().map(|pattern| kind.span(pattern)));
+            let below = host.domain().and_then(|name| format!("*.{name}").parse::<DomainPattern>().ok());
+            spans.extend(below.iter().map(|pattern| kind.span(pattern)));
+        }
+        if kind == Kind::Mailbox {
+            for text in ["\"\"@a", "\" \"@a", "a@a", "\"a \"@a", "aa@a", "A@0.a", "a@[192.0.2.1]", "\"\"@[192.0.2.1]"] {
+                spans.push(mailbox_span(&text.parse().unwrap()));
+            }
+        }
+        let mut cuts: Vec<Key> =
+            spans.into_iter().flat_map(|(from, until)| std::iter::once(from).chain(until)).collect();
+        cuts.sort();
+        cuts.dedup();
+        cuts
+    }
+
+    /// The key of a value leads back to the value, and the keys of values are in order.
+    #[test]
+    fn keys_are_read_back() {
+        for kind in [Kind::Host, Kind::Name, Kind::Mailbox] {
+            for key in values(kind).iter().skip(1) {
+                let text = kind.text(key).unwrap();
+                assert_eq!(kind.key(&text).as_ref(), Some(key), "{kind:?} {text}");
+            }
+            assert_eq!(kind.text(""), None);
+        }
+    }
+
+    /// Between two cuts there is a value, or none is found there: neither is one made up, nor is
+    /// one missed.
+    #[test]
+    fn between_cuts_there_is_a_value_or_nothing() {
+        for kind in [Kind::Host, Kind::Name, Kind::Mailbox] {
+            let (values, cuts) = (values(kind), cuts(kind));
+            let (mut found, mut nothing) = (0, 0);
+            for (index, from) in cuts.iter().enumerate() {
+                let until = cuts.get(index + 1);
+                let inside = |key: &Key| key >= from && until.is_none_or(|until| key < until);
+                match kind.between(from, until.map(|until| &**until), "victim") {
+                    Some(key) => {
+                        found += 1;
+                        assert!(inside(&key), "{kind:?} {from:?} {key:?} {until:?}");
+                        let again = kind.text(&key).map_or(Some(Key::default()), |text| kind.key(&text));
+                        assert_eq!(again.as_ref(), Some(&key), "{kind:?}");
+                    }
+                    None => {
+                        nothing += 1;
+                        assert!(!values.iter().any(inside), "{kind:?} {from:?} {until:?}");
+                    }
+                }
+            }
+            assert!(found > 50 && nothing > 3, "{kind:?} {found} {nothing}");
         }
     }
 }

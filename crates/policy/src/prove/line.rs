@@ -128,3 +128,57 @@ fn mix(set: usize) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every three sets of a short line on which only even numbers are points.
+    #[test]
+    fn points_that_no_set_tells_apart_are_one_class() {
+        let set = |bits: u8| {
+            let inside = |point: u8| bits >> point & 1 == 1;
+            let cuts = (1..6).filter(|point| inside(*point) != inside(point - 1)).collect();
+            Cuts { starts_inside: inside(0), cuts }
+        };
+        let even = |from: &u8, until: Option<&u8>| {
+            let point = from.next_multiple_of(2);
+            (point < *until.unwrap_or(&6)).then_some(point)
+        };
+        for first in 0..64 {
+            for second in 0..64 {
+                let sets = [set(first), set(second)];
+                let mut line = Line::new(&sets, 0, even);
+                let signature = |point: u8| [&sets[0], &sets[1]].map(|set| set.contains(&point));
+                for point in [0, 2, 4] {
+                    let class = line.class_of(&point);
+                    for other in [0, 2, 4] {
+                        assert_eq!(signature(point) == signature(other), class == line.class_of(&other));
+                    }
+                    for (set, classes) in sets.iter().zip(&line.sets) {
+                        assert_eq!(set.contains(&point), has(classes, class));
+                    }
+                }
+                // No class without a point, and a class of what is preferred has it as its value.
+                for (class, value) in line.values.iter().enumerate() {
+                    assert!(value % 2 == 0 && line.class_of(value) == class, "{first} {second}");
+                }
+                line.prefer([4, 2]);
+                assert_eq!(line.values[line.class_of(&4)], 4);
+                let alike = line.class_of(&2) == line.class_of(&4);
+                assert_eq!(line.values[line.class_of(&2)], if alike { 4 } else { 2 });
+            }
+        }
+    }
+
+    #[test]
+    fn sets_of_classes() {
+        for width in [1, 63, 64, 65, 130] {
+            let some: Vec<_> = (0..width).filter(|bit| bit % 3 == 0).collect();
+            let set = bits(width, some.clone());
+            assert_eq!(set.len(), words(width));
+            assert_eq!(ones(&set).collect::<Vec<_>>(), some);
+            assert!((0..width).all(|bit| has(&set, bit) == (bit % 3 == 0)));
+        }
+    }
+}

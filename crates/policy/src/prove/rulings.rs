@@ -142,3 +142,49 @@ fn join(marks: &[Mark], more: &[Mark]) -> Vec<Mark> {
     let is_new = |mark: &&Mark| !(aside && is_aside(mark)) && !marks.contains(mark);
     marks.iter().chain(more.iter().filter(is_new)).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn states() -> Vec<State> {
+        let tag = |text: &str| Mark::Tag(text.to_owned());
+        let aside = |text: &str| Mark::Quarantine(text.to_owned());
+        let marks = [vec![], vec![tag("a")], vec![tag("b"), aside("c")], vec![aside("d")]];
+        let rulings = [
+            (Verb::Permit, "", None),
+            (Verb::Permit, "", Some("smarthost")),
+            (Verb::Refuse, "550 one", None),
+            (Verb::Refuse, "550 other", None),
+            (Verb::Defer, "450 one", None),
+        ];
+        let mut states = Vec::new();
+        for (verb, reply, route) in rulings {
+            let route: Option<Identifier> = route.map(|route| route.parse().unwrap());
+            let permits = verb == Verb::Permit;
+            for marks in &marks[..if permits { 4 } else { 1 }] {
+                let (reply, route, marks) = (reply.to_owned(), route.clone(), marks.clone());
+                states.push(State::Final(Ruling { verb, reply, route, marks }));
+            }
+            states.extend(marks.iter().map(|marks| State::Pending(marks.clone(), verb, route.clone())));
+        }
+        states.extend(marks.into_iter().map(State::Open));
+        states.push(State::Final(torn()));
+        states
+    }
+
+    #[test]
+    fn rules_can_be_merged_in_any_grouping() {
+        let states = states();
+        // Facts that nobody asks about are so for all rules.
+        assert_eq!(merge(&State::Outside, &State::Outside), State::Outside);
+        for a in &states {
+            for b in &states {
+                let ab = merge(a, b);
+                for c in &states {
+                    assert_eq!(merge(&ab, c), merge(a, &merge(b, c)), "{a:?} {b:?} {c:?}");
+                }
+            }
+        }
+    }
+}

@@ -47,7 +47,7 @@ pub(super) fn surface(policy: &Policy, limits: &Limits) -> Result<Surface, TooCo
     let reaches = reaches(0, policy, diagrams)?;
     let rows = rows(policy, &reaches, diagrams)?;
     let idle = idle(policy, &reaches, diagrams)?;
-    let mut notes = super::verdict::notes(&space, 0);
+    let mut notes = super::verdict::notes(&space, 0, &verdict);
     if policy.rules().len() <= COVERED {
         notes.extend(siblings::notes(policy, verdict == Verdict::Closed, limits)?);
     }

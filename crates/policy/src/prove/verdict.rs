@@ -246,7 +246,14 @@ struct Early {
     later: Ref,
 }
 
-/// What is not counted as a credential or as ours, and why.
-pub(crate) fn notes(space: &Space<'_>, policy: usize) -> Vec<Note> {
-    space.credentials[policy].notes.clone()
+/// What must be said of a policy: what is trusted however wide, what is not counted as a credential
+/// or as ours and why, and that a policy is closed which says that it is open.
+pub(crate) fn notes(space: &Space<'_>, policy: usize, verdict: &Verdict) -> Vec<Note> {
+    let of = space.policies[policy];
+    let mut notes = Vec::new();
+    if of.open && *verdict == Verdict::Closed {
+        notes.push(Note { line: Some(1), text: "it says `open`, and is closed: that line can go".to_owned() });
+    }
+    notes.extend(space.credentials[policy].notes.iter().cloned());
+    notes
 }

@@ -1,7 +1,7 @@
 //! What must hold of a policy, its proof, and any facts.
 
 use super::{feasible, foreign, marks_by_hand, stranger, verb_by_hand};
-use crate::{Facts, Policy, Verb, Verdict, Witness};
+use crate::{Facts, Policy, Stage, Verb, Verdict, Witness};
 
 pub(crate) fn verb(policy: &Policy, facts: &Facts) -> Verb {
     match policy.decide(facts).reply.code().as_u16() / 100 {
@@ -50,6 +50,10 @@ pub(crate) fn decides(policy: &Policy, witness: &Witness, expected: Verb) {
     let facts = &witness.facts;
     assert_eq!(feasible(facts), Ok(()), "{policy}\n{facts:#?}");
     assert_eq!(decided(policy, facts), expected, "{policy}\n{facts:#?}");
-    let decision = policy.decide(facts);
+    // What is final at RCPT is told as it is said there.
+    let there = Facts { message: facts.message.clone().filter(|_| witness.at == Stage::Message), ..facts.clone() };
+    let decision = policy.decide(&there);
+    assert!(!decision.provisional, "{policy}\n{facts:#?}");
+    assert_eq!(decision.reply, witness.reply, "{policy}\n{facts:#?}");
     assert_eq!((decision.rule, decision.line), (witness.rule.as_str(), witness.line), "{policy}\n{facts:#?}");
 }

@@ -8,7 +8,7 @@ use crate::{
     random::{Choices, Edges, agree, feasible, policy},
 };
 
-fn builder(policy: &Policy) -> PolicyBuilder {
+pub(super) fn builder(policy: &Policy) -> PolicyBuilder {
     PolicyBuilder {
         open: policy.is_declared_open(),
         lists: policy.lists().to_vec(),
