@@ -166,6 +166,11 @@ impl<'s> Diagrams<'s> {
         Ok(made)
     }
 
+    /// Counts work that was done with diagrams elsewhere.
+    pub(crate) fn charge(&mut self, steps: usize) -> Result<(), TooComplex> {
+        self.step(steps as u64).map_err(|spent| self.too_complex(spent))
+    }
+
     /// Whether two sets have facts in common; no diagram is made.
     pub(crate) fn meet(&mut self, a: Ref, b: Ref) -> Result<bool, TooComplex> {
         self.nodes_meet(a, b, &mut Map::default()).map_err(|spent| self.too_complex(spent))

@@ -4,7 +4,6 @@ use std::{fs, path::Path};
 
 use super::{
     diagram::{Diagrams, Ref},
-    idle::lefts,
     parts::reaches,
     read,
     rows::{by_rule, cover},
@@ -60,8 +59,7 @@ fn rows_are_all_that_is_permitted() {
         let space = Space::new(&[&policy]);
         let diagrams = &mut Diagrams::new(&space, &Limits::default()).unwrap();
         let reaches = reaches(0, &policy, diagrams).unwrap();
-        let lefts = lefts(&policy, &reaches, diagrams).unwrap();
-        let rows = by_rule(&policy, &reaches, &lefts, diagrams).unwrap();
+        let rows = by_rule(&policy, &reaches, diagrams).unwrap();
         together(&rows, &policy, false, diagrams);
         match cover(&policy, diagrams).unwrap() {
             Some(rows) => {
