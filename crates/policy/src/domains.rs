@@ -238,7 +238,7 @@ impl Domains {
             _ if self.0.everything => true,
             Host::Address(address) => self.0.addresses.binary_search(&address.to_canonical()).is_ok(),
             Host::Domain(domain) => {
-                canonical(domain).is_some_and(|name| self.0.exactly.holds(&name) || self.0.below.holds_above(&name))
+                canonical(domain).is_some_and(|name| self.0.exactly.holds_or_above(&self.0.below, &name))
             }
         }
     }
