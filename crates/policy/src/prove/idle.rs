@@ -23,8 +23,9 @@ pub(super) fn left(
     diagrams: &mut Diagrams<'_>,
 ) -> Result<(Ref, Vec<usize>), TooComplex> {
     let (mut left, mut deciders) = (facts, Vec::new());
+    let classes: usize = diagrams.space.dimensions.iter().map(|dimension| dimension.classes).sum();
     while let Some(path) = diagrams.plainest(left) {
-        diagrams.charge(before.len() / 2 + diagrams.space.breadth() / 4)?;
+        diagrams.charge(before.len() / 2 + classes / 4)?;
         let decides = |(rule, reach): (usize, &Reach)| {
             class(&policy.rules()[rule].action).is_some() && diagrams.holds(reach.is_so, &path)
         };

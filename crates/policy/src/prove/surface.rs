@@ -22,18 +22,18 @@ fn assumptions(policy: &Policy, verdict: &Verdict) -> Vec<String> {
     let tests: Vec<_> = policy.rules().iter().flat_map(|rule| rule.when.tests()).collect();
     for name in &policy.settings().credentials {
         if tests.iter().any(|test| matches!(test, Test::Custom(asked) if asked == name)) {
-            assumptions.push(format!("assumes that custom {name} can be trusted"));
+            assumptions.push(format!("custom {name} can be trusted"));
         }
     }
     for list in policy.lists() {
         let is_asked = |test: &&Test| matches!(test, Test::Name(HostSet::List(name)) if *name == list.name);
         if matches!(list.members, Members::Names(true, _)) && tests.iter().any(is_asked) {
-            assumptions.push(format!("assumes that the DNS of the names `{}` can be trusted", list.name));
+            assumptions.push(format!("the DNS of the names `{}` can be trusted", list.name));
         }
     }
     let is_local = |members: &Members| matches!(members, Members::Domains(crate::DomainRole::Local, _));
     if policy.lists().iter().any(|list| is_local(&list.members)) {
-        assumptions.push("assumes that local delivery does not forward to foreign domains".to_owned());
+        assumptions.push("local delivery does not forward to foreign domains".to_owned());
     }
     assumptions
 }

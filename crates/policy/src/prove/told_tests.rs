@@ -10,7 +10,7 @@ use super::{
     space::Space,
 };
 use crate::{
-    Change, Limits, Policy, Row, Verdict,
+    Change, Facts, Limits, Policy, Row, Stage, Verdict,
     random::{Choices, Edges, policy as random},
 };
 
@@ -156,6 +156,8 @@ fn dialogues_of_proofs_are_replayed() {
         let decision = policy.decide(&facts);
         assert!(decision.is_permitted(), "{}\n{policy}\n{facts:#?}", witness.dialogue());
         assert_eq!((decision.rule, decision.line), (witness.rule.as_str(), witness.line));
+        let said = Facts { message: facts.message.clone().filter(|_| witness.at == Stage::Message), ..facts.clone() };
+        assert_eq!(policy.decide(&said).reply, witness.reply);
         let space = Space::new(&[&policy]);
         assert_eq!(space.classes_of(&facts), space.classes_of(&witness.facts), "{}", witness.dialogue());
         replayed += 1;
