@@ -157,24 +157,19 @@ pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     value.split(|&octet| octet == b':').map(trim)
 }
 
-/// A text without its white space, of which each run is shown to `may` as what stands before it,
-/// without other white space, and behind it; `None` if one may not be there.
+/// Whether white space stands only beside the colons of a list.
 ///
 /// The text is one of a list of tags, so that each CR begins a fold.
-pub(crate) fn without_space(text: &[u8], may: impl Fn(&[u8], &[u8]) -> bool) -> Option<Vec<u8>> {
-    let mut kept = Vec::with_capacity(text.len());
-    let mut rest = text;
-    loop {
-        let (run, after) = rest.split_at(memchr::memchr3(b' ', b'\t', b'\r', rest).unwrap_or(rest.len()));
-        kept.extend_from_slice(run);
-        rest = trim_start(after);
-        if rest.is_empty() {
-            return Some(kept);
+pub(crate) fn is_list(value: &[u8]) -> bool {
+    let mut rest = value;
+    while let Some(at) = memchr::memchr3(b' ', b'\t', b'\r', rest) {
+        let (before, after) = (&rest[..at], trim_start(&rest[at..]));
+        if !before.is_empty() && !before.ends_with(b":") && !after.is_empty() && !after.starts_with(b":") {
+            return false;
         }
-        if !may(&kept, rest) {
-            return None;
-        }
+        rest = after;
     }
+    true
 }
 
 /// The octets of a value in base64, with white space anywhere; `None` if it is none, or nothing.
@@ -182,31 +177,48 @@ pub(crate) fn without_space(text: &[u8], may: impl Fn(&[u8], &[u8]) -> bool) -> 
 /// `base64string = ALPHADIGITPS *([FWS] ALPHADIGITPS) [ [FWS] "=" [ [FWS] "=" ] ]`
 /// (RFC 6376 §2.10): the padding may be missing, but not be wrong.
 pub(crate) fn base64(value: &[u8]) -> Option<Vec<u8>> {
-    let text = without_space(value, |_, _| true)?;
-    let (letters, padding) = match &text[..] {
-        [letters @ .., b'=', b'='] => (letters, 2),
-        [letters @ .., b'='] => (letters, 1),
-        letters => (letters, 0),
-    };
-    let (groups, last) = letters.as_chunks::<4>();
-    if letters.is_empty() || !matches!((last.len(), padding), (0, 0) | (2, 0 | 2) | (3, 0 | 1)) {
-        return None;
+    let (mut rest, mut padding) = (trim(value), 0);
+    while let [letters @ .., b'='] = rest
+        && padding < 2
+    {
+        (rest, padding) = (trim(letters), padding + 1);
     }
-    let mut octets = Vec::with_capacity(groups.len() * 3 + 2);
-    octets.resize(groups.len() * 3, 0);
+    let mut octets = Vec::with_capacity(rest.len() / 4 * 3 + 3);
+    // Of each group; a fold may part one, whose letters are gathered.
     let mut all = 0;
-    for (group, three) in groups.iter().zip(octets.as_chunks_mut().0) {
-        let bits = joined(group);
-        all |= bits;
-        let [_, octets @ ..] = bits.to_be_bytes();
-        *three = octets;
+    let (mut parted, mut count) = ([b'A'; 4], 0);
+    while !rest.is_empty() {
+        let (run, after) = rest.split_at(memchr::memchr3(b' ', b'\t', b'\r', rest).unwrap_or(rest.len()));
+        rest = trim_start(after);
+        let (before, run) = run.split_at(run.len().min((4 - count) % 4));
+        parted[count..][..before.len()].copy_from_slice(before);
+        count += before.len();
+        if count == 4 {
+            let bits = joined(&parted);
+            all |= bits;
+            octets.extend_from_slice(&bits.to_be_bytes()[1..]);
+            count = 0;
+        }
+        let (groups, last) = run.as_chunks::<4>();
+        let start = octets.len();
+        octets.resize(start + groups.len() * 3, 0);
+        for (group, three) in groups.iter().zip(octets[start..].as_chunks_mut().0) {
+            let bits = joined(group);
+            all |= bits;
+            let [_, octets @ ..] = bits.to_be_bytes();
+            *three = octets;
+        }
+        if !last.is_empty() {
+            parted[..last.len()].copy_from_slice(last);
+            count = last.len();
+        }
     }
     // The bits that are missing in the last group are 0, as those of an `A` are.
-    let mut whole = [b'A'; 4];
-    whole[..last.len()].copy_from_slice(last);
-    let bits = joined(&whole);
-    octets.extend_from_slice(&bits.to_be_bytes()[1..][..last.len().saturating_sub(1)]);
-    ((all | bits) < NO_LETTER).then_some(octets)
+    parted[count..].fill(b'A');
+    let bits = joined(&parted);
+    octets.extend_from_slice(&bits.to_be_bytes()[1..][..count.saturating_sub(1)]);
+    let is_whole = matches!((count, padding), (0, 0) | (2, 0 | 2) | (3, 0 | 1));
+    (is_whole && (all | bits) < NO_LETTER && !octets.is_empty()).then_some(octets)
 }
 
 /// The bits of four letters of base64; [`NO_LETTER`] is among them if one is none.
@@ -336,6 +348,16 @@ mod tests {
     }
 
     #[test]
+    fn white_space_beside_colons() {
+        for text in ["", "a", "a:b", "a : b", "a\r\n\t:b", "a: \r\n b", ":", " : ", "a:\r\n :b", " a:b "] {
+            assert!(is_list(text.as_bytes()), "{text:?}");
+        }
+        for text in ["a b", "a:b c", "a b:c", "a\tb", "a\r\n b", "a: b \r\n c:d", "a:b c:"] {
+            assert!(!is_list(text.as_bytes()), "{text:?}");
+        }
+    }
+
+    #[test]
     fn base64_is_that_of_others() {
         use base64::Engine as _;
         use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -347,11 +369,33 @@ mod tests {
                 assert_eq!(base64(text.as_bytes()).as_deref(), Some(&octets[..length]));
                 text.insert_str(length % text.len(), " \r\n\t");
                 assert_eq!(base64(text.as_bytes()).as_deref(), Some(&octets[..length]));
+                // Each letter and each `=` in a line of its own, or three.
+                for count in [1, 3] {
+                    let lines: Vec<_> = engine.encode(&octets[..length]).into_bytes();
+                    let lines: Vec<&[u8]> = lines.chunks(count).collect();
+                    assert_eq!(base64(&lines.join(&b"\r\n "[..])).as_deref(), Some(&octets[..length]));
+                }
             }
         }
-        for text in
-            ["", " ", "=", "A", "AA=", "AA===", "AAA==", "AAAA=", "AAAA==", "AAAAA", "A=A", "AA=A", "AA-_", "A\u{e9}A"]
-        {
+        for text in [
+            "",
+            " ",
+            "=",
+            "==",
+            "A",
+            "A=",
+            "A A A A A",
+            "AA=",
+            "AA===",
+            "AAA==",
+            "AAAA=",
+            "AAAA==",
+            "AAAAA",
+            "A=A",
+            "AA=A",
+            "AA-_",
+            "A\u{e9}A",
+        ] {
             assert_eq!(base64(text.as_bytes()), None, "{text}");
         }
         // Bits that belong to no octet do not matter.

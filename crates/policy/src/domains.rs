@@ -52,6 +52,18 @@ pub(crate) fn canonical<T: AsRef<str>>(domain: &Domain<T>) -> Option<Cow<'_, str
     honest.then_some(ascii)
 }
 
+/// Whether two hosts are one.
+pub(crate) fn is_same(one: &Host, other: &Host) -> bool {
+    match (one, other) {
+        (Host::Domain(one), Host::Domain(other)) => match (canonical(one), canonical(other)) {
+            (Some(one), Some(other)) => order(&one, &other).is_eq(),
+            _ => false,
+        },
+        (Host::Address(one), Host::Address(other)) => one.to_canonical() == other.to_canonical(),
+        _ => false,
+    }
+}
+
 /// The same domain with A-labels, if it has them.
 pub(crate) fn with_a_labels(domain: Domain) -> Result<Domain, DomainError> {
     match canonical(&domain) {

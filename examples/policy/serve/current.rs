@@ -1,6 +1,6 @@
 //! The policy that answers, until another takes its place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use hikyaku::policy::{Change, Limits, Policy, Stage};
@@ -78,7 +78,7 @@ impl Engine {
     }
 }
 
-fn admitted(file: &PathBuf) -> Result<Policy, Problem> {
+fn admitted(file: &Path) -> Result<Policy, Problem> {
     let policy = source::parse(file)?;
     policy.admit(&Limits::default()).map_err(|rejection| Problem(source::rejected(file, &rejection)))?;
     Ok(policy)

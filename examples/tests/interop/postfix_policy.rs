@@ -109,7 +109,7 @@ impl Smtpd {
              relay_domains = example.org\nalias_maps =\nalias_database =\nlocal_recipient_maps =\nmynetworks =\n\
              maillog_file = {here}/maillog\nmaillog_file_prefixes = {here}\ndefault_transport = discard\n\
              relay_transport = discard\n\
-             smtpd_relay_restrictions = check_policy_service inet:{engine}, permit\n\
+             smtpd_relay_restrictions = check_policy_service inet:{engine}, reject_unauth_destination\n\
              smtpd_recipient_restrictions =\n\
              smtpd_end_of_data_restrictions = check_policy_service inet:{engine}\n"
         );
@@ -159,6 +159,8 @@ fn postfix_says_what_the_policy_decides() {
     // At the end Postfix names no recipient: the engine remembers them.
     let (code, text) = say(&format!("Subject: large\r\n\r\n{}\r\n.", "0123456789\r\n".repeat(200)));
     assert!(code == 552 && text.contains("too much"), "{code} {text}");
+    // For Postfix the transaction goes on.
+    assert_eq!(say("RSET").0, 250);
     assert_eq!(say("MAIL FROM:<bob@sender.test>").0, 250);
     assert_eq!(say("RCPT TO:<anna@example.org>").0, 250);
     assert_eq!(say("DATA").0, 354);

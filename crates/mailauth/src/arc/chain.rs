@@ -160,7 +160,7 @@ impl Found {
             return Err(dkim::Problem::BodyHash);
         }
         let own = self.sets.place(self.sets.highest(), Field::Message);
-        fields.signed(&signature.names, own, signature.own.clone(), signature.header, octets);
+        fields.signed_by(signature, own, octets);
         keys.verify(&signature.key, signature.algorithm, octets, &signature.signature).await?;
         Ok(())
     }

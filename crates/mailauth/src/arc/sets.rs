@@ -172,7 +172,7 @@ pub(super) fn message(field: &HeaderField<'_>, instance: u8) -> Result<(Facts, S
         return Err(wrong(dkim::Problem::Sha1));
     }
     let signature = signature.map_err(wrong)?;
-    covers_no_seal(&signature.names, instance)?;
+    covers_no_seal(signature.names(field), instance)?;
     Ok((facts, signature))
 }
 

@@ -6,8 +6,10 @@ use std::ops::Range;
 
 use hikyaku_message::{Field, FieldSpan, Header};
 
+use super::signature::Signature;
 use crate::Canonicalization;
 use crate::canonical;
+use crate::tags::list;
 
 /// Up to so many fields have a bit each; more are sorted first.
 const FEW: usize = 64;
@@ -96,17 +98,17 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Appends what a signature signs: the fields that are [`named`](Self::named), and as the last
-    /// the field of the signature at the place `own`, without the value of `b=`, which lies at
+    /// Appends what a signature in the field at the place `own` signs.
+    pub(crate) fn signed_by(&self, signature: &Signature, own: usize, out: &mut Vec<u8>) {
+        if let Some(field) = self.get(own) {
+            self.signed(signature.names(&field), own, signature.own.clone(), signature.header, out);
+        }
+    }
+
+    /// Appends what is signed: the fields that are [`named`](Self::named), and as the last the
+    /// field of the signature at the place `own`, without the value of `b=`, which lies at
     /// `emptied` in its value, and without a line end.
-    pub(crate) fn signed(
-        &self,
-        names: &[u8],
-        own: usize,
-        emptied: Range<usize>,
-        form: Canonicalization,
-        out: &mut Vec<u8>,
-    ) {
+    fn signed(&self, names: &[u8], own: usize, emptied: Range<usize>, form: Canonicalization, out: &mut Vec<u8>) {
         self.named(names, Some(own), form, out);
         if let Some(own) = self.get(own) {
             last(&own, emptied, form, out);
@@ -114,7 +116,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Appends of each name in turn the lowest field that was not taken yet; colons separate the
-    /// names, without white space.
+    /// names, with white space beside them or not.
     ///
     /// A name of which no field is left adds nothing. The signature's own field is none of those
     /// that are named: it was not there yet when they were signed.
@@ -129,7 +131,7 @@ impl<'a> Fields<'a> {
     fn walk(&self, names: &[u8], own: Option<usize>, mut take: impl FnMut(usize)) {
         let bit = |at: usize| 1_u64.checked_shl(at as u32).unwrap_or(0);
         let mut left = !own.map_or(0, bit);
-        for name in names.split(|octet| *octet == b':').filter(|name| !name.is_empty()) {
+        for name in list(names).filter(|name| !name.is_empty()) {
             let mut of_kind = self.kinds[kind(name)] & left;
             while let Some(lowest) = of_kind.checked_ilog2() {
                 let at = lowest as usize;
@@ -147,7 +149,7 @@ impl<'a> Fields<'a> {
         let Sorted { starts, places } = sorted;
         // Of each name, at the place of its lowest field, how many fields were taken.
         let mut taken = vec![0; places.len()];
-        for name in names.split(|octet| *octet == b':').filter(|name| !name.is_empty()) {
+        for name in list(names).filter(|name| !name.is_empty()) {
             let wanted = start(name);
             let is = |&at: &usize| starts[at].cmp(&wanted).then_with(|| compare(self.name(at), name));
             let first = places.partition_point(|at| is(at).is_lt());

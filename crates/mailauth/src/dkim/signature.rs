@@ -8,7 +8,7 @@ use hikyaku_wire::Timestamp;
 
 use super::{Algorithm, Problem};
 use crate::Canonicalization;
-use crate::tags::{Tags, TagsError, base64, list, without_space};
+use crate::tags::{Tags, TagsError, base64, is_list, list};
 
 /// In which field a signature stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +50,8 @@ pub(crate) struct Signature {
     pub(crate) body_hash: Vec<u8>,
     /// `b=`
     pub(crate) signature: Vec<u8>,
-    /// `h=`, still as a list with colons, without white space.
-    pub(crate) names: Vec<u8>,
+    /// Where the value of `h=` lies in the value of the field.
+    names: Range<usize>,
     /// Where the value of `b=` lies in the value of the field, with the white space around it.
     pub(crate) own: Range<usize>,
     /// The domain of `i=` is below that of `d=`.
@@ -92,8 +92,11 @@ impl Signature {
         if body_hash.len() != algorithm.hash_octets() {
             return Err(Problem::BadTag("bh"));
         }
-        let names = names(required("h")?).ok_or(Problem::BadTag("h"))?;
-        if !names.split(|octet| *octet == b':').any(|name| name.eq_ignore_ascii_case(b"from")) {
+        let names = tags.tag("h").ok_or(Problem::MissingTag("h"))?;
+        if !is_names(names.value) {
+            return Err(Problem::BadTag("h"));
+        }
+        if !list(names.value).any(|name| name.eq_ignore_ascii_case(b"from")) {
             return Err(Problem::FromNotSigned);
         }
         let below = match tags.get("i") {
@@ -124,7 +127,13 @@ impl Signature {
         if tags.get("q").is_some_and(|methods| !list(methods).any(|method| method == b"dns/txt")) {
             return Err(Problem::BadTag("q"));
         }
-        Ok(Self { algorithm, header, body, key, length, body_hash, signature, names, own: own.span.clone(), below })
+        let (names, own) = (names.span.clone(), own.span.clone());
+        Ok(Self { algorithm, header, body, key, length, body_hash, signature, names, own, below })
+    }
+
+    /// The names of `h=`, in the field that it was read of: a list with colons.
+    pub(crate) fn names<'a>(&self, field: &Field<'a>) -> &'a [u8] {
+        field.raw_value().get(self.names.clone()).unwrap_or_default()
     }
 }
 
@@ -140,12 +149,10 @@ impl Facts {
         let text = |name| tags.get(name).and_then(|value| std::str::from_utf8(value).ok());
         self.algorithm = text("a").and_then(Algorithm::parse);
         self.domain = tags.get("d").and_then(domain_name);
-        let selector = tags.get("s").and_then(labels);
-        self.selector = selector.as_ref().and_then(|_| text("s")).map(str::to_owned);
-        self.key = self.domain.as_ref().zip(selector).and_then(|(domain, selector)| {
-            let underscored = selector.labels().chain([&b"_domainkey"[..]]).chain(domain.labels());
-            Name::from_labels(underscored).ok()
-        });
+        self.key = self.domain.as_ref().zip(tags.get("s")).and_then(|(domain, selector)| key(selector, domain));
+        // What makes no name with this domain may still be one.
+        let is_selector = self.key.is_some() || tags.get("s").and_then(labels).is_some();
+        self.selector = text("s").filter(|_| is_selector).map(str::to_owned);
         self.identity = text("i").map(str::to_owned);
         self.canonicalization = canonicalization(tags.get("c"));
         let moment = |name| tags.get(name).and_then(|seconds| number(seconds, usize::MAX)).map(moment);
@@ -195,14 +202,30 @@ fn domain_name(text: &[u8]) -> Option<Name> {
 ///
 /// Nothing else is looked up: a name that two programs read in two ways proves nothing.
 fn labels(text: &[u8]) -> Option<Name> {
-    let labels = || text.split(|octet| *octet == b'.');
-    if !labels().all(is_label) {
-        None
-    } else if text.is_ascii() {
-        Name::from_labels(labels()).ok()
+    if text.is_ascii() {
+        Name::from_labels(ascii_labels(text)?).ok()
     } else {
-        Name::from_domain(std::str::from_utf8(text).ok()?).ok()
+        text.split(is_dot).all(is_label).then(|| Name::from_domain(std::str::from_utf8(text).ok()?).ok())?
     }
+}
+
+/// The name that the key of a selector is published under (RFC 6376 §3.6.2.1).
+fn key(selector: &[u8], domain: &Name) -> Option<Name> {
+    let below = || [&b"_domainkey"[..]].into_iter().chain(domain.labels());
+    if selector.is_ascii() {
+        Name::from_labels(ascii_labels(selector)?.chain(below())).ok()
+    } else {
+        Name::from_labels(labels(selector)?.labels().chain(below())).ok()
+    }
+}
+
+fn ascii_labels(text: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
+    let labels = text.split(is_dot);
+    labels.clone().all(is_label).then_some(labels)
+}
+
+fn is_dot(octet: &u8) -> bool {
+    *octet == b'.'
 }
 
 /// `sub-domain = Let-dig [Ldh-str]` (RFC 5321 §4.1.2), with underscores and UTF-8.
@@ -211,13 +234,12 @@ pub(crate) fn is_label(label: &[u8]) -> bool {
     label.iter().all(inner) && !label.is_empty() && !label.starts_with(b"-") && !label.ends_with(b"-")
 }
 
-/// A list of names without its white space: `hdr-name *( [FWS] ":" [FWS] hdr-name )`,
+/// Whether this is a list of names: `hdr-name *( [FWS] ":" [FWS] hdr-name )`,
 /// `hdr-name = field-name` (RFC 6376 §3.5), without the semicolon that ends the tag.
 ///
 /// A name that is empty names no field, and is in use.
-fn names(value: &[u8]) -> Option<Vec<u8>> {
-    let beside_colon = |before: &[u8], behind: &[u8]| before.ends_with(b":") || behind.starts_with(b":");
-    without_space(value, beside_colon).filter(|names| names.is_ascii())
+fn is_names(value: &[u8]) -> bool {
+    value.is_ascii() && is_list(value)
 }
 
 fn is_base64(octet: u8) -> bool {

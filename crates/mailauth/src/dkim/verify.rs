@@ -8,7 +8,7 @@ use hikyaku_wire::Timestamp;
 
 use super::hashed::{Fields, spans};
 use super::key::KeyRecord;
-use super::signature::{Facts, Kind, Signature};
+use super::signature::{Kind, Signature};
 use super::{Partial, Problem, Rules, Verified};
 use crate::{BodyHashes, Digests, Hash, HashId, Lookups};
 
@@ -22,23 +22,24 @@ const NAME: &str = "DKIM-Signature";
 /// The signatures of a message, found in its header section.
 #[derive(Debug)]
 pub struct Signatures {
-    found: Vec<Found>,
-    /// Which of them are verified, in that order.
-    order: Vec<usize>,
+    /// What is told of each, from the top.
+    told: Vec<Verified>,
+    /// Those that are verified, in that order.
+    chosen: Vec<Chosen>,
     /// Where the fields of the section lie, so that they are looked for once.
     spans: Vec<FieldSpan>,
     rules: Rules,
 }
 
-/// A signature, and what is known before the body is.
+/// A signature that is verified once the body is known.
 #[derive(Debug)]
-struct Found {
-    /// The place of its field among the fields, from the top.
+struct Chosen {
+    /// Its place among the signatures, from the top.
+    place: usize,
+    /// The place of its field among the fields.
     at: usize,
-    facts: Facts,
-    /// What is to be verified, or what is wrong already.
-    signature: Result<Signature, Problem>,
-    /// The hash of the body, if it is verified.
+    signature: Signature,
+    /// The hash of the body that it needs, once it is asked for.
     body: Option<HashId>,
 }
 
@@ -53,33 +54,38 @@ impl Signatures {
     /// The same where it is known where the fields lie.
     pub(crate) fn among(spans: Vec<FieldSpan>, header: &Header<'_>, rules: &Rules, bodies: &mut BodyHashes) -> Self {
         // Most messages have one or two.
-        let mut found = Vec::with_capacity(2);
+        let (mut told, mut chosen) = (Vec::with_capacity(2), Vec::with_capacity(2));
         // The length of the name sorts most fields out.
         let may_be = |(_, span): &(usize, &FieldSpan)| span.colon - span.start >= NAME.len() as u64;
         for (at, span) in spans.iter().enumerate().filter(may_be) {
             let Some(field) = span.field(header.octets()).filter(|field| field.is(NAME)) else { continue };
-            let (facts, mut signature) = Signature::parse(&field, Kind::Dkim);
-            if !rules.allow_legacy && signature.as_ref().is_ok_and(|one| one.algorithm.hash() == Hash::Sha1) {
-                signature = Err(Problem::Sha1);
-            }
-            found.push(Found { at, facts, signature, body: None });
-        }
-        let order = choose(header, &found, rules.signatures);
-        for (place, found) in found.iter_mut().enumerate() {
-            match &found.signature {
-                Ok(one) if order.contains(&place) => {
-                    found.body = Some(bodies.want(one.body, one.length, one.algorithm.hash()));
+            let (facts, signature) = Signature::parse(&field, Kind::Dkim);
+            let mut one = Verified::of(facts);
+            match signature {
+                Ok(signature) if rules.allow_legacy || signature.algorithm.hash() != Hash::Sha1 => {
+                    chosen.push(Chosen { place: told.len(), at, signature, body: None });
                 }
-                Ok(_) => found.signature = Err(Problem::TooMany),
-                Err(_) => {}
+                Ok(_) => one.judge(Some(Problem::Sha1)),
+                Err(problem) => one.judge(Some(problem)),
             }
+            told.push(one);
         }
-        Self { found, order, spans, rules: rules.clone() }
+        if chosen.len() > 1 {
+            let author = author(header);
+            chosen.sort_by_cached_key(|one| !may_align(author.as_ref(), told[one.place].domain.as_ref()));
+        }
+        for one in chosen.drain(rules.signatures.min(chosen.len())..) {
+            told[one.place].judge(Some(Problem::TooMany));
+        }
+        for Chosen { signature: one, body, .. } in &mut chosen {
+            *body = Some(bodies.want(one.body, one.length, one.algorithm.hash()));
+        }
+        Self { told, chosen, spans, rules: rules.clone() }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
+        self.told.is_empty()
     }
 
     /// Verifies them; the results are in the order in which the signatures stand in the header
@@ -93,45 +99,28 @@ impl Signatures {
         lookups: &Lookups<'_, R>,
         now: Timestamp,
     ) -> Vec<Verified> {
-        let Self { mut found, order, spans, rules } = self;
-        let of = |found: &mut Found| {
-            let mut one = Verified::of(std::mem::take(&mut found.facts));
-            one.judge(found.signature.as_ref().err().cloned());
-            one
-        };
-        let mut verified: Vec<Verified> = found.iter_mut().map(of).collect();
-        if order.is_empty() {
-            return verified;
+        let Self { mut told, chosen, spans, rules } = self;
+        if chosen.is_empty() {
+            return told;
         }
         let fields = Fields::of(header.octets(), spans[..].into());
         let mut signed = Vec::new();
-        for place in order {
-            let Found { at, signature: Ok(signature), body: Some(hash), .. } = &found[place] else { continue };
-            let body = (digests.digest(*hash), digests.length(*hash));
+        for Chosen { place, at, signature, body } in &chosen {
+            let Some(hash) = *body else { continue };
+            let body = (digests.digest(hash), digests.length(hash));
             let check = Check { at: *at, signature, body, rules: &rules };
-            let one = &mut verified[place];
+            let one = &mut told[*place];
             let problem = check.verify(&fields, &mut signed, lookups, now, one).await.err();
             one.judge(problem);
         }
-        verified
+        told
     }
 }
 
-/// Which of the signatures are verified, in that order.
-fn choose(header: &Header<'_>, found: &[Found], most: usize) -> Vec<usize> {
-    let candidates = || found.iter().enumerate().filter(|(_, found)| found.signature.is_ok());
-    if candidates().nth(1).is_none() {
-        return candidates().map(|(at, _)| at).take(most).collect();
-    }
-    let author = author(header);
-    let aligned = |facts: &Facts| match (&author, &facts.domain) {
-        // Who is whose organization is not known here; only names in one line may align.
-        (Some(author), Some(domain)) => author.is_within(domain) || domain.is_within(author),
-        _ => false,
-    };
-    let mut order: Vec<(bool, usize)> = candidates().map(|(at, found)| (!aligned(&found.facts), at)).collect();
-    order.sort_unstable();
-    order.into_iter().take(most).map(|(_, at)| at).collect()
+/// Whether a signature of that domain may align with the author. Who is whose organization is not
+/// known here; only names in one line may.
+fn may_align(author: Option<&Name>, domain: Option<&Name>) -> bool {
+    author.zip(domain).is_some_and(|(author, domain)| author.is_within(domain) || domain.is_within(author))
 }
 
 /// The domain of From, if it has one.
@@ -181,7 +170,7 @@ impl Check<'_> {
         let verifier = key.verifier(signature.algorithm, signature.below)?;
         signed.clear();
         signed.reserve(2048);
-        fields.signed(&signature.names, at, signature.own.clone(), signature.header, signed);
+        fields.signed_by(signature, at, signed);
         if !verifier.verifies(signature.algorithm.hash(), signed, &signature.signature) {
             return Err(Problem::Signature);
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hikyaku_wire::{ReversePath, Timestamp};
 
 use super::{
+    address, host,
     lines::{key, word},
     network,
     recent::Recent,
@@ -171,7 +172,7 @@ fn key_of(per: Per, facts: &Facts) -> Option<Vec<u8>> {
         Per::Ip => facts.client?.to_canonical().to_string().into_bytes(),
         Per::Network => network(facts.client?),
         Per::User => facts.user.as_ref()?.clone().into_bytes(),
-        Per::Sender => sender()?.to_string().to_ascii_lowercase().into_bytes(),
-        Per::Domain => sender()?.host().to_string().to_ascii_lowercase().into_bytes(),
+        Per::Sender => address(sender()?).into_bytes(),
+        Per::Domain => host(sender()?).into_bytes(),
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hikyaku_wire::{ForwardPath, Mailbox, ReversePath, Timestamp};
 
 use super::{
+    address, host,
     lines::{key, word},
     network,
     recent::Recent,
@@ -121,7 +122,7 @@ fn triplet(facts: &Facts) -> Option<Vec<u8>> {
     }
     key.push(0);
     match recipient {
-        ForwardPath::Mailbox(mailbox) => key.extend(mailbox.to_string().to_ascii_lowercase().into_bytes()),
+        ForwardPath::Mailbox(mailbox) => key.extend(address(mailbox).into_bytes()),
         ForwardPath::Postmaster => key.extend(b"postmaster"),
     }
     key.push(0);
@@ -149,6 +150,6 @@ fn folded(sender: &Mailbox) -> String {
         }
     }
     folded.push('@');
-    folded.push_str(&sender.host().to_string().to_ascii_lowercase());
+    folded.push_str(&host(sender));
     folded
 }

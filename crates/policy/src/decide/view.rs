@@ -147,7 +147,7 @@ impl<'a> View<'a> {
 
     fn name(&self) -> Class {
         *self.name.get_or_init(|| match &self.facts.name {
-            Finding::Is(Some(name)) => self.index.hosts.name(name.as_str()),
+            Finding::Is(Some(name)) => self.index.hosts.domain(name),
             _ => 0,
         })
     }
@@ -275,7 +275,8 @@ fn of_stage<T>(fact: Option<&T>, test: impl FnOnce(&T) -> bool) -> Value {
 }
 
 fn is_same(one: &Mailbox, other: &Mailbox) -> bool {
-    one.host() == other.host() && one.local().content().eq_ignore_ascii_case(&other.local().content())
+    crate::domains::is_same(one.host(), other.host())
+        && one.local().content().eq_ignore_ascii_case(&other.local().content())
 }
 
 impl Dmarc {

@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use hikyaku_wire::Host;
+use hikyaku_wire::{Domain, Host};
 
 use super::{Class, Classes};
-use crate::DomainPattern;
+use crate::{DomainPattern, domains::canonical};
 
 /// The tree of all names of all lists.
 pub(crate) struct Hosts {
@@ -58,7 +58,8 @@ impl Hosts {
                 DomainPattern::Exactly(name) => (name, 0),
                 DomainPattern::Below(name) => (name, 1),
             };
-            let node = hosts.insert(name.as_str());
+            let Some(name) = canonical(name) else { return };
+            let node = hosts.insert(&name);
             holders.resize_with(hosts.nodes.len(), Default::default);
             holders[node as usize][which].push(bit);
         });
@@ -80,7 +81,7 @@ impl Hosts {
     /// The class of a host.
     pub(crate) fn class<T: AsRef<str>>(&self, host: &Host<T>) -> Class {
         match host {
-            Host::Domain(domain) => self.name(domain.as_str()),
+            Host::Domain(domain) => self.domain(domain),
             Host::Address(address) => match self.addresses.get(&address.to_canonical()) {
                 Some(class) => *class,
                 None => self.nodes[0].below,
@@ -88,9 +89,15 @@ impl Hosts {
         }
     }
 
-    /// The class of a name. A label costs one look-up, and the walk ends at the first label that
+    /// The class of a domain. One whose labels are neither ASCII nor U-labels is in no list that
+    /// does not hold everything.
+    pub(crate) fn domain<T: AsRef<str>>(&self, domain: &Domain<T>) -> Class {
+        canonical(domain).map_or(self.nodes[0].below, |name| self.name(&name))
+    }
+
+    /// The class of a name with A-labels. A label costs one look-up, and the walk ends at the first label that
     /// the tree does not have: what a name costs is linear in its length.
-    pub(crate) fn name(&self, name: &str) -> Class {
+    fn name(&self, name: &str) -> Class {
         let mut node = 0;
         for label in name.rsplit('.') {
             match self.find(node, label) {

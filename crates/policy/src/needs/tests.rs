@@ -177,22 +177,22 @@ fn each_fact_is_asked_for_by_its_tests() {
     };
     let custom: crate::Identifier = "odd".parse().unwrap();
     for (test, expected, from) in [
-        (Test::Iprev(vec![]), only(&|needs| needs.iprev = true), Stage::Connect),
+        (Test::Iprev(vec![hikyaku_message::results::Iprev::Pass]), only(&|needs| needs.iprev = true), Stage::Connect),
         (
             Test::Name(crate::HostSet::Pattern("a.test".parse().unwrap())),
             only(&|needs| needs.iprev = true),
             Stage::Connect,
         ),
         (Test::Custom(custom.clone()), only(&|needs| needs.custom = vec![custom.clone()]), Stage::Connect),
-        (Test::Spf(vec![]), only(&|needs| needs.spf = true), Stage::Mail),
+        (Test::Spf(vec![hikyaku_message::results::Spf::Fail]), only(&|needs| needs.spf = true), Stage::Mail),
         (Test::SenderOwned, only(&|needs| needs.owned = true), Stage::Mail),
         (Test::RecipientExists, only(&|needs| needs.exists = true), Stage::Recipient),
         (Test::Known, only(&|needs| needs.known = true), Stage::Recipient),
         (Test::Rate(rate), only(&|needs| needs.rates = vec![window]), Stage::Recipient),
         (Test::AuthorAligned, only(&|needs| needs.aligned = true), Stage::Message),
-        (Test::Dkim(vec![]), only(&|needs| needs.dkim = true), Stage::Message),
-        (Test::Arc(vec![]), only(&|needs| needs.arc = true), Stage::Message),
-        (Test::Dmarc(vec![]), only(&|needs| needs.dmarc = true), Stage::Message),
+        (Test::Dkim(vec![hikyaku_message::results::Dkim::Fail]), only(&|needs| needs.dkim = true), Stage::Message),
+        (Test::Arc(vec![hikyaku_message::results::Arc::Fail]), only(&|needs| needs.arc = true), Stage::Message),
+        (Test::Dmarc(vec![crate::Dmarc::Fail]), only(&|needs| needs.dmarc = true), Stage::Message),
         (Test::Size(3), Needs::default(), Stage::Message),
         (Test::Tls, Needs::default(), Stage::Message),
     ] {

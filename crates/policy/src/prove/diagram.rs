@@ -166,6 +166,44 @@ impl<'s> Diagrams<'s> {
         Ok(made)
     }
 
+    /// Whether two sets have facts in common; no diagram is made.
+    pub(crate) fn meet(&mut self, a: Ref, b: Ref) -> Result<bool, TooComplex> {
+        self.nodes_meet(a, b, &mut Map::default()).map_err(|spent| self.too_complex(spent))
+    }
+
+    /// `apart` are the pairs that are known to have nothing in common.
+    fn nodes_meet(&mut self, a: Ref, b: Ref, apart: &mut Map<(Ref, Ref), ()>) -> Result<bool, Spent> {
+        if a == Ref::NONE || b == Ref::NONE {
+            return Ok(false);
+        }
+        if a == Ref::ALL || b == Ref::ALL || a == b {
+            return Ok(true);
+        }
+        if apart.contains_key(&(a, b)) {
+            return Ok(false);
+        }
+        self.step(1)?;
+        let (left, right) = (self.dimension(a), self.dimension(b));
+        for edge in 0..if left <= right { self.len(a) } else { 1 } {
+            for other in 0..if right <= left { self.len(b) } else { 1 } {
+                let (mine, theirs) = (self.edge(a, edge), self.edge(b, other));
+                let met = match left.cmp(&right) {
+                    std::cmp::Ordering::Less => self.nodes_meet(mine.0, b, apart)?,
+                    std::cmp::Ordering::Greater => self.nodes_meet(a, theirs.0, apart)?,
+                    std::cmp::Ordering::Equal => {
+                        let (these, those) = (self.classes.get(mine.1), self.classes.get(theirs.1));
+                        these.iter().zip(those).any(|(a, b)| a & b != 0) && self.nodes_meet(mine.0, theirs.0, apart)?
+                    }
+                };
+                if met {
+                    return Ok(true);
+                }
+            }
+        }
+        apart.insert((a, b), ());
+        Ok(false)
+    }
+
     /// Whether a set holds facts of these classes.
     pub(crate) fn holds(&self, set: Ref, path: &[usize]) -> bool {
         self.end_of(set, path) == Ref::ALL

@@ -4,6 +4,7 @@ use super::{
     Cell, Grid, Limits, TooComplex,
     diagram::{Diagrams, Ref},
     parts::only,
+    rows::COVERED,
     space::{Fact, Space},
 };
 use crate::{Condition, HostSet, Identifier, Members, NetworkSet, Policy, Test, Trust};
@@ -14,6 +15,8 @@ pub(super) const STRANGER: &str = "stranger";
 pub(super) const FOREIGN: &str = "foreign";
 /// So many lists of trusted networks have a row each; more have one together.
 const NETWORKS: usize = 6;
+/// So many facts are tried before a cell of a long policy is proved.
+const PROBES: usize = 200;
 
 pub(super) fn grid_of(policy: &Policy, limits: &Limits) -> Result<Grid, TooComplex> {
     let space = Space::new(&[policy]);
@@ -44,11 +47,34 @@ pub(super) fn grid(policy: &Policy, space: &Space<'_>, diagrams: &mut Diagrams<'
         let mut cells = Vec::new();
         for (_, to) in &columns {
             let region = diagrams.and(who, *to)?;
-            cells.push(cell(diagrams, region)?);
+            cells.push(match probe(policy, space, diagrams, region)? {
+                true => Cell::Depends,
+                false => cell(diagrams, region)?,
+            });
         }
         grid.rows.push((name, cells));
     }
     Ok(grid)
+}
+
+/// Whether there are facts in the region that are permitted and others that are not; not to find
+/// any proves nothing. In a long policy the proof of the same takes much longer.
+fn probe(policy: &Policy, space: &Space<'_>, diagrams: &mut Diagrams<'_>, region: Ref) -> Result<bool, TooComplex> {
+    let (mut permitted, mut not, mut tried) = (false, false, 0);
+    for rule in (0..policy.rules().len()).filter(|_| policy.rules().len() > COVERED) {
+        let (is_so, _) = diagrams.rule(0, rule)?;
+        let matched = diagrams.and(region, is_so)?;
+        let Some(path) = diagrams.plainest(matched) else { continue };
+        match policy.decide(&space.facts(&path)).is_permitted() {
+            true => permitted = true,
+            false => not = true,
+        }
+        tried += 1;
+        if (permitted && not) || tried == PROBES {
+            break;
+        }
+    }
+    Ok(permitted && not)
 }
 
 fn cell(diagrams: &mut Diagrams<'_>, region: Ref) -> Result<Cell, TooComplex> {

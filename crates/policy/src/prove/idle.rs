@@ -11,29 +11,47 @@ use crate::{Action, Condition, Policy};
 /// what cannot hold or is never reached is found.
 const LEFT_OUT: usize = 64;
 
-/// The idle rules of the first policy of a space, in order.
-pub(super) fn idle(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'_>) -> Result<Vec<Idle>, TooComplex> {
-    let mut idle = Vec::new();
+/// What no rule above decides of the feasible facts that each rule of the first policy of a space
+/// may match; nothing for shadow rules.
+pub(super) fn lefts(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'_>) -> Result<Vec<Ref>, TooComplex> {
+    let feasible = diagrams.feasible()?;
+    let mut lefts = Vec::with_capacity(reaches.len());
+    // One cover that grows: to restrict all rules to each one would be quadratic.
     let mut covered = Ref::NONE;
-    let rules = policy.rules();
-    for (index, (rule, reach)) in rules.iter().zip(reaches).enumerate().filter(|(_, (rule, _))| !rule.shadow) {
-        let line = policy.line(index);
-        if reach.may_be == Ref::NONE {
-            idle.push(Idle { line, why: Why::Contradictory });
-            continue;
-        }
+    for (rule, reach) in policy.rules().iter().zip(reaches) {
         let left = diagrams.minus(reach.may_be, covered)?;
-        if left == Ref::NONE {
-            let covers = covers(policy, &reaches[..index], reach.may_be, diagrams)?;
+        lefts.push(diagrams.and(left, feasible)?);
+        if class(&rule.action).is_some() && left != Ref::NONE {
+            covered = diagrams.or(covered, reach.is_so)?;
+        }
+    }
+    Ok(lefts)
+}
+
+/// The idle rules of the first policy of a space, in order.
+pub(super) fn idle(
+    policy: &Policy,
+    reaches: &[Reach],
+    lefts: &[Ref],
+    diagrams: &mut Diagrams<'_>,
+) -> Result<Vec<Idle>, TooComplex> {
+    let feasible = diagrams.feasible()?;
+    let mut idle = Vec::new();
+    let rules = policy.rules();
+    for (index, left) in lefts.iter().enumerate().filter(|(index, _)| !rules[*index].shadow) {
+        let line = policy.line(index);
+        let can_match = diagrams.meet(reaches[index].may_be, feasible)?;
+        if !can_match {
+            idle.push(Idle { line, why: Why::Contradictory });
+        } else if *left == Ref::NONE {
+            let matched = diagrams.and(reaches[index].may_be, feasible)?;
+            let covers = covers(policy, &reaches[..index], matched, diagrams)?;
             idle.push(Idle { line, why: Why::NeverReached(covers) });
         } else if rules.len() <= LEFT_OUT
             && !is_closing(policy, index)
-            && is_redundant(policy, reaches, index, left, diagrams)?
+            && is_redundant(policy, reaches, index, *left, diagrams)?
         {
             idle.push(Idle { line, why: Why::Redundant });
-        }
-        if class(&rule.action).is_some() {
-            covered = diagrams.or(covered, reach.is_so)?;
         }
     }
     Ok(idle)

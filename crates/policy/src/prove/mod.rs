@@ -320,6 +320,9 @@ impl Witness {
 }
 
 #[cfg(test)]
+mod told_tests;
+
+#[cfg(test)]
 pub(crate) use self::{
     diagram::{Diagrams, Ref},
     rulings::{Mark, Ruling},
@@ -328,5 +331,3 @@ pub(crate) use self::{
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod told_tests;

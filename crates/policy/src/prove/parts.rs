@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::{
     TooComplex,
     diagram::{Diagrams, Ref},
+    line::bits,
 };
 use crate::{Action, Identifier, Policy, Verb, policy::IMPLICIT};
 
-/// Where a rule matches, of the facts that can be.
+/// Where a rule matches, whether or not there can be such facts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
     /// Where it is true.
@@ -30,21 +31,17 @@ pub(super) enum Decider {
 
 /// The facts of one class of a dimension.
 pub(super) fn only(dimension: usize, class: usize, diagrams: &mut Diagrams<'_>) -> Ref {
-    let mut classes = vec![0_u64; class / 64 + 1];
-    classes[class / 64] |= 1 << (class % 64);
+    let classes = bits(diagrams.space.dimensions[dimension].classes, [class]);
     diagrams.within(dimension, &classes)
 }
 
-/// Where a rule of a policy of the space matches; nowhere if it is a shadow rule.
-pub(super) fn reach(policy: usize, rule: usize, diagrams: &mut Diagrams<'_>) -> Result<Reach, TooComplex> {
-    let feasible = diagrams.feasible()?;
+/// Where a rule of a policy of the space matches.
+fn reach(policy: usize, rule: usize, diagrams: &mut Diagrams<'_>) -> Result<Reach, TooComplex> {
     let (is_so, unknown) = diagrams.rule(policy, rule)?;
-    let is_so = diagrams.and(is_so, feasible)?;
-    let unknown = diagrams.and(unknown, feasible)?;
     Ok(Reach { is_so, may_be: diagrams.or(is_so, unknown)? })
 }
 
-/// Where each rule of a policy of the space matches, in order.
+/// Where each rule of a policy of the space matches, in order; shadow rules nowhere.
 pub(super) fn reaches(index: usize, policy: &Policy, diagrams: &mut Diagrams<'_>) -> Result<Vec<Reach>, TooComplex> {
     let nowhere = Reach { is_so: Ref::NONE, may_be: Ref::NONE };
     let rules = policy.rules().iter().enumerate();

@@ -15,41 +15,45 @@ pub(super) const COVERED: usize = 16;
 /// A cover of more rows than this is no easier to read than the rules.
 const COVER: usize = 16;
 
-/// The rows of the first policy of a space, where its rules match as in `reaches`. Each is true,
-/// and together they are all that is permitted.
-pub(super) fn rows(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'_>) -> Result<Vec<Row>, TooComplex> {
+/// The rows of the first policy of a space, where its rules match as in `reaches` and are left
+/// something as in `lefts`. Each is true, and together they are all that is permitted.
+pub(super) fn rows(
+    policy: &Policy,
+    reaches: &[Reach],
+    lefts: &[Ref],
+    diagrams: &mut Diagrams<'_>,
+) -> Result<Vec<Row>, TooComplex> {
     if policy.rules().len() <= COVERED
         && let Some(rows) = cover(policy, diagrams)?
     {
         return Ok(rows);
     }
-    by_rule(policy, reaches, diagrams)
+    by_rule(policy, reaches, lefts, diagrams)
 }
 
 /// One row for each permit that matches anything, with the lines above it that take something
 /// away from it.
-pub(super) fn by_rule(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'_>) -> Result<Vec<Row>, TooComplex> {
+pub(super) fn by_rule(
+    policy: &Policy,
+    reaches: &[Reach],
+    lefts: &[Ref],
+    diagrams: &mut Diagrams<'_>,
+) -> Result<Vec<Row>, TooComplex> {
+    let feasible = diagrams.feasible()?;
     let mut rows = Vec::new();
-    let mut covered = Ref::NONE;
-    for (index, (rule, reach)) in policy.rules().iter().zip(reaches).enumerate() {
-        if let (Action::Permit(_), true) = (&rule.action, reach.is_so != Ref::NONE) {
-            let is_live = diagrams.minus(reach.is_so, covered)? != Ref::NONE;
-            let mut except = Vec::new();
-            let others = policy.rules().iter().zip(reaches).enumerate().take(index);
-            for (other, (_, above)) in
-                others.filter(|(_, (other, _))| is_live && takes_from(&other.action, &rule.action))
-            {
-                if diagrams.and(reach.is_so, above.may_be)? != Ref::NONE {
-                    except.push(policy.line(other));
-                }
-            }
-            if is_live {
-                rows.push(row(rule.when.clone(), Some(policy.line(index)), except));
+    for (index, rule) in policy.rules().iter().enumerate() {
+        let is_permit = !rule.shadow && matches!(rule.action, Action::Permit(_));
+        if !is_permit || !diagrams.meet(lefts[index], reaches[index].is_so)? {
+            continue;
+        }
+        let permitted = diagrams.and(reaches[index].is_so, feasible)?;
+        let mut except = Vec::new();
+        for (other, above) in policy.rules().iter().enumerate().take(index) {
+            if takes_from(&above.action, &rule.action) && diagrams.meet(permitted, reaches[other].may_be)? {
+                except.push(policy.line(other));
             }
         }
-        if class(&rule.action).is_some() {
-            covered = diagrams.or(covered, reach.is_so)?;
-        }
+        rows.push(row(rule.when.clone(), Some(policy.line(index)), except));
     }
     Ok(rows)
 }

@@ -5,7 +5,7 @@ use super::{
     diagram::Diagrams,
     extent::extents,
     grid::grid,
-    idle::idle,
+    idle::{idle, lefts},
     parts::reaches,
     rows::{COVERED, rows},
     siblings,
@@ -45,8 +45,9 @@ pub(super) fn surface(policy: &Policy, limits: &Limits) -> Result<Surface, TooCo
     let claims = diagrams.claims(0)?;
     let grid = grid(policy, &space, diagrams)?;
     let reaches = reaches(0, policy, diagrams)?;
-    let rows = rows(policy, &reaches, diagrams)?;
-    let idle = idle(policy, &reaches, diagrams)?;
+    let lefts = lefts(policy, &reaches, diagrams)?;
+    let rows = rows(policy, &reaches, &lefts, diagrams)?;
+    let idle = idle(policy, &reaches, &lefts, diagrams)?;
     let mut notes = super::verdict::notes(&space, 0, &verdict);
     if policy.rules().len() <= COVERED {
         notes.extend(siblings::notes(policy, verdict == Verdict::Closed, limits)?);

@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use super::{
     diagram::{Diagrams, Ref},
+    idle::lefts,
     parts::reaches,
     read,
     rows::{by_rule, cover},
@@ -59,7 +60,8 @@ fn rows_are_all_that_is_permitted() {
         let space = Space::new(&[&policy]);
         let diagrams = &mut Diagrams::new(&space, &Limits::default()).unwrap();
         let reaches = reaches(0, &policy, diagrams).unwrap();
-        let rows = by_rule(&policy, &reaches, diagrams).unwrap();
+        let lefts = lefts(&policy, &reaches, diagrams).unwrap();
+        let rows = by_rule(&policy, &reaches, &lefts, diagrams).unwrap();
         together(&rows, &policy, false, diagrams);
         match cover(&policy, diagrams).unwrap() {
             Some(rows) => {
@@ -70,6 +72,46 @@ fn rows_are_all_that_is_permitted() {
         }
     }
     assert!(covers > 200 && long < 150, "{covers} {long}");
+}
+
+/// Sets meet if they have a diagram in common that is not empty.
+#[test]
+fn sets_meet_where_they_have_something_in_common() {
+    let (mut met, mut apart) = (0, 0);
+    for seed in 0..60 {
+        let policy = random(&mut Choices::seeded(seed ^ 0x54u64 << 40));
+        let space = Space::new(&[&policy]);
+        let diagrams = &mut Diagrams::new(&space, &Limits::default()).unwrap();
+        let feasible = diagrams.feasible().unwrap();
+        let mut sets = vec![Ref::NONE, Ref::ALL, feasible];
+        for reach in reaches(0, &policy, diagrams).unwrap() {
+            let not = diagrams.not(reach.is_so).unwrap();
+            sets.extend([reach.is_so, reach.may_be, not]);
+        }
+        for a in &sets {
+            for b in &sets {
+                let expected = diagrams.and(*a, *b).unwrap() != Ref::NONE;
+                assert_eq!(diagrams.meet(*a, *b).unwrap(), expected);
+                *if expected { &mut met } else { &mut apart } += 1;
+            }
+        }
+    }
+    assert!(met > 1000 && apart > 500, "{met} {apart}");
+}
+
+/// Flips in a dimension of more classes than one word has bits.
+#[test]
+fn flips_of_many_classes() {
+    let mut text = String::from("local domains ours = example.org\n");
+    for index in 0..200 {
+        text += &format!("permit via r{index} when to ours and helo c{index}.example\n");
+    }
+    let policy = parse(&text);
+    let stranger = "# 198.51.100.7 connects\nC: EHLO c150.example\nC: MAIL FROM:<spam@sender.example>\n\
+                    C: RCPT TO:<victim@stranger.example>\n";
+    let flips = policy.flips(&read::facts(stranger, &policy), &Limits::default()).unwrap();
+    let told: Vec<_> = flips.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["permit if to = victim@example.org (line 152)"]);
 }
 
 /// A part of a row that could be left out says nothing.
