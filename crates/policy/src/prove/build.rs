@@ -6,32 +6,21 @@ use hikyaku_message::results;
 use hikyaku_wire::Domain;
 
 use super::{
-    credentials::{Client, Credentials, client, list as networks_of, networks},
-    cuts::Cuts,
+    credentials::Credentials,
     dimension::{
         ARC_WORDS, ARCS, DKIM_WORDS, DKIMS, DMARC_WORDS, DMARCS, Dimension, IPREV_WORDS, IPREVS, LISTENER_WORDS,
         LISTENERS, SPF_WORDS, SPFS, Things, Values, YES,
     },
-    keys::{Key, Kind, empty_span, mailbox_span},
-    line::{Bits, Line, bits, words},
-    space::{Classes, Fact, Regions, Space},
+    line::{Bits, bits, words},
+    space::{Classes, Fact, Space},
 };
 use crate::{
     Action, CertificatePattern, CertificateSet, DomainRole, HostSet, Identifier, List, Members, NetworkSet, Policy,
     Rate, Test, list::Lists,
 };
 
-/// The span of the keys of address literals.
-const LITERALS: (&str, &str) = ("\u{1}", "\u{2}");
-
-/// Pleasant values, the first of a class is taken.
-const CLIENTS: [&str; 6] = ["198.51.100.7", "203.0.113.9", "192.0.2.33", "2001:db8:bad::7", "8.8.8.8", "2600::7"];
-const HOSTS: [&str; 4] = ["mail.sender.example", "mail.stranger.example", "mail.other.example", "[198.51.100.7]"];
-const SENDERS: [&str; 3] = ["spam@sender.example", "spam@other.example", "spam@[198.51.100.7]"];
-const RECIPIENTS: [&str; 3] = ["victim@stranger.example", "victim@elsewhere.example", "victim@[203.0.113.9]"];
-
 /// A test, and the policy whose lists it asks.
-type Asked<'p> = (usize, &'p Test);
+pub(super) type Asked<'p> = (usize, &'p Test);
 
 pub(super) fn space<'p>(policies: &[&'p Policy]) -> Space<'p> {
     let asked = asked(policies);
@@ -86,22 +75,22 @@ fn means_alike(test: &Test, one: &Lists, other: &Lists) -> bool {
     members(one) == members(other)
 }
 
-struct Builder<'b, 'p> {
-    policies: &'b [&'p Policy],
-    asked: &'b [Asked<'p>],
-    credentials: &'b [Credentials],
+pub(super) struct Builder<'b, 'p> {
+    pub(super) policies: &'b [&'p Policy],
+    pub(super) asked: &'b [Asked<'p>],
+    pub(super) credentials: &'b [Credentials],
     dimensions: Vec<Dimension>,
     tests: Vec<(Asked<'p>, Vec<Classes>)>,
-    rates: Vec<(Rate, Vec<Classes>)>,
+    pub(super) rates: Vec<(Rate, Vec<Classes>)>,
 }
 
 impl<'p> Builder<'_, 'p> {
-    fn add(&mut self, fact: Fact, values: Values, plain: usize) -> usize {
+    pub(super) fn add(&mut self, fact: Fact, values: Values, plain: usize) -> usize {
         self.dimensions.push(Dimension::new(fact, values, plain));
         self.dimensions.len() - 1
     }
 
-    fn asks(&self, is: impl Fn(&Test) -> bool) -> bool {
+    pub(super) fn asks(&self, is: impl Fn(&Test) -> bool) -> bool {
         self.asked.iter().any(|(_, test)| is(test))
     }
 
@@ -111,12 +100,12 @@ impl<'p> Builder<'_, 'p> {
         self.put_bits(asked, dimension, bits(width, is_true));
     }
 
-    fn put_bits(&mut self, asked: Asked<'p>, dimension: usize, is_true: Bits) {
+    pub(super) fn put_bits(&mut self, asked: Asked<'p>, dimension: usize, is_true: Bits) {
         let classes = self.of_bits(dimension, is_true);
         self.tests.push((asked, vec![classes]));
     }
 
-    fn of_bits(&self, dimension: usize, mut is_true: Bits) -> Classes {
+    pub(super) fn of_bits(&self, dimension: usize, mut is_true: Bits) -> Classes {
         let Dimension { classes, unknown, .. } = self.dimensions[dimension];
         is_true.resize(words(classes), 0);
         Classes { dimension, is_true, is_unknown: bits(classes, unknown) }
@@ -140,7 +129,7 @@ impl<'p> Builder<'_, 'p> {
         self.results();
     }
 
-    fn list(&self, owner: usize, name: &Identifier) -> Option<&'p List> {
+    pub(super) fn list(&self, owner: usize, name: &Identifier) -> Option<&'p List> {
         self.policies[owner].lists.get(name)
     }
 
