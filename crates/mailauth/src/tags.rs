@@ -1,5 +1,6 @@
 //! Lists of tags (RFC 6376 §3.2), which signatures, keys and seals are written in.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A list of tags, in the order in which they stand; names are case-sensitive.
@@ -154,7 +155,16 @@ fn trim_start(text: &[u8]) -> &[u8] {
 ///
 /// `x *( [FWS] ":" [FWS] x )` (RFC 6376 §3.5, §3.6.1)
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
-    value.split(|&octet| octet == b':').map(trim)
+    let mut rest = Some(value);
+    std::iter::from_fn(move || {
+        let value = rest?;
+        let (part, after) = match memchr::memchr(b':', value) {
+            Some(colon) => (&value[..colon], Some(&value[colon + 1..])),
+            None => (value, None),
+        };
+        rest = after;
+        Some(trim(part))
+    })
 }
 
 /// Whether white space stands only beside the colons of a list.
@@ -177,48 +187,45 @@ pub(crate) fn is_list(value: &[u8]) -> bool {
 /// `base64string = ALPHADIGITPS *([FWS] ALPHADIGITPS) [ [FWS] "=" [ [FWS] "=" ] ]`
 /// (RFC 6376 §2.10): the padding may be missing, but not be wrong.
 pub(crate) fn base64(value: &[u8]) -> Option<Vec<u8>> {
-    let (mut rest, mut padding) = (trim(value), 0);
-    while let [letters @ .., b'='] = rest
-        && padding < 2
-    {
-        (rest, padding) = (trim(letters), padding + 1);
+    let text = without_space(value);
+    let (letters, padding) = match &text[..] {
+        [letters @ .., b'=', b'='] => (letters, 2),
+        [letters @ .., b'='] => (letters, 1),
+        letters => (letters, 0),
+    };
+    let (groups, last) = letters.as_chunks::<4>();
+    if letters.is_empty() || !matches!((last.len(), padding), (0, 0) | (2, 0 | 2) | (3, 0 | 1)) {
+        return None;
     }
-    let mut octets = Vec::with_capacity(rest.len() / 4 * 3 + 3);
-    // Of each group; a fold may part one, whose letters are gathered.
+    let mut octets = Vec::with_capacity(groups.len() * 3 + 2);
+    octets.resize(groups.len() * 3, 0);
     let mut all = 0;
-    let (mut parted, mut count) = ([b'A'; 4], 0);
-    while !rest.is_empty() {
-        let (run, after) = rest.split_at(memchr::memchr3(b' ', b'\t', b'\r', rest).unwrap_or(rest.len()));
-        rest = trim_start(after);
-        let (before, run) = run.split_at(run.len().min((4 - count) % 4));
-        parted[count..][..before.len()].copy_from_slice(before);
-        count += before.len();
-        if count == 4 {
-            let bits = joined(&parted);
-            all |= bits;
-            octets.extend_from_slice(&bits.to_be_bytes()[1..]);
-            count = 0;
-        }
-        let (groups, last) = run.as_chunks::<4>();
-        let start = octets.len();
-        octets.resize(start + groups.len() * 3, 0);
-        for (group, three) in groups.iter().zip(octets[start..].as_chunks_mut().0) {
-            let bits = joined(group);
-            all |= bits;
-            let [_, octets @ ..] = bits.to_be_bytes();
-            *three = octets;
-        }
-        if !last.is_empty() {
-            parted[..last.len()].copy_from_slice(last);
-            count = last.len();
-        }
+    for (group, three) in groups.iter().zip(octets.as_chunks_mut().0) {
+        let bits = joined(group);
+        all |= bits;
+        let [_, octets @ ..] = bits.to_be_bytes();
+        *three = octets;
     }
     // The bits that are missing in the last group are 0, as those of an `A` are.
-    parted[count..].fill(b'A');
-    let bits = joined(&parted);
-    octets.extend_from_slice(&bits.to_be_bytes()[1..][..count.saturating_sub(1)]);
-    let is_whole = matches!((count, padding), (0, 0) | (2, 0 | 2) | (3, 0 | 1));
-    (is_whole && (all | bits) < NO_LETTER && !octets.is_empty()).then_some(octets)
+    let mut whole = [b'A'; 4];
+    whole[..last.len()].copy_from_slice(last);
+    let bits = joined(&whole);
+    octets.extend_from_slice(&bits.to_be_bytes()[1..][..last.len().saturating_sub(1)]);
+    ((all | bits) < NO_LETTER).then_some(octets)
+}
+
+/// A text of a list of tags without white space; borrowed where there is none.
+fn without_space(text: &[u8]) -> Cow<'_, [u8]> {
+    let space = |text| memchr::memchr3(b' ', b'\t', b'\r', text);
+    let Some(mut end) = space(text) else { return text.into() };
+    let (mut kept, mut rest) = (Vec::with_capacity(text.len()), text);
+    while end < rest.len() {
+        kept.extend_from_slice(&rest[..end]);
+        rest = trim_start(&rest[end..]);
+        end = space(rest).unwrap_or(rest.len());
+    }
+    kept.extend_from_slice(rest);
+    kept.into()
 }
 
 /// The bits of four letters of base64; [`NO_LETTER`] is among them if one is none.

@@ -331,3 +331,6 @@ fn check_name(name: &Identifier, kinds: &[&'static str], words: &[&'static str],
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

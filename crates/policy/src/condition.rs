@@ -260,6 +260,49 @@ impl Condition {
     }
 }
 
+impl From<Identifier> for NetworkSet {
+    fn from(list: Identifier) -> Self {
+        Self::List(list)
+    }
+}
+
+impl From<Network> for NetworkSet {
+    fn from(network: Network) -> Self {
+        Self::Network(network)
+    }
+}
+
+impl From<Identifier> for HostSet {
+    fn from(list: Identifier) -> Self {
+        Self::List(list)
+    }
+}
+
+impl From<DomainPattern> for HostSet {
+    fn from(pattern: DomainPattern) -> Self {
+        Self::Pattern(pattern)
+    }
+}
+
+impl From<Mailbox> for HostSet {
+    fn from(mailbox: Mailbox) -> Self {
+        Self::Mailbox(mailbox)
+    }
+}
+
+impl From<Identifier> for CertificateSet {
+    fn from(list: Identifier) -> Self {
+        Self::List(list)
+    }
+}
+
+impl Rate {
+    /// Fewer than `limit` recipients in the last period, for each of those.
+    pub fn new(limit: u64, period: Period, per: Per) -> Self {
+        Self { limit, window: Window { period, per } }
+    }
+}
+
 impl From<Test> for Condition {
     fn from(test: Test) -> Self {
         Self::Test(test)
@@ -271,6 +314,71 @@ impl std::ops::Not for Condition {
 
     fn not(self) -> Self {
         Self::Not(Box::new(self))
+    }
+}
+
+/// What is written most, for a program that builds a policy.
+impl Test {
+    /// `from office`, `from 10.0.0.0/8`
+    pub fn client(set: impl Into<NetworkSet>) -> Self {
+        Self::From(set.into())
+    }
+
+    /// `to ours`, `to example.org`, `to mailbox "abuse@example.org"`
+    pub fn to(set: impl Into<HostSet>) -> Self {
+        Self::To(set.into())
+    }
+
+    /// `sender blocked`, `sender example.org`, `sender mailbox "a@example.org"`
+    pub fn sender(set: impl Into<HostSet>) -> Self {
+        Self::Sender(set.into())
+    }
+
+    /// `helo friends`, `helo mx.example.org`
+    pub fn helo(set: impl Into<HostSet>) -> Self {
+        Self::Helo(set.into())
+    }
+
+    /// `name printers`, `name *.example.org`
+    pub fn name(set: impl Into<HostSet>) -> Self {
+        Self::Name(set.into())
+    }
+
+    /// `certificate servers`
+    pub fn certificate(set: impl Into<CertificateSet>) -> Self {
+        Self::Certificate(set.into())
+    }
+
+    /// `listed zen.example >= 3`
+    pub fn listed(zone: Domain, at_least: i32) -> Self {
+        Self::Listed { zone, at_least }
+    }
+
+    /// The same, and what it counts as where its fact could not be found out:
+    /// `known (unknown means yes)`.
+    pub fn assuming(self, unless_known: bool) -> Condition {
+        Condition::Assuming(self, unless_known)
+    }
+
+    /// Both: `tls and authenticated`.
+    #[must_use]
+    pub fn and(self, other: impl Into<Condition>) -> Condition {
+        Condition::Test(self).and(other.into())
+    }
+
+    /// One or the other or both: `to ours or to partners`.
+    #[must_use]
+    pub fn or(self, other: impl Into<Condition>) -> Condition {
+        Condition::Test(self).or(other.into())
+    }
+}
+
+/// The other way round: `not tls`.
+impl std::ops::Not for Test {
+    type Output = Condition;
+
+    fn not(self) -> Condition {
+        !Condition::Test(self)
     }
 }
 

@@ -52,6 +52,18 @@ pub(crate) fn canonical<T: AsRef<str>>(domain: &Domain<T>) -> Option<Cow<'_, str
     honest.then_some(ascii)
 }
 
+/// Whether two hosts are one.
+pub(crate) fn is_same(one: &Host, other: &Host) -> bool {
+    match (one, other) {
+        (Host::Domain(one), Host::Domain(other)) => match (canonical(one), canonical(other)) {
+            (Some(one), Some(other)) => order(&one, &other).is_eq(),
+            _ => false,
+        },
+        (Host::Address(one), Host::Address(other)) => one.to_canonical() == other.to_canonical(),
+        _ => false,
+    }
+}
+
 /// The same domain with A-labels, if it has them.
 pub(crate) fn with_a_labels(domain: Domain) -> Result<Domain, DomainError> {
     match canonical(&domain) {
@@ -226,7 +238,7 @@ impl Domains {
             _ if self.0.everything => true,
             Host::Address(address) => self.0.addresses.binary_search(&address.to_canonical()).is_ok(),
             Host::Domain(domain) => {
-                canonical(domain).is_some_and(|name| self.0.exactly.holds(&name) || self.0.below.holds_above(&name))
+                canonical(domain).is_some_and(|name| self.0.exactly.holds_or_above(&self.0.below, &name))
             }
         }
     }

@@ -130,12 +130,8 @@ pub(crate) fn did_you_mean(word: &Option<String>) -> String {
 /// left out or exchanged with the next; `None` if none is near.
 pub(crate) fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let length = word.chars().count();
-    let most = match length {
-        0..=2 => 1,
-        3..=5 => 2,
-        6..=64 => 3,
-        _ => return None,
-    };
+    // Fewer than half of the letters, and no long words.
+    let most = if length > 64 { 0 } else { (length.saturating_sub(1) / 2).min(3) };
     let near = words.into_iter().filter(|other| other.chars().count().abs_diff(length) <= most);
     let near = near.map(|other| (distance(word, other), other)).filter(|(distance, _)| *distance <= most);
     // Of those that are equally near, the first.
@@ -194,7 +190,10 @@ mod tests {
             ("parters", Some("partners")),
             ("prters", Some("partners")),
             ("tsl", Some("tls")),
-            ("t", Some("to")),
+            ("tlls", Some("tls")),
+            ("tllls", Some("tls")),
+            ("ls", None),
+            ("t", None),
             ("xyz", None),
             ("partisans", None),
             ("", None),

@@ -75,11 +75,6 @@ pub enum CertificatePattern {
 }
 
 impl List {
-    /// Whether it is a list of local domains, each of which holds the bare postmaster.
-    pub(crate) fn is_local(&self) -> bool {
-        matches!(self.members, Members::Domains(DomainRole::Local, _))
-    }
-
     /// A list without a comment, and without a file.
     pub fn new(name: Identifier, members: Members) -> Self {
         Self { name, members, comment: Vec::new(), files: Vec::new() }

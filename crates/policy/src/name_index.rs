@@ -48,17 +48,16 @@ impl NameIndex {
         !self.names.is_empty() && self.find(name.bytes().rev().fold(SEED, step), name)
     }
 
-    /// Whether a name above it is one of them.
-    pub(crate) fn holds_above(&self, name: &str) -> bool {
-        if self.names.is_empty() {
-            return false;
-        }
+    /// Whether it is one of these, or a name above it is one of those.
+    pub(crate) fn holds_or_above(&self, above: &Self, name: &str) -> bool {
         let mut hash = SEED;
-        name.bytes().enumerate().rev().any(|(at, byte)| {
-            let above = hash;
+        for (at, byte) in name.bytes().enumerate().rev() {
+            if byte == b'.' && !above.names.is_empty() && above.find(hash, &name[at + 1..]) {
+                return true;
+            }
             hash = step(hash, byte);
-            byte == b'.' && self.find(above, &name[at + 1..])
-        })
+        }
+        !self.names.is_empty() && self.find(hash, name)
     }
 
     fn find(&self, hash: u64, name: &str) -> bool {
@@ -111,14 +110,17 @@ mod tests {
             let names: Vec<Domain> = (0..count).map(|n| format!("Host{n}.example").parse().unwrap()).collect();
             let index = NameIndex::new(names.iter().rev().chain(&names).cloned().collect());
             assert_eq!(index.names().len(), count);
+            let none = NameIndex::default();
+            let above = |name: &str| none.holds_or_above(&index, name);
             for n in 0..count {
+                assert!(index.holds_or_above(&none, &format!("host{n}.Example")), "{n} of {count}");
                 assert!(index.holds(&format!("hOST{n}.Example")), "{n} of {count}");
-                assert!(index.holds_above(&format!("a.b.host{n}.example")), "{n} of {count}");
-                assert!(!index.holds_above(&format!("host{n}.example")), "{n} of {count}");
-                assert!(!index.holds_above(&format!("ahost{n}.example")), "{n} of {count}");
+                assert!(above(&format!("a.b.host{n}.example")), "{n} of {count}");
+                assert!(!above(&format!("host{n}.example")), "{n} of {count}");
+                assert!(!above(&format!("ahost{n}.example")), "{n} of {count}");
             }
             for absent in ["", "example", "host.example", "host-1.example", &format!("host{count}.example")] {
-                assert!(!index.holds(absent) && !index.holds_above(absent), "{absent:?} of {count}");
+                assert!(!index.holds(absent) && !above(absent), "{absent:?} of {count}");
             }
         }
     }

@@ -40,9 +40,13 @@ pub enum PolicyError {
 /// let mut builder = PolicyBuilder::default();
 /// let domains = Members::Domains(DomainRole::Local, "example.org".parse()?);
 /// builder.lists.push(List::new(ours.clone(), domains));
-/// builder.rules.push(Rule::permit(Test::To(HostSet::List(ours))));
+/// builder.rules.push(Rule::permit(Test::to(ours).and(Test::Tls)));
 /// let policy = builder.build()?;
-/// assert_eq!(policy.rules().len(), 1);
+///
+/// // The same data as the text gives.
+/// let text = "local domains ours = example.org\n\npermit when to ours and tls\n";
+/// assert_eq!(policy, Policy::parse(text, &mut |file| Err(format!("{file} is not named")))?);
+/// assert!(policy.to_string().starts_with(text));
 /// # Ok(())
 /// # }
 /// ```

@@ -25,7 +25,23 @@ pub enum Action {
     Tag(String),
 }
 
-/// One rule: what it does, and when.
+/// One rule: what it does, and when. It prints as a text says it.
+///
+/// ```
+/// use hikyaku_policy::{Listener, Network, Per, Period, Rate, Rule, Stage, Test};
+///
+/// let staff = Test::Authenticated(None).and(Test::SenderOwned).and(!Test::On(Listener::Mx));
+/// let rule = Rule::permit_via("smarthost".parse()?, staff);
+/// assert_eq!(rule.to_string(), "permit via smarthost when authenticated and sender owned and not on mx");
+///
+/// let inside: Network = "10.0.0.0/8".parse()?;
+/// let rule = Rule::limit(Rate::new(100, Period::Hour, Per::Ip), !Test::client(inside));
+/// assert_eq!(rule.to_string(), "limit 100/h per ip when not from 10.0.0.0/8");
+///
+/// let rule = Rule::tag("odd", !Test::AuthorAligned).at(Stage::Message).shadow();
+/// assert_eq!(rule.to_string(), "shadow tag \"odd\" at message when not author aligned");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rule {
@@ -65,6 +81,21 @@ impl Rule {
     /// A rule that refuses for now, with a 4xx reply of one line.
     pub fn defer(reply: Reply, when: impl Into<Condition>) -> Self {
         Self::new(Action::Defer(reply), when)
+    }
+
+    /// A rule that defers what comes too fast: `limit 100/h per ip`.
+    pub fn limit(rate: Rate, when: impl Into<Condition>) -> Self {
+        Self::new(Action::Limit(rate), when)
+    }
+
+    /// A rule that puts aside what is permitted, for this reason: `quarantine "DMARC"`.
+    pub fn quarantine(why: &str, when: impl Into<Condition>) -> Self {
+        Self::new(Action::Quarantine(Some(why.to_owned())), when)
+    }
+
+    /// A rule that marks what is permitted: `tag "bulk"`.
+    pub fn tag(tag: &str, when: impl Into<Condition>) -> Self {
+        Self::new(Action::Tag(tag.to_owned()), when)
     }
 
     /// Whether it ends the reading of rules where it matches: it permits, refuses or defers whoever

@@ -154,17 +154,17 @@ mod tests {
     #[test]
     fn trusted_lists_because_of_which_nothing_is_permitted() {
         let trusted = |rules: &str| {
-            warnings(&format!("trusted networks office = 10.0.0.0/8\ntrusted names mail = m.example\n{rules}"))
+            warnings(&format!("trusted networks office = 10.0.0.0/8\ntrusted names posts = m.example\n{rules}"))
                 .into_iter()
                 .map(|(line, text)| (line, text.contains("`trusted` can go")))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(trusted("permit when from office or name mail"), []);
-        assert_eq!(trusted("permit when not (not from office and not name mail)"), []);
-        assert_eq!(trusted("permit when not from office\nrefuse when name mail"), [(1, true), (2, true)]);
-        assert_eq!(trusted("shadow permit when from office\npermit when name mail"), [(1, true)]);
-        assert_eq!(trusted("refuse when not from office\npermit when name mail"), [(1, true)]);
-        assert_eq!(trusted("permit when name mail"), [(1, false)]);
+        assert_eq!(trusted("permit when from office or name posts"), []);
+        assert_eq!(trusted("permit when not (not from office and not name posts)"), []);
+        assert_eq!(trusted("permit when not from office\nrefuse when name posts"), [(1, true), (2, true)]);
+        assert_eq!(trusted("shadow permit when from office\npermit when name posts"), [(1, true)]);
+        assert_eq!(trusted("refuse when not from office\npermit when name posts"), [(1, true)]);
+        assert_eq!(trusted("permit when name posts"), [(1, false)]);
         assert_eq!(warnings("networks n = ::1\npermit when not from n\npermit"), []);
     }
 

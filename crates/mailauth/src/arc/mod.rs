@@ -107,4 +107,6 @@ impl std::fmt::Display for Field {
 }
 
 #[cfg(test)]
+pub(crate) use seal::tests::with_tag;
+#[cfg(test)]
 mod tests;

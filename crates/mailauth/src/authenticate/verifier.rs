@@ -11,6 +11,12 @@ use crate::{BodyHashes, Lookups, arc, dkim, dmarc};
 /// comes, whatever the pieces are.
 #[derive(Debug)]
 pub struct Verifier {
+    /// Boxed, as it is handed from one future to the next.
+    state: Box<State>,
+}
+
+#[derive(Debug)]
+struct State {
     rules: Rules,
     scan: HeaderScan,
     header: Vec<u8>,
@@ -34,7 +40,7 @@ impl Verifier {
     /// Before the first octet.
     #[must_use]
     pub fn new(rules: &Rules) -> Self {
-        Self {
+        let state = Box::new(State {
             rules: rules.clone(),
             scan: HeaderScan::new(rules.header),
             header: Vec::new(),
@@ -42,11 +48,28 @@ impl Verifier {
             found: None,
             bodies: BodyHashes::default(),
             over: None,
-        }
+        });
+        Self { state }
     }
 
     /// Takes the next piece, from the first octet of the header section on.
     pub fn push(&mut self, piece: &[u8]) {
+        self.state.push(piece);
+    }
+
+    /// The message is over: looks up what is needed and judges.
+    pub async fn finish<R: Resolver>(
+        self,
+        lookups: &Lookups<'_, R>,
+        client: ClientResults,
+        now: Timestamp,
+    ) -> Authentication {
+        self.state.finish(lookups, client, now).await
+    }
+}
+
+impl State {
+    fn push(&mut self, piece: &[u8]) {
         if self.found.is_some() {
             return self.bodies.push(piece);
         }
@@ -66,9 +89,8 @@ impl Verifier {
         }
     }
 
-    /// The message is over: looks up what is needed and judges.
-    pub async fn finish<R: Resolver>(
-        mut self,
+    async fn finish<R: Resolver>(
+        mut self: Box<Self>,
         lookups: &Lookups<'_, R>,
         client: ClientResults,
         now: Timestamp,
@@ -84,22 +106,20 @@ impl Verifier {
             done.dmarc = self.rules.dmarc.then(|| dmarc::Outcome::without_author(limit.to_string()));
             return done;
         }
-        let (Some(Found { signatures, chain, author }), Some(header)) = (self.found, self.scan.header(&self.header))
-        else {
-            return done;
-        };
-        done.author = author.as_ref().and_then(|author| author.as_ref().ok()).cloned();
-        let digests = self.bodies.finish();
+        let digests = std::mem::take(&mut self.bodies).finish();
+        let (Some(found), Some(header)) = (&mut self.found, self.scan.header(&self.header)) else { return done };
+        let author = found.author.as_ref();
+        done.author = author.and_then(|author| author.as_ref().ok()).cloned();
         // Before the keys: a signature whose key never comes must not hide what the author asks for.
         let before = lookups.asked();
-        let discovery = match author.as_ref().filter(|_| self.rules.dmarc) {
+        let discovery = match author.filter(|_| self.rules.dmarc) {
             None => None,
             Some(Ok(author)) => Some(Ok((author, dmarc::Discovery::begin(lookups, author).await))),
             Some(Err(reason)) => Some(Err(reason)),
         };
         let used = lookups.asked().saturating_sub(before);
         lookups.hold(self.rules.held_for_dmarc().saturating_sub(used));
-        if let Some(signatures) = signatures {
+        if let Some(signatures) = found.signatures.take() {
             done.dkim = Some(signatures.verify(&header, &digests, lookups, now).await);
         }
         lookups.hold(0);
@@ -111,9 +131,9 @@ impl Verifier {
             Some(Err(reason)) => Some(dmarc::Outcome::without_author(reason.clone())),
         };
         // Last, because it can only excuse, and may take all the lookups that are left.
-        if let Some(chain) = chain {
+        if let Some(chain) = found.chain.take() {
             let chain = chain.verify(&header, &digests, lookups, now).await;
-            if let (Some(dmarc), Some(Ok(author))) = (&mut done.dmarc, &author)
+            if let (Some(dmarc), Some(Ok(author))) = (&mut done.dmarc, author)
                 && dmarc.result == results::Dmarc::Fail
                 && chain.result == results::Arc::Pass
                 && !chain.is_partial
@@ -152,12 +172,12 @@ impl Verifier {
 impl Verifier {
     /// How many octets are kept.
     pub(super) fn kept(&self) -> usize {
-        self.header.len()
+        self.state.header.len()
     }
 
     /// How many hashes of the body are computed.
     pub(super) fn hashes(&self) -> usize {
-        self.bodies.count()
+        self.state.bodies.count()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::tags::list;
 
 /// Up to so many fields have a bit each; more are sorted first.
 const FEW: usize = 64;
-/// How many kinds of names the bits of few fields are kept by.
+/// How many kinds of names few fields are sorted out by.
 const KINDS: usize = 64;
 
 /// The fields of a header section by their names, so that to find those of a signature costs
@@ -23,9 +23,10 @@ pub(crate) struct Fields<'a> {
     section: &'a [u8],
     /// Where they lie in it, from the top to the bottom.
     spans: Cow<'a, [FieldSpan]>,
-    /// If they are few: of each kind of names a bit for each field, that of the topmost being the
-    /// lowest.
-    kinds: [u64; KINDS],
+    /// If they are few: of each kind of names one more than the place of the lowest field; or 0.
+    lowest: [u8; KINDS],
+    /// Of each field the same of the next one above it that has a name of its kind.
+    above: [u8; FEW],
     /// If they are not.
     sorted: Option<Sorted>,
 }
@@ -59,11 +60,14 @@ impl<'a> Fields<'a> {
 
     /// The same where it is known where the fields lie in the section.
     pub(crate) fn of(section: &'a [u8], spans: Cow<'a, [FieldSpan]>) -> Self {
-        let mut fields = Self { section, spans, kinds: [0; KINDS], sorted: None };
+        let mut fields = Self { section, spans, lowest: [0; KINDS], above: [0; FEW], sorted: None };
         if fields.spans.len() > FEW {
             fields.sorted = Some(Sorted::of(&fields));
         } else {
-            (0..fields.spans.len()).for_each(|at| fields.kinds[kind(fields.name(at))] |= 1 << at);
+            for (at, next) in (0..fields.spans.len()).zip(1..) {
+                let kind = kind(fields.name(at));
+                fields.above[at] = std::mem::replace(&mut fields.lowest[kind], next);
+            }
         }
         fields
     }
@@ -81,15 +85,7 @@ impl<'a> Fields<'a> {
     /// How many fields have this name.
     pub(crate) fn count(&self, name: &[u8]) -> usize {
         match &self.sorted {
-            None => {
-                let mut of_kind = self.kinds[kind(name)];
-                let mut count = 0;
-                while let Some(at) = of_kind.checked_ilog2() {
-                    count += usize::from(is_same(self.name(at as usize), name));
-                    of_kind ^= 1 << at;
-                }
-                count
-            }
+            None => self.of_kind(name).filter(|&at| is_same(self.name(at), name)).count(),
             Some(Sorted { starts, places }) => {
                 let wanted = start(name);
                 let order = |at: usize| starts[at].cmp(&wanted).then_with(|| compare(self.name(at), name));
@@ -130,19 +126,20 @@ impl<'a> Fields<'a> {
 
     fn walk(&self, names: &[u8], own: Option<usize>, mut take: impl FnMut(usize)) {
         let bit = |at: usize| 1_u64.checked_shl(at as u32).unwrap_or(0);
-        let mut left = !own.map_or(0, bit);
+        let mut taken = own.map_or(0, bit);
         for name in list(names).filter(|name| !name.is_empty()) {
-            let mut of_kind = self.kinds[kind(name)] & left;
-            while let Some(lowest) = of_kind.checked_ilog2() {
-                let at = lowest as usize;
-                if is_same(self.name(at), name) {
-                    left ^= bit(at);
-                    take(at);
-                    break;
-                }
-                of_kind ^= bit(at);
+            let is_left = |&at: &usize| taken & bit(at) == 0 && is_same(self.name(at), name);
+            if let Some(at) = self.of_kind(name).find(is_left) {
+                taken |= bit(at);
+                take(at);
             }
         }
+    }
+
+    /// The places of the fields, if they are few, that may have this name, from the bottom.
+    fn of_kind(&self, name: &[u8]) -> impl Iterator<Item = usize> {
+        let place = |next: u8| usize::from(next).checked_sub(1);
+        std::iter::successors(place(self.lowest[kind(name)]), move |at| place(self.above[*at]))
     }
 
     fn search(&self, sorted: &Sorted, names: &[u8], own: Option<usize>, mut take: impl FnMut(usize)) {

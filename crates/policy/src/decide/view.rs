@@ -8,7 +8,6 @@ use hikyaku_wire::{ForwardPath, Host, Mailbox, ReversePath};
 use super::Value;
 use crate::{
     CertificateSet, Dmarc, Facts, Finding, HostSet, Message, Stage, Test,
-    domains::canonical,
     index::{By, Class, Index, Probe, What},
 };
 
@@ -276,14 +275,8 @@ fn of_stage<T>(fact: Option<&T>, test: impl FnOnce(&T) -> bool) -> Value {
 }
 
 fn is_same(one: &Mailbox, other: &Mailbox) -> bool {
-    let same_host = match (one.host(), other.host()) {
-        (Host::Domain(one), Host::Domain(other)) => match (canonical(one), canonical(other)) {
-            (Some(one), Some(other)) => one.eq_ignore_ascii_case(&other),
-            _ => false,
-        },
-        (one, other) => one == other,
-    };
-    same_host && one.local().content().eq_ignore_ascii_case(&other.local().content())
+    crate::domains::is_same(one.host(), other.host())
+        && one.local().content().eq_ignore_ascii_case(&other.local().content())
 }
 
 impl Dmarc {

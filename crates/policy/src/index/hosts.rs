@@ -89,12 +89,13 @@ impl Hosts {
         }
     }
 
-    /// The class of a name, by its A-labels. What has none is only in lists of everything.
+    /// The class of a domain. One whose labels are neither ASCII nor U-labels is in no list that
+    /// does not hold everything.
     pub(crate) fn domain<T: AsRef<str>>(&self, domain: &Domain<T>) -> Class {
         canonical(domain).map_or(self.nodes[0].below, |name| self.name(&name))
     }
 
-    /// The class of a name. A label costs one look-up, and the walk ends at the first label that
+    /// The class of a name with A-labels. A label costs one look-up, and the walk ends at the first label that
     /// the tree does not have: what a name costs is linear in its length.
     fn name(&self, name: &str) -> Class {
         let mut node = 0;

@@ -20,7 +20,7 @@ pub struct TextError {
     /// The file that the line is in, if it is one that the policy names.
     pub file: Option<String>,
     /// What a well-formed text is rejected for.
-    pub rejected: Option<PolicyError>,
+    pub rejected: Option<Box<PolicyError>>,
 }
 
 impl TextError {
@@ -44,7 +44,7 @@ impl TextError {
         };
         let text = Source::new(text).lines().nth(line.saturating_sub(1)).map_or("", |(_, text)| text).to_owned();
         let message = rejection.to_string();
-        Self { line, column: 1, message, text, file: None, rejected: Some(PolicyError::Rejected(rejection)) }
+        Self { line, column: 1, message, text, file: None, rejected: Some(Box::new(PolicyError::Rejected(rejection))) }
     }
 }
 

@@ -3,7 +3,7 @@
 use nom::{
     IResult, Parser,
     branch::alt,
-    bytes::complete::{tag, take_till, take_while, take_while1},
+    bytes::complete::{tag, take_while, take_while1},
     character::complete::char,
     combinator::{map, opt, value, verify},
     error::{ErrorKind, ParseError},
@@ -72,9 +72,15 @@ pub(super) struct Word<'a> {
 
 /// Blanks, line ends that a blank follows, and comments: `#` to the end of the line.
 pub(super) fn blank(input: &str) -> Parsed<'_, ()> {
-    let comment = preceded(char('#'), take_till(|c| c == '\n'));
     let blanks = take_while1(|c| matches!(c, ' ' | '\t' | '\n'));
     value((), many0_count(alt((blanks, tag("\r\n"), comment)))).parse(input)
+}
+
+/// `comment = "#" *<any character but LF>`
+fn comment(input: &str) -> Parsed<'_, &str> {
+    let (rest, _) = char('#').parse(input)?;
+    let (comment, rest) = rest.split_at(rest.find('\n').unwrap_or(rest.len()));
+    Ok((rest, comment))
 }
 
 /// Whether a character ends a word.

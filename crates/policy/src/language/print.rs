@@ -269,7 +269,7 @@ struct Octets(u64);
 
 impl fmt::Display for Octets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = UNITS.iter().find(|(_, octets)| self.0 > 0 && self.0 % octets == 0);
+        let unit = UNITS.iter().find(|(_, octets)| self.0 > 0 && self.0.is_multiple_of(*octets));
         match unit {
             Some((letter, octets)) => write!(f, "{}{letter}", self.0 / octets),
             None => self.0.fmt(f),

@@ -17,8 +17,8 @@ use super::{
     space::{Classes, Fact, Regions, Space},
 };
 use crate::{
-    Action, CertificatePattern, CertificateSet, DomainRole, HostSet, Identifier, List, Members, NetworkSet, Policy,
-    Rate, Test, list::Lists,
+    Action, CertificatePattern, CertificateSet, HostSet, Identifier, List, Members, NetworkSet, Policy, Rate, Test,
+    list::Lists,
 };
 
 /// The span of the keys of address literals.
@@ -148,9 +148,10 @@ impl<'p> Builder<'_, 'p> {
         let asked = self.asked;
         let mut of_user: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for (index, (owner, test)) in asked.iter().enumerate() {
-            if let Test::Authenticated(Some(name)) = test {
-                if let Some(List { members: Members::Users(users), .. }) = self.list(*owner, name) {
-                    users.iter().for_each(|user| drop(of_user.entry(user).or_default().insert(index)));
+            let Test::Authenticated(Some(name)) = test else { continue };
+            if let Some(List { members: Members::Users(users), .. }) = self.list(*owner, name) {
+                for user in users {
+                    of_user.entry(user).or_default().insert(index);
                 }
             }
         }
@@ -179,16 +180,19 @@ impl<'p> Builder<'_, 'p> {
         let mut of_name: BTreeMap<&Domain, BTreeSet<usize>> = BTreeMap::new();
         for (index, (owner, test)) in asked.iter().enumerate() {
             match test {
-                Test::Certificate(CertificateSet::Spki(key)) => drop(of_key.entry(*key).or_default().insert(index)),
+                Test::Certificate(CertificateSet::Spki(key)) => {
+                    of_key.entry(*key).or_default().insert(index);
+                }
                 Test::Certificate(CertificateSet::List(name)) => {
                     let Some(List { members: Members::Certificates(patterns), .. }) = self.list(*owner, name) else {
                         continue;
                     };
                     for pattern in patterns {
-                        match pattern {
-                            CertificatePattern::Spki(key) => drop(of_key.entry(*key).or_default().insert(index)),
-                            CertificatePattern::Named(name) => drop(of_name.entry(name).or_default().insert(index)),
-                        }
+                        let tests = match pattern {
+                            CertificatePattern::Spki(key) => of_key.entry(*key).or_default(),
+                            CertificatePattern::Named(name) => of_name.entry(name).or_default(),
+                        };
+                        tests.insert(index);
                     }
                 }
                 _ => {}
@@ -504,7 +508,7 @@ impl<'p> Builder<'_, 'p> {
                     Some(Members::Domains(_, domains) | Members::Names(_, domains)) => kind.spans(domains),
                     _ => Vec::new(),
                 };
-                let is_local = list.is_some_and(|list| matches!(list.members, Members::Domains(DomainRole::Local, _)));
+                let is_local = list.is_some_and(List::is_local);
                 spans.extend((is_local && matches!(test, Test::To(_))).then(empty_span));
                 Cuts::union(spans)
             }

@@ -135,7 +135,9 @@ fn trusted(policy: &Policy, notes: &mut Vec<Note>) -> Cuts<Client> {
         }
         spent[family] += public - inside;
         let taken_in: Vec<_> = kept.range(first..=last).map(|(first, _)| *first).collect();
-        taken_in.iter().for_each(|first| drop(kept.remove(first)));
+        for first in taken_in {
+            kept.remove(&first);
+        }
         kept.insert(first, (last, public));
         counted.push(network);
     }
@@ -173,7 +175,7 @@ fn grouped(number: u128) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

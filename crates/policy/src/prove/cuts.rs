@@ -16,10 +16,6 @@ impl<K: Ord + Clone> Cuts<K> {
         Self { starts_inside: false, cuts: Vec::new() }
     }
 
-    pub(crate) fn all() -> Self {
-        Self { starts_inside: true, cuts: Vec::new() }
-    }
-
     /// All from one point on, and before another if there is one.
     pub(crate) fn span(from: K, until: Option<K>) -> Self {
         match until {
@@ -61,10 +57,6 @@ impl<K: Ord + Clone> Cuts<K> {
     pub(crate) fn not(mut self) -> Self {
         self.starts_inside = !self.starts_inside;
         self
-    }
-
-    pub(crate) fn and(&self, other: &Self) -> Self {
-        self.combine(other, |a, b| a && b)
     }
 
     pub(crate) fn or(&self, other: &Self) -> Self {
@@ -130,8 +122,7 @@ mod tests {
             assert_eq!(usize::from(bits(one)), a);
             assert_eq!(usize::from(bits(&one.clone().not())), 63 - a);
             for (b, other) in every().iter().enumerate() {
-                for (result, expected) in [(one.and(other), a & b), (one.or(other), a | b), (one.minus(other), a & !b)]
-                {
+                for (result, expected) in [(one.or(other), a | b), (one.minus(other), a & !b)] {
                     assert_eq!(result, of_bits(u8::try_from(expected).unwrap()), "{one:?} {other:?}");
                 }
             }

@@ -107,11 +107,6 @@ impl<'s> Diagrams<'s> {
         if space.dimensions.len() > DEPTH { Err(diagrams.too_complex(Spent)) } else { Ok(diagrams) }
     }
 
-    /// The steps that were taken so far.
-    pub(crate) fn steps(&self) -> u64 {
-        self.steps
-    }
-
     pub(crate) fn and(&mut self, a: Ref, b: Ref) -> Made {
         self.make(Op::And, a, b)
     }
@@ -169,6 +164,11 @@ impl<'s> Diagrams<'s> {
         };
         memo.insert(of, made);
         Ok(made)
+    }
+
+    /// Counts work that was done with diagrams elsewhere.
+    pub(crate) fn charge(&mut self, steps: usize) -> Result<(), TooComplex> {
+        self.step(steps as u64).map_err(|spent| self.too_complex(spent))
     }
 
     /// Whether two sets have facts in common; no diagram is made.
@@ -272,17 +272,6 @@ impl<'s> Diagrams<'s> {
         }
         memo.insert(at, best);
         best.map(|(cost, ..)| cost)
-    }
-
-    /// The nodes of a diagram.
-    pub(crate) fn size(&self, of: Ref) -> usize {
-        let (mut seen, mut open) = (Map::default(), vec![of]);
-        while let Some(at) = open.pop() {
-            if !at.is_end() && seen.insert(at, ()).is_none() {
-                open.extend((0..self.len(at)).map(|edge| self.edge(at, edge).0));
-            }
-        }
-        seen.len()
     }
 
     /// Does something for which it has half of the steps that are left.

@@ -178,7 +178,8 @@ fn follow(facts: &mut Facts) {
     if !facts.tls {
         facts.certificate = None;
     }
-    if facts.user.is_none() || facts.sender.as_ref().is_none_or(|sender| sender.mailbox().is_none()) {
+    let has_owner = facts.user.is_some() && facts.sender.as_ref().is_some_and(|sender| sender.mailbox().is_some());
+    if facts.owned == Finding::Is(true) && !has_owner {
         facts.owned = Finding::Is(false);
     }
 }

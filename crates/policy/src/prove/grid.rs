@@ -16,7 +16,9 @@ pub(super) const FOREIGN: &str = "foreign";
 /// So many lists of trusted networks have a row each; more have one together.
 const NETWORKS: usize = 6;
 /// So many facts are tried before a cell of a long policy is proved.
-const PROBES: usize = 200;
+const PROBES: usize = 400;
+/// So many of them are tried for each rule.
+const DEEP: usize = 8;
 
 pub(super) fn grid_of(policy: &Policy, limits: &Limits) -> Result<Grid, TooComplex> {
     let space = Space::new(&[policy]);
@@ -59,27 +61,32 @@ pub(super) fn grid(policy: &Policy, space: &Space<'_>, diagrams: &mut Diagrams<'
 
 /// Whether there are facts in the region that are permitted and others that are not; not to find
 /// any proves nothing. In a long policy the proof of the same takes much longer.
-fn probe(
-    policy: &Policy,
-    space: &Space<'_>,
-    diagrams: &mut Diagrams<'_>,
-    region: Ref,
-) -> Result<bool, TooComplex> {
+fn probe(policy: &Policy, space: &Space<'_>, diagrams: &mut Diagrams<'_>, region: Ref) -> Result<bool, TooComplex> {
+    let rules = policy.rules();
     let (mut permitted, mut not, mut tried) = (false, false, 0);
-    for rule in (0..policy.rules().len()).filter(|_| policy.rules().len() > COVERED) {
+    for rule in (0..rules.len()).filter(|rule| rules.len() > COVERED && !rules[*rule].shadow) {
         let (is_so, _) = diagrams.rule(0, rule)?;
-        let matched = diagrams.and(region, is_so)?;
-        let Some(path) = diagrams.plainest(matched) else { continue };
-        match policy.decide(&space.facts(&path)).is_permitted() {
-            true => permitted = true,
-            false => not = true,
-        }
-        tried += 1;
-        if (permitted && not) || tried == PROBES {
-            break;
+        let mut facts = diagrams.and(region, is_so)?;
+        for _ in 0..DEEP {
+            let Some(path) = diagrams.plainest(facts) else { break };
+            let decision = policy.decide(&space.facts(&path));
+            match decision.is_permitted() {
+                true => permitted = true,
+                false => not = true,
+            }
+            tried += 1;
+            if (permitted && not) || tried >= PROBES {
+                return Ok(permitted && not);
+            }
+            // Others are tried that do not end at the rule above which has decided these.
+            let above = (0..rule).find(|above| Some(policy.line(*above)) == decision.line);
+            let Some(above) = above else { break };
+            let (is_so, unknown) = diagrams.rule(0, above)?;
+            facts = diagrams.minus(facts, is_so)?;
+            facts = diagrams.minus(facts, unknown)?;
         }
     }
-    Ok(permitted && not)
+    Ok(false)
 }
 
 fn cell(diagrams: &mut Diagrams<'_>, region: Ref) -> Result<Cell, TooComplex> {

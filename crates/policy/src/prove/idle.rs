@@ -11,45 +11,51 @@ use crate::{Action, Condition, Policy};
 /// what cannot hold or is never reached is found.
 const LEFT_OUT: usize = 64;
 
-/// What no rule above decides of the feasible facts that each rule of the first policy of a space
-/// may match; nothing for shadow rules.
-pub(super) fn lefts(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'_>) -> Result<Vec<Ref>, TooComplex> {
-    let feasible = diagrams.feasible()?;
-    let mut lefts = Vec::with_capacity(reaches.len());
-    // One cover that grows: to restrict all rules to each one would be quadratic.
-    let mut covered = Ref::NONE;
-    for (rule, reach) in policy.rules().iter().zip(reaches) {
-        let left = diagrams.minus(reach.may_be, covered)?;
-        lefts.push(diagrams.and(left, feasible)?);
-        if class(&rule.action).is_some() && left != Ref::NONE {
-            covered = diagrams.or(covered, reach.is_so)?;
-        }
+/// Some of the facts that no rule in front decides, or none if there are none; and rules that
+/// decide others of them.
+///
+/// It asks of one fact after the other which rule decides it, and takes out what else that rule
+/// decides. What all rules in front decide together would be much larger.
+pub(super) fn left(
+    policy: &Policy,
+    before: &[Reach],
+    facts: Ref,
+    diagrams: &mut Diagrams<'_>,
+) -> Result<(Ref, Vec<usize>), TooComplex> {
+    let (mut left, mut deciders) = (facts, Vec::new());
+    let classes: usize = diagrams.space.dimensions.iter().map(|dimension| dimension.classes).sum();
+    while let Some(path) = diagrams.plainest(left) {
+        diagrams.charge(before.len() / 2 + classes / 4)?;
+        let decides = |(rule, reach): (usize, &Reach)| {
+            class(&policy.rules()[rule].action).is_some() && diagrams.holds(reach.is_so, &path)
+        };
+        let Some(decider) = before.iter().enumerate().position(decides) else { break };
+        left = diagrams.minus(left, before[decider].is_so)?;
+        deciders.push(decider);
     }
-    Ok(lefts)
+    deciders.sort_unstable();
+    Ok((left, deciders))
 }
 
 /// The idle rules of the first policy of a space, in order.
-pub(super) fn idle(
-    policy: &Policy,
-    reaches: &[Reach],
-    lefts: &[Ref],
-    diagrams: &mut Diagrams<'_>,
-) -> Result<Vec<Idle>, TooComplex> {
+pub(super) fn idle(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'_>) -> Result<Vec<Idle>, TooComplex> {
     let feasible = diagrams.feasible()?;
     let mut idle = Vec::new();
     let rules = policy.rules();
-    for (index, left) in lefts.iter().enumerate().filter(|(index, _)| !rules[*index].shadow) {
+    for index in (0..rules.len()).filter(|index| !rules[*index].shadow) {
         let line = policy.line(index);
-        let can_match = diagrams.meet(reaches[index].may_be, feasible)?;
-        if !can_match {
+        let matched = diagrams.and(reaches[index].may_be, feasible)?;
+        if matched == Ref::NONE {
             idle.push(Idle { line, why: Why::Contradictory });
-        } else if *left == Ref::NONE {
-            let matched = diagrams.and(reaches[index].may_be, feasible)?;
-            let covers = covers(policy, &reaches[..index], matched, diagrams)?;
-            idle.push(Idle { line, why: Why::NeverReached(covers) });
+            continue;
+        }
+        let (rest, deciders) = left(policy, &reaches[..index], matched, diagrams)?;
+        if rest == Ref::NONE {
+            let lines = deciders.iter().map(|rule| policy.line(*rule)).collect();
+            idle.push(Idle { line, why: Why::NeverReached(lines) });
         } else if rules.len() <= LEFT_OUT
             && !is_closing(policy, index)
-            && is_redundant(policy, reaches, index, *left, diagrams)?
+            && is_redundant(policy, reaches, index, matched, diagrams)?
         {
             idle.push(Idle { line, why: Why::Redundant });
         }
@@ -64,39 +70,16 @@ fn is_closing(policy: &Policy, index: usize) -> bool {
     is_last && matches!(rule.action, Action::Refuse(_)) && rule.when == Condition::Always
 }
 
-/// The lines that decide some of these facts, which the rules together decide all.
-fn covers(
-    policy: &Policy,
-    before: &[Reach],
-    facts: Ref,
-    diagrams: &mut Diagrams<'_>,
-) -> Result<Vec<usize>, TooComplex> {
-    let mut left = facts;
-    let mut lines = Vec::new();
-    for (index, reach) in before.iter().enumerate().filter(|(index, _)| class(&policy.rules()[*index].action).is_some())
-    {
-        let rest = diagrams.minus(left, reach.is_so)?;
-        if rest != left {
-            lines.push(policy.line(index));
-            left = rest;
-        }
-        if left == Ref::NONE {
-            break;
-        }
-    }
-    Ok(lines)
-}
-
-/// Whether all of these facts, which are those that it may decide, would be decided alike without
+/// Whether all of these facts, which are those that it may match, would be decided alike without
 /// the rule.
 fn is_redundant(
     policy: &Policy,
     reaches: &[Reach],
     rule: usize,
-    left: Ref,
+    matched: Ref,
     diagrams: &mut Diagrams<'_>,
 ) -> Result<bool, TooComplex> {
-    let with = parts(policy, reaches, None, left, diagrams)?;
+    let with = parts(policy, reaches, None, matched, diagrams)?;
     if class(&policy.rules()[rule].action).is_none() {
         // A mark counts where it is true and the message is permitted.
         let permits = |index: usize| matches!(policy.rules()[index].action, Action::Permit(_));
@@ -108,7 +91,7 @@ fn is_redundant(
         }
         return Ok(true);
     }
-    let without = parts(policy, reaches, Some(rule), left, diagrams)?;
+    let without = parts(policy, reaches, Some(rule), matched, diagrams)?;
     for (a, facts) in &with {
         for (b, others) in &without {
             if !agree(policy, *a, *b) && diagrams.and(*facts, *others)? != Ref::NONE {

@@ -214,6 +214,7 @@ impl Diagrams<'_> {
     }
 
     /// The ruling for one path; `None` outside of the region.
+    #[cfg(test)]
     pub(crate) fn ruling(&self, rulings: Ref, path: &[usize]) -> Option<&Ruling> {
         match self.states.get(self.end_of(rulings, path).state()?) {
             State::Final(ruling) => Some(ruling),

@@ -96,7 +96,7 @@ impl fmt::Display for Surface {
             }
         }
         for assumption in &self.assumptions {
-            writeln!(f, "  {assumption}")?;
+            writeln!(f, "  assuming that {assumption}")?;
         }
         writeln!(f)?;
         let mark = |cell| match (cell, self.declared_open) {

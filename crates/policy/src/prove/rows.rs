@@ -4,6 +4,7 @@ use super::{
     Row, TooComplex,
     columns::Columns,
     diagram::{Diagrams, Ref},
+    idle::left,
     literals::{Literal, literals},
     parts::{Reach, class},
 };
@@ -15,38 +16,30 @@ pub(super) const COVERED: usize = 16;
 /// A cover of more rows than this is no easier to read than the rules.
 const COVER: usize = 16;
 
-/// The rows of the first policy of a space, where its rules match as in `reaches` and are left
-/// something as in `lefts`. Each is true, and together they are all that is permitted.
-pub(super) fn rows(
-    policy: &Policy,
-    reaches: &[Reach],
-    lefts: &[Ref],
-    diagrams: &mut Diagrams<'_>,
-) -> Result<Vec<Row>, TooComplex> {
+/// The rows of the first policy of a space, where its rules match as in `reaches`. Each is true,
+/// and together they are all that is permitted.
+pub(super) fn rows(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'_>) -> Result<Vec<Row>, TooComplex> {
     if policy.rules().len() <= COVERED
         && let Some(rows) = cover(policy, diagrams)?
     {
         return Ok(rows);
     }
-    by_rule(policy, reaches, lefts, diagrams)
+    by_rule(policy, reaches, diagrams)
 }
 
 /// One row for each permit that matches anything, with the lines above it that take something
 /// away from it.
-pub(super) fn by_rule(
-    policy: &Policy,
-    reaches: &[Reach],
-    lefts: &[Ref],
-    diagrams: &mut Diagrams<'_>,
-) -> Result<Vec<Row>, TooComplex> {
+pub(super) fn by_rule(policy: &Policy, reaches: &[Reach], diagrams: &mut Diagrams<'_>) -> Result<Vec<Row>, TooComplex> {
     let feasible = diagrams.feasible()?;
     let mut rows = Vec::new();
     for (index, rule) in policy.rules().iter().enumerate() {
-        let is_permit = !rule.shadow && matches!(rule.action, Action::Permit(_));
-        if !is_permit || !diagrams.meet(lefts[index], reaches[index].is_so)? {
+        if rule.shadow || !matches!(rule.action, Action::Permit(_)) {
             continue;
         }
         let permitted = diagrams.and(reaches[index].is_so, feasible)?;
+        if left(policy, &reaches[..index], permitted, diagrams)?.0 == Ref::NONE {
+            continue;
+        }
         let mut except = Vec::new();
         for (other, above) in policy.rules().iter().enumerate().take(index) {
             if takes_from(&above.action, &rule.action) && diagrams.meet(permitted, reaches[other].may_be)? {

@@ -139,7 +139,7 @@ fn marked(marks: &[Mark], ruling: &Ruling) -> Ruling {
 fn join(marks: &[Mark], more: &[Mark]) -> Vec<Mark> {
     let is_aside = |mark: &Mark| matches!(mark, Mark::Quarantine(_));
     let aside = marks.iter().any(is_aside);
-    let is_new = |mark: &&Mark| !(aside && is_aside(mark)) && !marks.contains(mark);
+    let is_new = |mark: &&Mark| !((aside && is_aside(mark)) || marks.contains(mark));
     marks.iter().chain(more.iter().filter(is_new)).cloned().collect()
 }
 

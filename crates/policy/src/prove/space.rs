@@ -6,7 +6,7 @@ use hikyaku_wire::Domain;
 
 use super::{
     credentials::Credentials,
-    dimension::{Dimension, Values},
+    dimension::Dimension,
     line::{Bits, ones},
 };
 use crate::{Condition, Identifier, Policy, Rate, Rule, Test, TooComplex, Window};
@@ -133,18 +133,9 @@ impl<'p> Space<'p> {
     }
 
     /// The class of the plainest value of each dimension.
+    #[cfg(test)]
     pub(crate) fn plain(&self) -> Path {
         self.dimensions.iter().map(|dimension| dimension.plain).collect()
-    }
-
-    /// How many classes all dimensions have together.
-    pub(crate) fn breadth(&self) -> usize {
-        self.dimensions.iter().map(|dimension| dimension.classes).sum()
-    }
-
-    /// Whether a dimension is one of points on a line.
-    pub(crate) fn is_line(&self, dimension: usize) -> bool {
-        matches!(self.dimensions[dimension].values, Values::Clients(_) | Values::Names(..) | Values::Numbers(_))
     }
 
     /// What is said when a proof gives up.

@@ -5,7 +5,7 @@ use super::{
     diagram::Diagrams,
     extent::extents,
     grid::grid,
-    idle::{idle, lefts},
+    idle::idle,
     parts::reaches,
     rows::{COVERED, rows},
     siblings,
@@ -22,18 +22,18 @@ fn assumptions(policy: &Policy, verdict: &Verdict) -> Vec<String> {
     let tests: Vec<_> = policy.rules().iter().flat_map(|rule| rule.when.tests()).collect();
     for name in &policy.settings().credentials {
         if tests.iter().any(|test| matches!(test, Test::Custom(asked) if asked == name)) {
-            assumptions.push(format!("assumes that custom {name} can be trusted"));
+            assumptions.push(format!("custom {name} can be trusted"));
         }
     }
     for list in policy.lists() {
         let is_asked = |test: &&Test| matches!(test, Test::Name(HostSet::List(name)) if *name == list.name);
         if matches!(list.members, Members::Names(true, _)) && tests.iter().any(is_asked) {
-            assumptions.push(format!("assumes that the DNS of the names `{}` can be trusted", list.name));
+            assumptions.push(format!("the DNS of the names `{}` can be trusted", list.name));
         }
     }
     let is_local = |members: &Members| matches!(members, Members::Domains(crate::DomainRole::Local, _));
     if policy.lists().iter().any(|list| is_local(&list.members)) {
-        assumptions.push("assumes that local delivery does not forward to foreign domains".to_owned());
+        assumptions.push("local delivery does not forward to foreign domains".to_owned());
     }
     assumptions
 }
@@ -45,9 +45,8 @@ pub(super) fn surface(policy: &Policy, limits: &Limits) -> Result<Surface, TooCo
     let claims = diagrams.claims(0)?;
     let grid = grid(policy, &space, diagrams)?;
     let reaches = reaches(0, policy, diagrams)?;
-    let lefts = lefts(policy, &reaches, diagrams)?;
-    let rows = rows(policy, &reaches, &lefts, diagrams)?;
-    let idle = idle(policy, &reaches, &lefts, diagrams)?;
+    let rows = rows(policy, &reaches, diagrams)?;
+    let idle = idle(policy, &reaches, diagrams)?;
     let mut notes = super::verdict::notes(&space, 0, &verdict);
     if policy.rules().len() <= COVERED {
         notes.extend(siblings::notes(policy, verdict == Verdict::Closed, limits)?);

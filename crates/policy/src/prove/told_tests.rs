@@ -4,14 +4,13 @@ use std::{fs, path::Path};
 
 use super::{
     diagram::{Diagrams, Ref},
-    idle::lefts,
     parts::reaches,
     read,
     rows::{by_rule, cover},
     space::Space,
 };
 use crate::{
-    Change, Limits, Policy, Row, Verdict,
+    Change, Facts, Limits, Policy, Row, Stage, Verdict,
     random::{Choices, Edges, policy as random},
 };
 
@@ -60,8 +59,7 @@ fn rows_are_all_that_is_permitted() {
         let space = Space::new(&[&policy]);
         let diagrams = &mut Diagrams::new(&space, &Limits::default()).unwrap();
         let reaches = reaches(0, &policy, diagrams).unwrap();
-        let lefts = lefts(&policy, &reaches, diagrams).unwrap();
-        let rows = by_rule(&policy, &reaches, &lefts, diagrams).unwrap();
+        let rows = by_rule(&policy, &reaches, diagrams).unwrap();
         together(&rows, &policy, false, diagrams);
         match cover(&policy, diagrams).unwrap() {
             Some(rows) => {
@@ -158,6 +156,8 @@ fn dialogues_of_proofs_are_replayed() {
         let decision = policy.decide(&facts);
         assert!(decision.is_permitted(), "{}\n{policy}\n{facts:#?}", witness.dialogue());
         assert_eq!((decision.rule, decision.line), (witness.rule.as_str(), witness.line));
+        let said = Facts { message: facts.message.clone().filter(|_| witness.at == Stage::Message), ..facts.clone() };
+        assert_eq!(policy.decide(&said).reply, witness.reply);
         let space = Space::new(&[&policy]);
         assert_eq!(space.classes_of(&facts), space.classes_of(&witness.facts), "{}", witness.dialogue());
         replayed += 1;

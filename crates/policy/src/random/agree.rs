@@ -50,10 +50,11 @@ pub(crate) fn decides(policy: &Policy, witness: &Witness, expected: Verb) {
     let facts = &witness.facts;
     assert_eq!(feasible(facts), Ok(()), "{policy}\n{facts:#?}");
     assert_eq!(decided(policy, facts), expected, "{policy}\n{facts:#?}");
+    let decision = policy.decide(facts);
+    assert_eq!((decision.rule, decision.line), (witness.rule.as_str(), witness.line), "{policy}\n{facts:#?}");
     // What is final at RCPT is told as it is said there.
     let there = Facts { message: facts.message.clone().filter(|_| witness.at == Stage::Message), ..facts.clone() };
     let decision = policy.decide(&there);
     assert!(!decision.provisional, "{policy}\n{facts:#?}");
     assert_eq!(decision.reply, witness.reply, "{policy}\n{facts:#?}");
-    assert_eq!((decision.rule, decision.line), (witness.rule.as_str(), witness.line), "{policy}\n{facts:#?}");
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::super::tests::{LIMITS, MESSAGE, TIME, found, seal, sealed, signer, verify, zone};
+use super::super::tests::{LIMITS, MESSAGE, TIME, seal, sealed, signer, verify, zone};
 use super::*;
 use crate::SigningKey;
 
@@ -12,7 +12,7 @@ fn outcome(result: results::Arc, sealers: &[&str], reason: Option<Problem>) -> O
 
 /// A set whose message signature has one more tag; the body is not hashed anew: `l=` is of the
 /// whole, or of so many octets.
-pub(in crate::arc) fn with_tag(signer: &Signer, message: &str, tag: &str) -> String {
+pub(crate) fn with_tag(signer: &Signer, message: &str, tag: &str, results: AuthenticationResults) -> String {
     let length = tag.strip_prefix("l=").and_then(|length| length.trim_end_matches(';').parse().ok());
     let section = message.find("\r\n\r\n").expect("a body") + 2;
     let mut bodies = BodyHashes::default();
@@ -25,7 +25,7 @@ pub(in crate::arc) fn with_tag(signer: &Signer, message: &str, tag: &str) -> Str
     begun.tag(name, value);
     let form = Form { names: vec!["from"], fields: Fields::new(&header), now: TIME, lifetime: None };
     let field = form.sign(begun, signer, bodies.finish().digest(hash)).expect("signed");
-    let results = ArcAuthenticationResults::new(1, found("x")).expect("an instance").field();
+    let results = ArcAuthenticationResults::new(1, results).expect("an instance").field();
     let set = format!("{field}{results}");
     let own = fields(set.as_bytes()).expect("fields");
     let mut covered = Covered::default();

@@ -95,6 +95,46 @@ fn only_the_seal_of_a_trusted_host_excuses() {
     assert_eq!(done.dmarc.unwrap().overrides, []);
 }
 
+/// Of a message that grew since it was sealed, the sealer has not seen what the reader sees.
+#[test]
+fn a_seal_that_leaves_the_end_of_the_body_open_excuses_nothing() {
+    let mut zone = zone();
+    let keys = format!("s._domainkey.list.test. 300 TXT \"{}\"", key().record());
+    zone.records.extend(keys.parse::<Zone>().unwrap().records);
+    let rules = Rules { trusted_sealers: vec![name("list.test")], ..Rules::default() };
+    let signer = dkim::Signer::new(name("list.test"), name("s"), Arc::new(key()));
+    let results = || "list.test; dmarc=pass header.from=author.test".parse().unwrap();
+    let message = std::str::from_utf8(MESSAGE).unwrap();
+    // The canonical body has 17 octets.
+    for (tag, policy) in [("l=17;", dmarc::Policy::None), ("l=16;", dmarc::Policy::Reject)] {
+        let set = arc::with_tag(&signer, message, tag, results());
+        let said = ["198.51.100.9", "list.test", "x@list.test", "r"];
+        let done = judge_with(&rules, zone.clone(), said, &[set.as_bytes(), MESSAGE].concat());
+        assert_eq!(done.arc.as_ref().unwrap().result, results::Arc::Pass, "{tag}");
+        assert_eq!(dmarc(&done), (results::Dmarc::Fail, policy), "{tag}");
+    }
+}
+
+/// What was held for the policy of the author while keys were looked up is there for the chain:
+/// the last lookup of the budget is asked.
+#[test]
+fn what_was_held_for_dmarc_is_there_for_the_chain() {
+    let mut zone = zone();
+    let keys = format!("s._domainkey.list.test. 300 TXT \"{}\"", key().record());
+    zone.records.extend(keys.parse::<Zone>().unwrap().records);
+    let records = Records::new(zone);
+    let rules = Rules { dkim: Some(dkim::Rules::default()), dmarc: true, arc: true, ..Rules::none() };
+    let message = sealed("list.test; dmarc=pass header.from=author.test");
+    let judged = |queries| {
+        let lookups = records.lookups(Instant::now(), Budget { queries });
+        let done = judge(&rules, &lookups, ["198.51.100.9", "list.test", "x@list.test", "r"], &[&message]);
+        (done.arc.unwrap().result, lookups.asked())
+    };
+    let (result, asked) = judged(50);
+    assert_eq!((result, judged(asked)), (results::Arc::Pass, (results::Arc::Pass, asked)));
+    assert_eq!(judged(asked - 1).0, results::Arc::Fail, "the last one is a key of the chain");
+}
+
 #[test]
 fn what_is_excused_fails_and_is_not_refused() {
     let mut done = check(["198.51.100.9", "x.test", "", "r"], MESSAGE);
