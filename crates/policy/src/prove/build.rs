@@ -17,8 +17,8 @@ use super::{
     space::{Classes, Fact, Regions, Space},
 };
 use crate::{
-    Action, CertificatePattern, CertificateSet, HostSet, Identifier, List, Members, NetworkSet, Policy, Rate, Test,
-    list::Lists,
+    Action, CertificatePattern, CertificateSet, DomainRole, HostSet, Identifier, List, Members, NetworkSet, Policy,
+    Rate, Test, list::Lists,
 };
 
 /// The span of the keys of address literals.
@@ -503,12 +503,12 @@ impl<'p> Builder<'_, 'p> {
             HostSet::Mailbox(mailbox) if kind == Kind::Mailbox => Cuts::union(vec![mailbox_span(mailbox)]),
             HostSet::Mailbox(_) => Cuts::empty(),
             HostSet::List(name) => {
-                let list = self.list(owner, name);
-                let mut spans = match list.map(|list| &list.members) {
+                let members = self.list(owner, name).map(|list| &list.members);
+                let mut spans = match members {
                     Some(Members::Domains(_, domains) | Members::Names(_, domains)) => kind.spans(domains),
                     _ => Vec::new(),
                 };
-                let is_local = list.is_some_and(List::is_local);
+                let is_local = matches!(members, Some(Members::Domains(DomainRole::Local, _)));
                 spans.extend((is_local && matches!(test, Test::To(_))).then(empty_span));
                 Cuts::union(spans)
             }
