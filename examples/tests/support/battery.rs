@@ -39,7 +39,7 @@ impl Attempt {
     /// Whether the replies are those of the table.
     pub(crate) fn is_as_expected(&self) -> bool {
         let [mail, rcpt] = self.expected;
-        let rcpt = if self.mail_code == 250 { rcpt } else { "503|501|500" };
+        let rcpt = if self.mail_code == 250 { rcpt } else { "503|502|501|500" };
         is_one_of(self.mail_code, mail) && is_one_of(self.rcpt_code, rcpt)
     }
 }
@@ -117,6 +117,39 @@ fn finish(transaction: Option<(Client, &Row, u16, bool)>) {
     let Some((mut client, row, _, accepted)) = transaction else { return };
     let reply = client.data(b"From: a@sender.test\r\nSubject: x\r\n\r\nx\r\n").expect("an answer to DATA");
     assert!(if accepted { reply.code == 250 } else { reply.code >= 500 }, "{}: {reply:?}", row.id);
+}
+
+/// Says every sender and every recipient of the table to a server that takes neither from
+/// strangers. After the greeting and `before`, which is refused, there are eight recipients to a
+/// connection, so that no refusal is made to wait for; each sender has a thread of its own.
+pub(crate) fn attack_where_nobody_may_begin(
+    connect: impl Fn() -> std::io::Result<Client> + Sync,
+    before: impl Fn(&mut Client) + Sync,
+) -> Vec<Attempt> {
+    let rows = rows();
+    let (senders, rows): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.id.starts_with('S'));
+    let one = |sender: &Row| {
+        let mut attempts = Vec::new();
+        for rows in rows.chunks(8) {
+            let mut client = connect().unwrap_or_else(|error| panic!("{}: {error}", sender.id));
+            before(&mut client);
+            let mail_code = say(&mut client, sender.mail).code;
+            attempts.extend(rows.iter().map(|row| Attempt {
+                id: row.id,
+                mail: sender.mail,
+                rcpt: row.rcpt,
+                mail_code,
+                rcpt_code: say(&mut client, row.rcpt).code,
+                expected: ["530|501|553", row.rcpt_codes],
+                is_ours: false,
+            }));
+        }
+        attempts
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = senders.iter().map(|sender| scope.spawn(|| one(sender))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a thread that has asked everything")).collect()
+    })
 }
 
 /// Says the table as a stranger without a login.
