@@ -13,7 +13,7 @@ use super::{
     line::Line,
     space::{Fact, Regions},
 };
-use crate::{Action, HostSet, List, Members, NetworkSet, Rate, Test};
+use crate::{Action, DomainRole, HostSet, Members, NetworkSet, Rate, Test};
 
 /// Pleasant values, the first of a class is taken.
 const CLIENTS: [&str; 6] = ["198.51.100.7", "203.0.113.9", "192.0.2.33", "2001:db8:bad::7", "8.8.8.8", "2600::7"];
@@ -209,7 +209,7 @@ impl<'p> Builder<'_, 'p> {
                     Some(Members::Domains(_, domains) | Members::Names(_, domains)) => kind.spans(domains),
                     _ => Vec::new(),
                 };
-                let is_local = list.is_some_and(List::is_local);
+                let is_local = matches!(list.map(|list| &list.members), Some(Members::Domains(DomainRole::Local, _)));
                 spans.extend((is_local && matches!(test, Test::To(_))).then(empty_span));
                 Cuts::union(spans)
             }
