@@ -177,6 +177,7 @@ impl Parts {
         };
         let changes = self.screening.ruling().changes(&ruling);
         changes.iter().for_each(|change| println!("policy: {change}"));
+        self.config.waits(&ruling).iter().for_each(|doubt| self.audit.trouble(doubt));
         if let Some(accounts) = &self.accounts {
             accounts.set_local_domains(&ruling.routes().local);
         }
@@ -187,7 +188,8 @@ impl Parts {
 
     fn reloaded(&self, what: &str, error: Option<String>) {
         if let Some(error) = &error {
-            self.audit.trouble(&format!("the {what} stay as they were: {error}"));
+            let stay = if what == "policy" { "stays as it was" } else { "stay as they were" };
+            self.audit.trouble(&format!("the {what} {stay}: {error}"));
         }
         self.audit.record(None, None, audit::Reloaded { what: what.to_owned(), error, changes: Vec::new() });
     }

@@ -13,6 +13,8 @@ use std::fmt;
 
 use hikyaku_wire::Reply;
 
+use crate::screening::TAG;
+
 pub use self::delegate::{Delegate, DelegateOptions, Delegated};
 
 /// A question of Postfix's smtpd: what is known of one client and one recipient, as Postfix names
@@ -200,7 +202,7 @@ impl fmt::Display for DelegationAction {
             Self::Ok => f.write_str("action=OK\n\n"),
             Self::Reply(reply) => write!(f, "action={}\n\n", clean(&reply.to_string())),
             Self::Hold(reason) => write!(f, "action=HOLD {}\n\n", clean(reason)),
-            Self::Mark(marks) => write!(f, "action=PREPEND X-Policy-Tag: {}\n\n", clean(marks)),
+            Self::Mark(marks) => write!(f, "action=PREPEND {TAG}: {}\n\n", clean(marks)),
         }
     }
 }

@@ -262,8 +262,22 @@ fn sighup_reads_it_anew_unless_it_must_not_be_used() {
     }
     std::fs::remove_file(site.policy()).unwrap();
     assert!(site.reloads(&relay)["error"].as_str().unwrap().contains("relay.policy"));
+
+    // What is declared may be open, and is not taken in silence.
+    site.write_policy("open\npermit\n");
+    let line = site.reloads(&relay);
+    assert_eq!(line["changes"][1], "it is an OPEN relay, as its first line says", "{line}");
+    let pin = "A".repeat(43);
+    site.write_policy(&format!("{CLOSED}permit when certificate spki \"sha256//{pin}=\"\n"));
+    let line = site.reloads(&relay);
+    assert!(line["error"].is_null() && !line.to_string().contains("OPEN"), "{line}");
+    site.write_policy("permi\n");
+    assert!(site.reloads(&relay)["error"].is_string());
     let output = relay.stop();
     assert!(output.contains("policy: 1 kind of mail is decided differently"), "{output}");
+    for told in ["keys of certificates that are not believed before", "the policy stays as it was: "] {
+        assert!(output.contains(told), "{told}: {output}");
+    }
 }
 
 #[test]
@@ -287,10 +301,13 @@ fn one_that_must_not_be_used_does_not_start() {
     assert!(said.contains("local_domains: the policy declares them: write `local domains NAME = …` there"), "{said}");
     let missing = Site::new("policy = \"/nonexistent/relay.policy\"", "");
     let output = missing.run(&["--check", "--config", "relay.toml"]);
-    assert!(String::from_utf8(output.stderr).unwrap().contains("/nonexistent/relay.policy: "));
+    assert!(
+        String::from_utf8(output.stderr).unwrap().contains("/nonexistent/relay.policy: the policy cannot be read: ")
+    );
     let declared = site("open\npermit\n", "");
     let output = declared.run(&["--check", "--config", "relay.toml"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("the policy is an OPEN relay"), "{said}");
 }
 
 #[test]
@@ -301,6 +318,19 @@ fn a_policy_in_vain_is_doubted() {
     assert!(output.status.success(), "{said}");
     assert!(said.contains("the policy does not ask for DMARC"), "{said}");
     assert!(said.contains("[[list]] zen.test is not asked: no rule says `listed zen.test`"), "{said}");
+    assert!(!said.contains("OPEN"), "{said}");
+
+    let rules = [("zen.test", 3), ("zen.test", 5), ("other.test", 1), ("other.test", 2)]
+        .map(|(zone, score)| format!("refuse 550 5.7.1 \"listed\" when listed {zone} >= {score}\n"));
+    let policy = format!("local domains ours = example.test\n{}permit when to ours\n", rules.concat());
+    let lists = ["weight = 4", "weight = -9"].map(|weight| format!("[[list]]\nzone = \"zen.test\"\n{weight}\n"));
+    let site = self::site(&policy, &lists.concat());
+    let output = site.run(&["--check", "--config", "relay.toml"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let vain: Vec<_> = said.lines().filter(|line| line.contains("no client can reach")).collect();
+    assert_eq!(vain.len(), 2, "{said}");
+    assert!(vain[0].contains("`listed zen.test >= 5`: its score is 4 at the most"), "{said}");
+    assert!(vain[1].contains("`listed other.test >= 2`: its score is 1 at the most"), "{said}");
 }
 
 /// The example in this repository, as it stands.

@@ -13,7 +13,7 @@ use hikyaku_dns::Name;
 use hikyaku_mailauth::lists::Filter;
 use hikyaku_policy::{
     CertificatePattern, CertificateSet, Condition, DomainPattern, DomainRole, Identifier, Limits, Listener, Members,
-    Network, NetworkSet, Policy, PolicyBuilder, PolicyError, Rejection, Rule, Test, TextError,
+    Network, NetworkSet, Policy, PolicyBuilder, PolicyError, Rejection, Rule, Test, TextError, Verdict,
 };
 use hikyaku_wire::{Domain, Reply};
 use serde::Deserialize;
@@ -147,8 +147,10 @@ fn pins(policy: &Policy) -> Vec<[u8; 32]> {
 
 /// Reads a policy and proves it; the files that it names are relative to its own folder.
 fn load(file: &Path) -> Result<Policy, ConfigError> {
-    let problem =
-        |error: std::io::Error| ConfigError { file: Some(file.to_owned()), ..ConfigError::new(error.to_string()) };
+    let problem = |error: std::io::Error| ConfigError {
+        file: Some(file.to_owned()),
+        ..ConfigError::new(format!("the policy cannot be read: {error}"))
+    };
     let text = fs::read_to_string(file).map_err(problem)?;
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut read = |name: &str| fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
@@ -213,6 +215,11 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if let Ok(Verdict::Open(_)) = ruling.policy().verdict(&Limits::default()) {
+        doubts
+            .push("the policy is an OPEN relay, as its first line says: anyone can send to anywhere by it".to_owned());
+    }
+    doubts.extend(unreachable(ruling.policy(), config));
     for list in config.lists.iter().filter(|list| !asks.listed.contains(&list.name)) {
         doubts.push(format!("[[list]] {} is not asked: no rule says `listed {}`", list.zone, list.name));
     }
@@ -226,7 +233,38 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
     doubts
 }
 
+/// Scores that no list of the configuration leads to.
+fn unreachable(policy: &Policy, config: &Config) -> Vec<String> {
+    let mut doubts = Vec::new();
+    for test in policy.rules().iter().flat_map(|rule| rule.when.tests()) {
+        let Test::Listed { zone, at_least } = test else { continue };
+        let weights = || config.lists.iter().filter(|list| list.name == *zone).map(|list| list.weight);
+        let most = match weights().next() {
+            Some(_) => weights().fold(0_i32, |most, weight| most.saturating_add(weight.max(0))),
+            // It is asked under its own name.
+            None => 1,
+        };
+        let doubt = format!(
+            "no client can reach `listed {zone} >= {at_least}`: its score is {most} at the most; give [[list]] with \
+             `name` or `zone` \"{zone}\" a higher `weight`"
+        );
+        if *at_least > most && !doubts.contains(&doubt) {
+            doubts.push(doubt);
+        }
+    }
+    doubts
+}
+
 impl Config {
+    /// What a policy that was read anew asks for and has only after a restart: keys of certificates
+    /// that clients were not asked for yet.
+    pub fn waits(&self, ruling: &Ruling) -> Option<String> {
+        let mut pins = pins(ruling.policy()).into_iter();
+        pins.any(|pin| !self.tls.clients.pins.contains(&pin)).then(|| {
+            "the policy names keys of certificates that are not believed before the relay is started anew".to_owned()
+        })
+    }
+
     /// Who may send mail through the relay, and where it goes: by the policy that is named, read
     /// anew; else by one that [`Policy::closed`] makes, or [`Policy::authenticated`] where users
     /// can log in, and by which users alone submit mail, as themselves.

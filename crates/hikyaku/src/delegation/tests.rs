@@ -329,9 +329,9 @@ fn marks_are_set_once_a_message() {
     assert_eq!(site.to("b@example.org"), "OK".replace("OK", "DUNNO"));
     let other =
         |site: &mut Site, to: &str| site.ask(&[("instance", "o"), ("helo_name", "other.test"), ("recipient", to)]);
-    assert_eq!(other(&mut site, "a@example.org"), "PREPEND X-Policy-Tag: first");
+    assert_eq!(other(&mut site, "a@example.org"), "PREPEND X-Hikyaku-Tag: first");
     assert_eq!(other(&mut site, "b@example.org"), "DUNNO");
-    assert_eq!(other(&mut site, "x@example.org"), "PREPEND X-Policy-Tag: first, second");
+    assert_eq!(other(&mut site, "x@example.org"), "PREPEND X-Hikyaku-Tag: first, second");
     // Nothing ends the line.
     let reply = Reply::new(hikyaku_wire::Code::LOCAL_ERROR_451, hikyaku_wire::EnhancedCode::new(4, 3, 0), "a\nb");
     for action in

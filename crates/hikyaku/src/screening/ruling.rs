@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use hikyaku_policy::{
-    Change, DomainRole, Domains, Facts, Identifier, Limits, Members, Needs, Networks, Policy, Test, Trust, Verdict,
+    Change, DomainRole, Domains, Identifier, Limits, Members, Needs, Networks, Policy, Test, Trust, Verdict,
 };
 
 use crate::Routes;
@@ -21,7 +21,7 @@ pub struct Ruling {
 
 /// A policy names a route that there is not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: no route is named `{name}`; name one under [delivery.routes], or set `smarthost` for that name")]
+#[error("no route is named `{name}`; name one under [delivery.routes], or set `smarthost` for that name")]
 pub struct NoSuchRoute {
     /// The rule's line.
     pub line: usize,
@@ -76,7 +76,8 @@ impl Ruling {
         format!("{}\npolicy: {verdict}", grid.trim_end())
     }
 
-    /// What another policy does differently, in words: how much that is, and the first few.
+    /// What another policy does differently, in words: how much that is, whether it is open, and the
+    /// first few.
     pub fn changes(&self, new: &Self) -> Vec<String> {
         let changes = match self.policy.diff(&new.policy, &Limits::default()) {
             Ok(changes) => changes,
@@ -87,10 +88,14 @@ impl Ruling {
             1 => "1 kind of mail is decided differently".to_owned(),
             count => format!("{count} kinds of mail are decided differently"),
         };
-        let told = changes.iter().take(TOLD).map(|Change { witness, before, after, .. }| {
-            format!("{}: {} -> {}", said(witness), outcome(before), outcome(after))
-        });
-        std::iter::once(count).chain(told).collect()
+        let is_open =
+            new.policy.is_declared_open() && matches!(new.policy.verdict(&Limits::default()), Ok(Verdict::Open(_)));
+        let warning = is_open.then(|| "it is an OPEN relay, as its first line says".to_owned());
+        let told = changes
+            .iter()
+            .take(TOLD)
+            .map(|Change { witness, before, after, .. }| format!("{}: {before} -> {after}", witness.summary()));
+        std::iter::once(count).chain(warning).chain(told).collect()
     }
 
     /// Whether a client may send like a user because of its address.
@@ -106,22 +111,6 @@ impl Ruling {
 
 /// How many changes are told.
 const TOLD: usize = 5;
-
-/// One transaction, in short.
-fn said(facts: &Facts) -> String {
-    let client = facts.client.map_or_else(|| "a client without an address".to_owned(), |client| client.to_string());
-    let user = facts.user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default();
-    let from = facts.sender.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
-    let to = facts.recipient.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
-    format!("{client}{user}{from}{to}")
-}
-
-fn outcome(outcome: &hikyaku_policy::Outcome) -> String {
-    let line = outcome.line.map(|line| format!(" (line {line})")).unwrap_or_default();
-    let route = outcome.route.as_ref().map(|route| format!(" via {route}")).unwrap_or_default();
-    let marks = outcome.marks.iter().map(|mark| format!(", {mark}")).collect::<String>();
-    format!("{}{route}{marks}{line}", outcome.reply)
-}
 
 /// All domains that a policy declares to be this.
 pub(crate) fn domains(policy: &Policy, role: DomainRole) -> Domains {

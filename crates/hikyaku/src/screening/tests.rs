@@ -420,7 +420,7 @@ async fn a_policy_names_the_route() {
     let routes = relay.screening.ruling().routes().clone();
     let error = Ruling::new(unknown.build().unwrap(), routes).unwrap_err();
     assert_eq!(error.name.as_str(), "outer");
-    assert!(error.to_string().starts_with(&format!("line {}: no route is named `outer`", error.line)), "{error}");
+    assert!(error.line > 0 && error.to_string().starts_with("no route is named `outer`"), "{error}");
 }
 
 #[tokio::test]

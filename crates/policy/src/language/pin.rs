@@ -1,4 +1,5 @@
-//! Digests of public keys as RFC 7469 §2.4 writes them: `sha256/` and base64 (RFC 4648 §4).
+//! Digests of public keys as RFC 7469 §2.4 writes them: `sha256/` and base64 (RFC 4648 §4). Read is
+//! also `sha256//`, as curl writes them and an audit log has them.
 
 use std::fmt;
 
@@ -22,7 +23,12 @@ impl fmt::Display for Pin<'_> {
 
 /// The digest, if the text is one, with no bit set that none of its octets holds.
 pub(super) fn parse(text: &str) -> Option<[u8; 32]> {
-    let digits = text.strip_prefix("sha256/")?.strip_suffix('=').filter(|digits| digits.len() == 43)?;
+    let digits = text.strip_prefix("sha256/")?.strip_suffix('=')?;
+    // A slash is a digit too: only the length tells which it is.
+    let digits = if digits.len() == 44 { digits.strip_prefix('/')? } else { digits };
+    if digits.len() != 43 {
+        return None;
+    }
     let (mut bits, mut held, mut pin, mut next) = (0_u32, 0, [0; 32], 0);
     for digit in digits.bytes() {
         let value = ALPHABET.iter().position(|other| *other == digit)?;
@@ -45,10 +51,16 @@ mod tests {
     fn what_is_printed_is_read() {
         for seed in 0..=255_u8 {
             let pin: [u8; 32] = std::array::from_fn(|at| (at as u8).wrapping_mul(37) ^ seed);
-            assert_eq!(parse(&Pin(&pin).to_string()), Some(pin));
+            let printed = Pin(&pin).to_string();
+            assert_eq!(parse(&printed), Some(pin));
+            assert_eq!(parse(&printed.replacen('/', "//", 1)), Some(pin));
         }
         let zero = "sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
         assert_eq!(Pin(&[0; 32]).to_string(), zero);
+        // One that begins with a slash of its own.
+        let slash = zero.replacen("/A", "//", 1);
+        assert_eq!(parse(&slash).unwrap()[..2], [0xfc, 0]);
+        assert_eq!(parse(&slash.replacen('/', "//", 1)), parse(&slash));
         // The digest of nothing (FIPS 180-4), as base64.
         let nothing = parse("sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").unwrap();
         assert_eq!(nothing[..4], [0xe3, 0xb0, 0xc4, 0x42]);
@@ -56,6 +68,8 @@ mod tests {
         for text in [
             "",
             "sha256/",
+            "sha256///47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+            "sha256/A47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
             "sha1/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
             "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
             "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
