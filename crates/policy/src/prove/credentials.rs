@@ -216,3 +216,86 @@ pub(crate) fn list(list: &Networks) -> Cuts<Client> {
 pub(crate) fn client(address: Option<IpAddr>) -> Client {
     address.map(address_bits)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether each of the addresses is one that a stranger may come from.
+    fn strangers(text: &str, addresses: &[&str]) -> Vec<bool> {
+        let policy = Policy::parse(&format!("{text}\npermit"), &mut |_| Err(String::new())).unwrap();
+        let credentials = Credentials::of(&policy);
+        assert!(!credentials.strangers.contains(&None));
+        let point = |address: &&str| client(Some(address.parse().unwrap()));
+        addresses.iter().map(|address| credentials.strangers.contains(&point(address))).collect()
+    }
+
+    #[test]
+    fn who_may_be_anyone() {
+        let office = "trusted networks office = 198.51.100.0/24, 2001:db8::/48";
+        let addresses = [
+            "198.51.100.0",
+            "198.51.100.255",
+            "198.51.101.0",
+            "::ffff:198.51.100.7",
+            "2001:db8::1",
+            "2001:db8:1::",
+            "10.0.0.1",
+        ];
+        assert_eq!(strangers(office, &addresses), [false, false, true, false, false, true, false]);
+        // Behind a proxy there is anyone, trusted or not.
+        let docker = "trusted networks docker = 172.17.0.0/16\nstrangers from 172.17.0.1";
+        assert_eq!(strangers(docker, &["172.17.0.1", "172.17.0.2", "192.168.0.1"]), [true, false, false]);
+        let wide = "trusted wide networks all = 0.0.0.0/0";
+        assert_eq!(strangers(wide, &["8.8.8.8", "2600::7"]), [false, true]);
+        assert_eq!(strangers("networks plain = 8.8.8.8", &["8.8.8.8"]), [true]);
+    }
+
+    #[test]
+    fn all_trusted_networks_together_have_one_budget() {
+        let blocks =
+            |from: u8, n: u8| (from..from + n).map(|b| format!("20.{b}.0.0/16")).collect::<Vec<_>>().join(", ");
+        for (text, addresses, expected) in [
+            (format!("trusted networks a = {}", blocks(0, 16)), ["20.0.0.1", "20.15.0.1"], [false, false]),
+            (format!("trusted networks a = {}", blocks(0, 17)), ["20.15.0.1", "20.16.0.1"], [false, true]),
+            (
+                format!("trusted networks a = {}\ntrusted networks b = {}", blocks(0, 9), blocks(9, 8)),
+                ["20.15.0.1", "20.16.0.1"],
+                [false, true],
+            ),
+            // What is inside of another one counts once.
+            (
+                "trusted networks a = 20.0.0.0/24\ntrusted networks b = 20.0.0.0/12".to_owned(),
+                ["20.0.0.1", "20.15.0.1"],
+                [false, false],
+            ),
+            ("trusted networks a = 20.0.0.0/11".to_owned(), ["20.0.0.1", "20.31.0.1"], [true, true]),
+            // Private addresses cost nothing.
+            (format!("trusted networks a = 10.0.0.0/8, {}", blocks(0, 16)), ["10.1.2.3", "20.15.0.1"], [false, false]),
+            ("trusted networks a = 2001:db8::/32, 2600::/28".to_owned(), ["2001:db8::1", "2600::1"], [false, true]),
+            ("trusted networks a = 2600::/28".to_owned(), ["2600::1", "2600:10::"], [false, true]),
+            ("trusted networks a = 2600::/27".to_owned(), ["2600::1", "2600:10::"], [true, true]),
+        ] {
+            assert_eq!(strangers(&text, &addresses), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_counted_is_told() {
+        let text = "trusted networks low = 0.0.0.0/1\ntrusted wide networks all = 8.0.0.0/8, 10.0.0.0/8\n\
+            local domains ours = *, *.co.uk, a.example\ntrusted names friends = *.com\nrelay domains customers = *.lan\npermit";
+        let policy = Policy::parse(text, &mut |_| Err(String::new())).unwrap();
+        let told: Vec<_> = Credentials::of(&policy).notes.iter().map(|note| (note.line, note.text.clone())).collect();
+        let starts = [
+            (Some(2), "`all` is trusted, however wide it is: 16,777,216 public IPv4 and 0 public IPv6 addresses"),
+            (Some(1), "trusted networks `low` holds 2,092,957,696 public IPv4 addresses beyond"),
+            (Some(3), "`ours` holds *: every domain is in it; not counted as ours"),
+            (Some(3), "`ours` holds *.co.uk: anyone can register a name under it; not counted as ours"),
+            (Some(4), "`friends` holds *.com: anyone can register a name under it; not counted as a credential"),
+        ];
+        assert_eq!(told.len(), starts.len(), "{told:#?}");
+        for ((line, text), (expected, start)) in told.iter().zip(starts) {
+            assert!(*line == expected && text.starts_with(start), "{line:?} {text}");
+        }
+    }
+}

@@ -49,6 +49,7 @@ impl<K: Ord + Clone> Cuts<K> {
         Self { starts_inside: false, cuts }
     }
 
+    #[cfg(test)]
     pub(crate) fn contains(&self, point: &K) -> bool {
         let passed = self.cuts.partition_point(|cut| cut <= point);
         self.starts_inside ^ (passed % 2 == 1)

@@ -125,7 +125,8 @@ impl Kind {
     /// The key of a host or mailbox as it is written.
     pub(crate) fn key(self, text: &str) -> Option<Key> {
         match self {
-            Self::Host | Self::Name => text.parse().ok().map(|host| host_key(&host)),
+            Self::Host => text.parse().ok().map(|host| host_key(&host)),
+            Self::Name => text.parse().ok().map(|name| host_key(&Host::Domain(name))),
             Self::Mailbox => text.parse().ok().map(|mailbox| mailbox_key(&mailbox)),
         }
     }

@@ -29,6 +29,7 @@ mod siblings;
 mod space;
 mod suffix;
 mod surface;
+mod sweep;
 mod table;
 mod verdict;
 mod words;
