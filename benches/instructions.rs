@@ -20,7 +20,7 @@ fn of_hikyaku(name: &'static str) -> Task {
 }
 
 fn of_policy(name: &'static str) -> Task {
-    warm(policy::small::task(name))
+    warm(policy::task(name))
 }
 
 fn of_auth(name: &'static str) -> Task {

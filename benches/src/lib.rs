@@ -28,8 +28,8 @@ pub mod work;
 
 /// Hands the names of all rows to a macro: one list for the programs that need a function a row.
 /// What stands behind `alone` smtp-proto does not do; behind `policy` are those of the policy
-/// engine, which are only counted. What stands behind `auth` is message authentication; behind `timed` too, but not counted in instructions: signing draws random
-/// numbers, and some take long.
+/// engine, which are only counted. What stands behind `auth` is message authentication; behind
+/// `timed` too, but not counted in instructions: signing draws random numbers, and some take long.
 #[macro_export]
 macro_rules! with_every_row {
     ($with:ident) => {
@@ -61,6 +61,8 @@ macro_rules! with_every_row {
             send_text
             header;
             policy
+            decide_100
+            decide_100_last
             policy_verdict
             policy_surface;
             auth

@@ -9,6 +9,19 @@ pub mod real;
 pub mod rows;
 pub mod small;
 
+use crate::task::Task;
+
+/// The work of a row whose instructions are counted: a decision, or a question about the small policy.
+///
+/// # Panics
+/// There is no such row.
+pub fn task(row: &str) -> Task {
+    match decide::ALL.iter().find(|decide| decide.name == row) {
+        Some(decide) => decide.task(),
+        None => small::task(row),
+    }
+}
+
 /// Numbers that look random, the same in each run (splitmix64).
 pub struct Numbers(u64);
 

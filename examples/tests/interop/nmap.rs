@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use hikyaku::policy::Policy;
+
 use crate::programs::{program, run};
 use crate::support::maildir;
 use crate::support::relay::Site;
@@ -23,22 +25,27 @@ fn verdict(address: SocketAddr) -> String {
 
 #[test]
 fn a_closed_relay_is_closed() {
-    let site = Site::closed();
-    let relay = site.start();
-    let said = verdict(relay.address());
-    assert_eq!(said, "smtp-open-relay: Server doesn't seem to be an open relay, all tests failed");
-    relay.stop();
-    assert!(maildir(&site.mail()).is_empty());
-    // It has really asked.
-    assert!(site.audit().iter().filter(|line| line["event"] == "decision").count() >= 8, "{:#?}", site.audit());
+    let policy = "local domains ours = example.test\npermit when to ours\npermit when authenticated and tls\n";
+    for site in [Site::closed(), Site::with_policy(policy, "")] {
+        let relay = site.start();
+        let said = verdict(relay.address());
+        assert_eq!(said, "smtp-open-relay: Server doesn't seem to be an open relay, all tests failed");
+        relay.stop();
+        assert!(maildir(&site.mail()).is_empty());
+        // It has really asked.
+        let asked = site.events("decision");
+        assert!(asked.iter().filter(|line| line["stage"] == "recipient").count() >= 8, "{asked:#?}");
+    }
 }
 
 #[test]
 fn an_open_relay_is_open() {
-    let site = Site::new("local_domains = [\"example.test\"]\ntrusted_networks = [\"127.0.0.0/8\"]", "");
-    let relay = site.start();
-    let said = verdict(relay.address());
-    assert!(said.starts_with("smtp-open-relay: Server is an open relay ("), "{said}");
-    assert!(said.contains("MAIL FROM:<antispam@third.test> -> RCPT TO:<relaytest@third.test>"), "{said}");
-    relay.stop();
+    let trusted = Site::new("local_domains = [\"example.test\"]\ntrusted_networks = [\"127.0.0.0/8\"]", "");
+    for site in [trusted, Site::with_policy(&Policy::open().to_string(), "")] {
+        let relay = site.start();
+        let said = verdict(relay.address());
+        assert!(said.starts_with("smtp-open-relay: Server is an open relay ("), "{said}");
+        assert!(said.contains("MAIL FROM:<antispam@third.test> -> RCPT TO:<relaytest@third.test>"), "{said}");
+        relay.stop();
+    }
 }

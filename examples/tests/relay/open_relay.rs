@@ -1,15 +1,39 @@
 //! The address forms of open-relay tests, said to the real program: a closed
-//! relay with two users, and an open one.
+//! relay with two users, by its configuration and by a policy in a file, and open ones.
+
+use hikyaku::policy::Policy;
 
 use crate::support::battery::{self, Attempt, say};
 use crate::support::client::{Client, base64};
 use crate::support::relay::Site;
-use crate::support::tls::Identity;
+use crate::support::tls::{Identity, Trust};
 use crate::support::users::{site as users_site, user};
 use crate::support::{delivered, maildir};
 
+const LOCAL: &str = "[local]\nusers = [\"existing\", \"postmaster\"]\n";
+
+/// Closed, by the lists of the configuration.
 fn site() -> Site {
-    Site::new("local_domains = [\"hik.test\"]", "[local]\nusers = [\"existing\", \"postmaster\"]")
+    Site::new("local_domains = [\"hik.test\"]", LOCAL)
+}
+
+/// Closed, by a policy in a file that has a door for users and one for a certificate.
+fn policy(certificate: &str) -> String {
+    format!(
+        "local domains ours = hik.test\n\
+         certificates servers = {certificate}\n\
+         permit when to ours\n\
+         permit when certificate servers\n\
+         permit when authenticated and tls and sender owned\n"
+    )
+}
+
+/// How a policy writes the key of this certificate.
+fn pin(site: &Site, identity: &Identity) -> String {
+    let pem = site.path().join("client.pem");
+    std::fs::write(&pem, &identity.pem).unwrap();
+    let pin = hikyaku::SpkiPin::of_file(&pem).unwrap().to_string();
+    format!("spki \"{}\"", pin.replace("sha256//", "sha256/"))
 }
 
 /// What relays, one line for each.
@@ -18,55 +42,119 @@ fn relayed(attempts: &[Attempt]) -> Vec<String> {
     relayed.map(|attempt| format!("{} {} {}", attempt.id, attempt.mail, attempt.rcpt)).collect()
 }
 
+/// Every answer is the one of the table, and nothing was relayed.
+fn assert_closed(attempts: &[Attempt]) {
+    let other: Vec<_> = attempts.iter().filter(|attempt| !attempt.is_as_expected()).collect();
+    assert!(other.is_empty(), "{other:#?}");
+    assert_eq!(relayed(attempts), [""; 0]);
+    assert!(attempts.len() > 600, "{} attempts", attempts.len());
+}
+
 #[test]
 fn d47_every_form_gets_the_reply_of_the_table() {
-    let site = site();
-    let relay = site.start();
-    let attempts = battery::attack_as_stranger(relay.address());
-    let other: Vec<_> = attempts.iter().filter(|attempt| !attempt.is_as_expected()).collect();
-    assert!(other.is_empty(), "{other:#?}");
-    assert_eq!(relayed(&attempts), [""; 0]);
-    assert!(attempts.len() > 600, "{} attempts", attempts.len());
-
-    // R34 is the only transaction that was accepted, for the two local users.
-    delivered(&site.mail(), 2);
-    relay.stop();
-    assert_eq!(maildir(&site.mail()).len(), 2);
+    let by_file = Site::with_policy(&policy("spki \"sha256/AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\""), LOCAL);
+    for site in [site(), by_file] {
+        let relay = site.start();
+        assert_closed(&battery::attack_as_stranger(relay.address()));
+        // R34 is the only transaction that was accepted, for the two local users.
+        delivered(&site.mail(), 2);
+        relay.stop();
+        assert_eq!(maildir(&site.mail()).len(), 2);
+    }
 }
 
-/// R30 for every form: a certificate that nobody has issued is shown, and changes nothing.
+/// R30 for every form: a certificate that nobody has issued is shown, and changes nothing. It has
+/// the name that the policy wants, and not the authority.
 #[test]
 fn r30_every_form_with_a_certificate_of_its_own() {
-    let site = site();
+    let authority = Identity::new("authority.test");
+    let site = Site::with_policy("", &format!("{LOCAL}\n[tls]\nclient_ca = \"authority.pem\"\n"));
+    let pem = site.path().join("authority.pem");
+    std::fs::write(&pem, &authority.pem).unwrap();
+    let text = std::fs::read_to_string(site.config()).unwrap();
+    std::fs::write(site.config(), text.replace("\"authority.pem\"", &format!("{pem:?}"))).unwrap();
+    let known = Identity::new("known.test");
+    site.write_policy(&policy(&format!("{}, ca \"alice.test\"", pin(&site, &known))));
     let relay = site.start();
     let trust = site.trust(Some(&Identity::new("alice.test")));
-    let attempts = battery::attack(|| Client::start_tls(relay.address(), &trust), |_| {});
-    let other: Vec<_> = attempts.iter().filter(|attempt| !attempt.is_as_expected()).collect();
-    assert!(other.is_empty(), "{other:#?}");
-    assert_eq!(relayed(&attempts), [""; 0]);
+    assert_closed(&battery::attack(|| Client::start_tls(relay.address(), &trust), |_| {}));
+    let shown = site.events("tls");
+    let without: Vec<_> = shown.iter().filter(|line| !line["spki"].is_string()).collect();
+    assert!(shown.len() > 600, "{} connections", shown.len());
+    assert!(without.is_empty(), "each connection has shown it, but {without:?}");
+    // The certificate that the policy names opens the door.
+    let mut server = Client::start_tls(relay.address(), &site.trust(Some(&known))).unwrap();
+    assert_eq!(third_party(&mut server), 250);
     relay.stop();
-    assert!(site.events("tls").iter().all(|line| line["spki"].is_string()), "each connection has shown it");
 }
 
-/// The battery is worth something only if it sees a relay that is open: whoever connects here
-/// is trusted.
+/// R29 for every form: after a login that has failed, whoever asks is a stranger.
+#[test]
+fn r29_every_form_after_a_login_that_failed() {
+    let listeners = "[[listener]]\naddress = \"127.0.0.1:0\"\nmode = \"submission\"\n\n\
+                     [[listener]]\naddress = \"127.0.0.1:0\"\nmode = \"submissions\"\n\n";
+    let limits = "[limits]\nauth_attempts_per_ip = 1000000\nauth_attempts_per_user = 1000000\n";
+    let site = Site::with_policy(
+        &policy("spki \"sha256/AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\""),
+        &format!("{listeners}{LOCAL}\n{limits}\n[auth]\nusers = \"users.toml\"\n"),
+    );
+    std::fs::write(site.users(), user("alice", "senders = [\"alice@hik.test\"]")).unwrap();
+    let text = std::fs::read_to_string(site.config()).unwrap();
+    std::fs::write(site.config(), text.replace("\"users.toml\"", &format!("{:?}", site.users()))).unwrap();
+    let relay = site.start();
+    let trust = site.trust(None);
+    let log_in = |client: &mut Client, codes: [u16; 2]| {
+        let reply = client.plain("alice", "wrong").unwrap();
+        assert!(codes.contains(&reply.code), "{reply:?}");
+    };
+    let mx = battery::attack(|| Client::start_tls(relay.address(), &trust), |client| log_in(client, [502, 503]));
+    assert_closed(&mx);
+    for (mode, begin) in [("submission", Client::start_tls as Begin), ("submissions", Client::implicit_tls)] {
+        let connect = || begin(relay.listener(mode), &trust);
+        assert_closed(&battery::attack_by_eights(connect, |client| log_in(client, [535, 535])));
+    }
+    // Who can log in may send.
+    let mut alice = Client::implicit_tls(relay.listener("submissions"), &trust).unwrap();
+    assert_eq!(alice.plain("alice", "secret").unwrap().code, 235);
+    assert_eq!(say(&mut alice, "MAIL FROM:<alice@hik.test>").code, 250);
+    assert_eq!(say(&mut alice, "RCPT TO:<victim@third.test>").code, 250);
+    relay.stop();
+
+    // Without a policy of its own, only users may begin there.
+    let site = users_site("", limits, &user("alice", ""));
+    let relay = site.start();
+    let trust = site.trust(None);
+    let connect = || Client::start_tls(relay.listener("submission"), &trust);
+    let attempts = battery::attack_by_eights(connect, |client| log_in(client, [535, 535]));
+    assert_closed(&attempts);
+    assert!(attempts.iter().all(|attempt| attempt.mail_code >= 500), "nobody has begun");
+    relay.stop();
+}
+
+type Begin = fn(std::net::SocketAddr, &Trust) -> std::io::Result<Client>;
+
+/// The battery is worth something only if it sees a relay that is open: here whoever connects is
+/// trusted, and there the policy says so.
 #[test]
 fn the_battery_sees_what_relays() {
-    let site = Site::new("local_domains = [\"hik.test\"]\ntrusted_networks = [\"127.0.0.0/8\"]", "");
-    let relay = site.start();
-    let attempts = battery::attack_as_stranger(relay.address());
-    let open = relayed(&attempts);
-    for sender in ["MAIL FROM:<>", "MAIL FROM:<spam@third.test>", "MAIL FROM:<@hik.test:x@evil.test>"] {
-        for row in ["R1", "R2", "R7", "R10", "R12", "R21", "R22", "R26", "R31"] {
-            let expected = match row {
-                "R31" => row.to_owned(),
-                row => format!("{row} {sender}"),
-            };
-            let found = open.iter().any(|line| line.starts_with(&format!("{expected} ")));
-            assert!(found, "{expected} is not among {open:#?}");
+    let trusted = Site::new("local_domains = [\"hik.test\"]\ntrusted_networks = [\"127.0.0.0/8\"]", "");
+    let declared = Site::with_policy(&Policy::open().to_string(), "");
+    for site in [trusted, declared] {
+        let relay = site.start();
+        let attempts = battery::attack_as_stranger(relay.address());
+        let open = relayed(&attempts);
+        for sender in ["MAIL FROM:<>", "MAIL FROM:<spam@third.test>", "MAIL FROM:<@hik.test:x@evil.test>"] {
+            for row in ["R1", "R2", "R7", "R10", "R12", "R21", "R22", "R26", "R31"] {
+                let expected = match row {
+                    "R31" => row.to_owned(),
+                    row => format!("{row} {sender}"),
+                };
+                let found = open.iter().any(|line| line.starts_with(&format!("{expected} ")));
+                assert!(found, "{expected} is not among {open:#?}");
+            }
         }
+        relay.stop();
     }
-    relay.stop();
 }
 
 #[test]

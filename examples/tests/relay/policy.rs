@@ -1,8 +1,6 @@
 //! The policy in a file of its own: each stage asks it, the log says what it has decided and why,
 //! and one that must not be used is not.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
 use crate::support::client::{Client, Reply};
@@ -20,14 +18,6 @@ _dmarc.quarantine.test. 300 TXT "v=DMARC1; p=quarantine"
 "#;
 
 impl Site {
-    fn policy(&self) -> PathBuf {
-        self.path().join("relay.policy")
-    }
-
-    fn write_policy(&self, text: &str) {
-        std::fs::write(self.policy(), text).expect("write the policy");
-    }
-
     /// The lines of the audit log that say what was decided at a stage.
     fn decisions(&self, stage: &str) -> Vec<Value> {
         self.events("decision").into_iter().filter(|line| line["stage"] == stage).collect()
@@ -44,12 +34,8 @@ impl Site {
 
 /// A relay with this policy, and `tables` behind its listener.
 fn site(policy: &str, tables: &str) -> Site {
-    let site = Site::new("policy = \"relay.policy\"", tables);
-    let text = std::fs::read_to_string(site.config()).expect("read the configuration");
-    let text = text.replace("\"relay.policy\"", &format!("{:?}", site.policy()));
-    std::fs::write(site.config(), text).expect("write the configuration");
+    let site = Site::with_policy(policy, tables);
     std::fs::write(site.zone(), ZONE).expect("write the zone");
-    site.write_policy(policy);
     site
 }
 

@@ -119,6 +119,41 @@ fn finish(transaction: Option<(Client, &Row, u16, bool)>) {
     assert!(if accepted { reply.code == 250 } else { reply.code >= 500 }, "{}: {reply:?}", row.id);
 }
 
+/// Says every sender with every recipient that the table has for all senders, eight recipients to a
+/// connection, so that no refusal is made to wait for; each sender has a thread of its own. A
+/// sender may also be refused because who asks must log in. `after_hello` is as in [`attack`].
+pub(crate) fn attack_by_eights(
+    connect: impl Fn() -> std::io::Result<Client> + Sync,
+    after_hello: impl Fn(&mut Client) + Sync,
+) -> Vec<Attempt> {
+    let rows = rows();
+    let senders: Vec<&Row> = rows.iter().filter(|row| row.id.starts_with('S')).collect();
+    let recipients: Vec<&Row> = rows.iter().filter(|row| row.mail == "*").collect();
+    let one = |sender: &Row| {
+        let mut attempts = Vec::new();
+        for recipients in recipients.chunks(8) {
+            let mut client = connect().unwrap_or_else(|error| panic!("{}: {error}", sender.id));
+            after_hello(&mut client);
+            let mail_code = say(&mut client, sender.mail).code;
+            attempts.extend(recipients.iter().map(|row| Attempt {
+                id: row.id,
+                mail: sender.mail,
+                rcpt: row.rcpt,
+                mail_code,
+                rcpt_code: say(&mut client, row.rcpt).code,
+                expected: [if mail_code == 530 { "530" } else { sender.mail_codes }, row.rcpt_codes],
+                is_ours: false,
+            }));
+        }
+        attempts
+    };
+    std::thread::scope(|scope| {
+        let one = &one;
+        let threads: Vec<_> = senders.iter().map(|sender| scope.spawn(move || one(sender))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a thread that has asked everything")).collect()
+    })
+}
+
 /// Says the table as a stranger without a login.
 pub(crate) fn attack_as_stranger(address: SocketAddr) -> Vec<Attempt> {
     attack(|| Client::connect(address), |_| {})

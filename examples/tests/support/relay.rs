@@ -42,8 +42,27 @@ impl Site {
         )
     }
 
+    /// With a policy in a file of its own, and `tables` behind the listener.
+    pub(crate) fn with_policy(policy: &str, tables: &str) -> Self {
+        let site = Self::new("policy = \"relay.policy\"", tables);
+        // The folder is known only when it is there.
+        let text = std::fs::read_to_string(site.config()).expect("read the configuration");
+        let text = text.replace("\"relay.policy\"", &format!("{:?}", site.policy()));
+        std::fs::write(site.config(), text).expect("write the configuration");
+        site.write_policy(policy);
+        site
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    pub(crate) fn policy(&self) -> PathBuf {
+        self.path().join("relay.policy")
+    }
+
+    pub(crate) fn write_policy(&self, text: &str) {
+        std::fs::write(self.policy(), text).expect("write the policy");
     }
 
     pub(crate) fn config(&self) -> PathBuf {

@@ -174,9 +174,19 @@ fn lists_of_programs() {
     assert_eq!(fault(build(vec![twice])), (2, Fault::FileTwice("b.txt".to_owned())));
     let error = list(domains("none")).with_file("b.txt", "ok.example\n-\n").unwrap_err();
     assert_eq!((error.file.as_deref(), error.line, error.column), (Some("b.txt"), 2, 1));
+    let mut everything = list(domains("none")).with_file("b.txt", "*\nb.example\n[192.0.2.1]").unwrap();
+    assert_eq!(everything.to_string(), "local domains x = file \"b.txt\"");
+    everything.members = domains("*, a.example");
+    assert_eq!(fault(build(vec![everything])), (2, Fault::FileMembers("b.txt".to_owned())));
     // A network that another one in the list holds is still there.
     let networks = Members::Networks(crate::Trust::Plain, "10.0.0.0/8".parse().unwrap());
     assert!(build(vec![list(networks).with_file("n", "10.1.0.0/16\n10.2.3.4").unwrap()]).is_ok());
+    let networks = |text: &str| Members::Networks(crate::Trust::Plain, text.parse().unwrap());
+    for (lost, is_lost) in [("9.0.0.0/8, 10.1.0.0/16", true), ("10.0.0.0/9, 10.3.0.0/16", true), ("8.0.0.0/5", false)] {
+        let mut fewer = list(networks("none")).with_file("n", "10.1.0.0/16\n10.200.0.1").unwrap();
+        fewer.members = networks(lost);
+        assert_eq!(build(vec![fewer]).is_err(), is_lost, "{lost}");
+    }
 }
 
 #[test]

@@ -255,6 +255,8 @@ fn places_and_reasons() {
             "not an internationalised domain name; write it as it is registered, or its A-labels (xn--…)",
         ),
         ("refuse 55 when tls", 1, 8, "a reply code has three digits"),
+        ("refuse 250 5.7.1 \"x\"", 1, 8, "a refusal's code begins with 5; to answer 4xx write `defer`"),
+        ("defer 354 4.7.1", 1, 7, "a deferral's code begins with 4; to answer 5xx write `refuse`"),
         ("refuse 599 when tls", 1, 8, "599 is no reply code"),
         ("refuse 550 4.7.1", 1, 12, "4.7.1 does not go with 550; write 5.7.1"),
         ("refuse 550 5.7", 1, 12, "`5.7` is no enhanced status code, such as 5.7.1"),
@@ -414,6 +416,22 @@ fn lines_continue_and_comments_stay() {
     assert_eq!((again.list_line(0), again.line(0), again.claim_line(0)), (6, 11, 13));
     let built = crate::PolicyBuilder::from(policy).build().unwrap();
     assert_eq!((built.list_line(0), built.line(0), built.claim_line(0)), (6, 11, 13));
+}
+
+#[test]
+fn the_refusal_that_nobody_wrote_is_told_where_it_can_be_reached() {
+    for (text, reachable) in [
+        ("permit", false),
+        ("refuse", false),
+        ("permit when tls", true),
+        ("shadow permit", true),
+        ("limit 1/h per ip", true),
+        ("tag \"x\"\nquarantine", true),
+        ("defer\npermit when tls", false),
+    ] {
+        let told = "# what no rule matches: refuse 550 5.7.1 \"relaying denied\"";
+        assert_eq!(policy(text).to_string().lines().last() == Some(told), reachable, "{text}");
+    }
 }
 
 #[test]

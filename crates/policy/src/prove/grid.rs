@@ -7,7 +7,7 @@ use super::{
     rows::COVERED,
     space::{Fact, Space},
 };
-use crate::{Condition, HostSet, Identifier, Members, NetworkSet, Policy, Test, Trust};
+use crate::{Condition, DomainRole, HostSet, Identifier, List, Members, NetworkSet, Policy, Test, Trust};
 
 /// The row of those who have no credential.
 pub(super) const STRANGER: &str = "stranger";
@@ -29,21 +29,18 @@ pub(super) fn grid_of(policy: &Policy, limits: &Limits) -> Result<Grid, TooCompl
 pub(super) fn grid(policy: &Policy, space: &Space<'_>, diagrams: &mut Diagrams<'_>) -> Result<Grid, TooComplex> {
     let feasible = diagrams.feasible()?;
     let mut columns = Vec::new();
-    let has = |wanted: crate::DomainRole| {
-        policy.lists().iter().any(|list| matches!(&list.members, Members::Domains(role, _) if *role == wanted))
-    };
-    if has(crate::DomainRole::Local) {
-        columns.push(("ours", diagrams.ours(0)?));
-    }
-    if has(crate::DomainRole::Relay) {
-        columns.push(("relay", diagrams.relay(0)?));
-    }
+    let (ours, relay) = (diagrams.ours(0)?, diagrams.relay(0)?);
+    let domains = |list: &List| matches!(&list.members, Members::Domains(DomainRole::Local, _));
+    columns.extend(policy.lists().iter().any(domains).then_some(("ours", ours)));
+    columns.extend((relay != Ref::NONE).then_some(("relay", relay)));
     columns.push((FOREIGN, diagrams.foreign(0)?));
     let mut grid = Grid { columns: columns.iter().map(|(name, _)| (*name).to_owned()).collect(), rows: Vec::new() };
     let stranger = diagrams.stranger(0)?;
     let mut who = vec![(STRANGER.to_owned(), diagrams.and(stranger, feasible)?)];
     for (name, held) in with_credential(policy, space, diagrams)? {
-        who.push((name, diagrams.and(held, feasible)?));
+        // An empty list is nobody.
+        let held = diagrams.and(held, feasible)?;
+        who.extend((held != Ref::NONE).then_some((name, held)));
     }
     for (name, who) in who {
         let mut cells = Vec::new();
