@@ -1,6 +1,7 @@
 //! What facts can be together: the axioms, as data.
 
 use super::space::Fact;
+use crate::Per;
 
 /// One of several things that hold: a fact is one of these words, or is none of them.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,12 @@ pub(super) enum Kind {
     Dkim,
     Dmarc,
     Rate,
+    /// What is counted for a client's address or network.
+    RateOfClient,
+    RateOfUser,
+    /// What is counted for a sender or its domain.
+    RateOfSender,
+    Client,
     Recipients,
     Minute,
     Name,
@@ -46,7 +53,15 @@ impl Kind {
             Fact::Spf => self == Self::Spf,
             Fact::Dkim => self == Self::Dkim,
             Fact::Dmarc => self == Self::Dmarc,
-            Fact::Rate(_) => self == Self::Rate,
+            Fact::Rate(window) => {
+                let of = match window.per {
+                    Per::Ip | Per::Network => Self::RateOfClient,
+                    Per::User => Self::RateOfUser,
+                    Per::Sender | Per::Domain => Self::RateOfSender,
+                };
+                self == Self::Rate || self == of
+            }
+            Fact::Client => self == Self::Client,
             Fact::Recipients => self == Self::Recipients,
             Fact::Minute => self == Self::Minute,
             Fact::Name => self == Self::Name,
@@ -84,4 +99,8 @@ pub(super) const AXIOMS: &[&[Literal]] = &[
     &[IsNot(Kind::Rate, &["unknown"])],
     &[IsNot(Kind::Minute, &["unknown"])],
     &[IsNot(Kind::Recipients, &["none"])],
+    // Nothing is counted of who has no address, is no user, or sends from `<>`.
+    &[Is(Kind::RateOfClient, &["none"]), IsNot(Kind::Client, &["none"])],
+    &[Is(Kind::RateOfUser, &["none"]), IsNot(Kind::User, &["none"])],
+    &[Is(Kind::RateOfSender, &["none"]), IsNot(Kind::Sender, &["none"])],
 ];

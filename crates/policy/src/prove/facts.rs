@@ -1,7 +1,7 @@
 //! From paths to facts, and back.
 
 use hikyaku_message::results;
-use hikyaku_wire::{ForwardPath, ReversePath};
+use hikyaku_wire::{Domain, ForwardPath, ReversePath};
 
 use super::{
     credentials::client,
@@ -34,8 +34,27 @@ impl Space<'_> {
         for (of, class) in self.dimensions.iter().zip(path) {
             set(of, *class, &mut facts, &mut message);
         }
+        if let Some(certificate) = facts.certificate.as_mut().filter(|_| self.is_vouched(path)) {
+            certificate.names.extend(self.other_name());
+        }
         facts.message = Some(message);
         facts
+    }
+
+    fn is_vouched(&self, path: &[usize]) -> bool {
+        self.dimension(&Fact::Vouched).is_some_and(|dimension| path[dimension] == YES)
+    }
+
+    /// A name that no policy asks certificates for.
+    fn other_name(&self) -> Option<Domain> {
+        let named = |name: &Domain| {
+            self.dimensions.iter().any(|of| matches!(&of.values, Values::Named(names) if names.contains(name)))
+        };
+        let names = (0..).map(|number| match number {
+            0 => "client.example".to_owned(),
+            _ => format!("client-{number}.example"),
+        });
+        names.map_while(|name| name.parse().ok()).find(|name| !named(name))
     }
 
     /// The classes of facts at the end of a message. What has not been looked for is unknown.
@@ -70,10 +89,6 @@ fn set(of: &Dimension, class: usize, facts: &mut Facts, message: &mut Message) {
                 let key = keys.value(class, other_key);
                 facts.certificate = key.map(|spki| Certificate { spki, names: Vec::new() });
             }
-        }
-        Fact::Vouched if class == YES => {
-            let name = "client.example".parse();
-            facts.certificate.iter_mut().for_each(|certificate| certificate.names.extend(name.clone()));
         }
         Fact::VouchedName(_) if class == YES => {
             if let (Values::Named(names), Some(certificate)) = (&of.values, &mut facts.certificate) {

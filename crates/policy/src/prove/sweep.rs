@@ -45,7 +45,9 @@ impl<'p> Builder<'_, 'p> {
         });
         for window in rates.iter().map(|rate| rate.window).collect::<BTreeSet<_>>() {
             let of_window: Vec<_> = rates.iter().filter(|rate| rate.window == window).collect();
-            let sets: Vec<_> = of_window.iter().map(|rate| Cuts::span(0, Some(rate.limit.into()))).collect();
+            let mut sets: Vec<_> = of_window.iter().map(|rate| Cuts::span(0, Some(rate.limit.into()))).collect();
+            // Nothing that is counted is none: the axioms name that class.
+            sets.push(Cuts::span(1, None));
             let line = Line::new(&sets, 0, number_between(u64::MAX.into()));
             let (classes, plain) = (line.sets.clone(), line.class_of(&0));
             let dimension = self.add(Fact::Rate(window), Values::Numbers(line), plain);

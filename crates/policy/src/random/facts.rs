@@ -280,12 +280,7 @@ fn consistent(facts: &mut Facts) {
     };
     for index in 0..facts.rates.len() {
         let (window, count) = facts.rates[index];
-        let counted = match window.per {
-            Per::Ip | Per::Network => facts.client.is_some(),
-            Per::User => facts.user.is_some(),
-            Per::Sender | Per::Domain => facts.sender.as_ref().is_some_and(|path| path.mailbox().is_some()),
-        };
-        facts.rates[index].1 = if counted { count } else { 0 };
+        facts.rates[index].1 = if is_counted(window, facts) { count } else { 0 };
     }
     for (part, most) in facts.rates.clone() {
         for (other, count) in &mut facts.rates {
@@ -293,6 +288,15 @@ fn consistent(facts: &mut Facts) {
                 *count = most.max(*count);
             }
         }
+    }
+}
+
+/// Whether there is what the window counts for.
+fn is_counted(window: Window, facts: &Facts) -> bool {
+    match window.per {
+        Per::Ip | Per::Network => facts.client.is_some(),
+        Per::User => facts.user.is_some(),
+        Per::Sender | Per::Domain => facts.sender.as_ref().is_some_and(|path| path.mailbox().is_some()),
     }
 }
 
@@ -326,6 +330,10 @@ pub(crate) fn feasible(facts: &Facts) -> Result<(), &'static str> {
         (!matches!(facts.minute, Finding::Unknown), "the time is known"),
         (facts.minute != Finding::Is(1440), "a day has 1440 minutes"),
         (facts.recipients > 0, "this recipient counts"),
+        (
+            facts.rates.iter().all(|(window, count)| *count == 0 || is_counted(*window, facts)),
+            "nothing is counted for whom there is not",
+        ),
     ] {
         if !holds {
             return Err(axiom);

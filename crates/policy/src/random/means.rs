@@ -215,7 +215,7 @@ fn mailbox_among(policy: &Policy, set: &HostSet, mailbox: &Mailbox) -> bool {
 fn among(policy: &Policy, set: &HostSet, host: Option<&str>, mailbox: Option<&Mailbox>) -> bool {
     match (set, host) {
         (HostSet::Mailbox(one), _) => mailbox.is_some_and(|mailbox| {
-            let same = |a: &str, b: &str| a.to_ascii_lowercase() == b.to_ascii_lowercase();
+            let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
             same(&one.local().content(), &mailbox.local().content())
                 && same(&one.host().to_string(), &mailbox.host().to_string())
         }),
