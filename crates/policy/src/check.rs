@@ -176,7 +176,10 @@ fn check_reply(reply: &Reply) -> Result<(), Fault> {
     for (at, _) in text.match_indices("%{") {
         // Not further than the longest name: what is not closed is not looked for again and again.
         let name: String = text[at + 2..].chars().take_while(|c| *c != '}').take(64).collect();
-        if !text[at + 2 + name.len()..].starts_with('}') || !MACROS.contains(&name.as_str()) {
+        if !text[at + 2 + name.len()..].starts_with('}') {
+            return Err(Fault::MacroOpen);
+        }
+        if !MACROS.contains(&name.as_str()) {
             let meant = nearest(&name, MACROS);
             return Err(Fault::Macro { name, meant });
         }

@@ -70,6 +70,9 @@ pub enum Fault {
         /// What may have been meant.
         meant: Option<String>,
     },
+    /// `%{` without the brace that closes it.
+    #[error("`%{{` is not closed; write `%{{ip}}`")]
+    MacroOpen,
     /// A text with a line end or another control character.
     #[error("a text has no line ends and no other control characters")]
     Control,

@@ -267,12 +267,7 @@ fn places_and_reasons() {
             8,
             "`%{ipp}` stands for nothing; there are %{ip}, %{name}, %{helo}, %{user}, %{sender} and %{recipient}; did you mean `ip`?",
         ),
-        (
-            "refuse \"%{ip\"",
-            1,
-            8,
-            "`%{ip}` stands for nothing; there are %{ip}, %{name}, %{helo}, %{user}, %{sender} and %{recipient}; did you mean `ip`?",
-        ),
+        ("refuse \"%{ip\"", 1, 8, "`%{` is not closed; write `%{ip}`"),
         ("tag", 1, 4, "expected a mark in quotes"),
         ("tag \"\"", 1, 5, "an empty text says nothing"),
         ("tag x", 1, 5, "expected a mark in quotes, not `x`"),
