@@ -21,14 +21,13 @@ use hikyaku_policy::{Certificate, Decision, Facts, Finding, Listener, Rates, Sta
 use hikyaku_session::{Tls, server::Session};
 use hikyaku_wire::{Code, EnhancedCode, ForwardPath, Hello, Mailbox, Reply, ReversePath};
 
+pub(crate) use self::message::TAG;
+#[cfg(feature = "config")]
+pub(crate) use self::ruling::{domains, trusted};
 pub use self::{
     greylist::GreylistConfig,
     message::Outcome,
     ruling::{NoSuchRoute, Ruling},
-};
-pub(crate) use self::{
-    message::TAG,
-    ruling::{domains, trusted},
 };
 use crate::{
     Arriving, AuditLog, Current, Directory, DnsList, Route, Verification,

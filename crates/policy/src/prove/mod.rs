@@ -19,7 +19,7 @@ mod keys;
 mod line;
 mod literals;
 mod parts;
-#[cfg(any(test, fuzzing))]
+#[cfg(test)]
 mod read;
 mod region;
 mod report;
