@@ -299,6 +299,19 @@ S: 221 2.0.0 bye
     }
 
     #[test]
+    fn smtputf8_is_asked_for_where_either_address_needs_it() {
+        let policy = policy(vec![Rule::permit(Test::Known)]);
+        let told = |sender: &str, recipient: &str| {
+            let mut facts = plain(&policy);
+            (facts.sender, facts.recipient) = (Some(sender.parse().unwrap()), Some(recipient.parse().unwrap()));
+            dialogue(&Witness::new(&policy, facts, Vec::new())).contains("> SMTPUTF8\n")
+        };
+        let (ascii, utf8) = ("<a@b.example>", "<a@b\u{fc}cher.example>");
+        assert!(told(ascii, utf8) && told(utf8, ascii) && told("<>", utf8));
+        assert!(!told(ascii, ascii) && !told("<>", ascii));
+    }
+
+    #[test]
     fn a_shell_takes_each_word_as_one() {
         let policy = policy(vec![Rule::permit(Test::Known)]);
         let mut facts = plain(&policy);

@@ -112,6 +112,32 @@ fn flips_of_many_classes() {
     assert_eq!(told, ["permit if to = victim@example.org (line 152)"]);
 }
 
+/// That many examples are all refused proves nothing, and makes no cell of the grid depend.
+#[test]
+fn a_long_policy_that_never_permits_says_so() {
+    let mut text = String::from("local domains ours = example.org\n");
+    for index in 0..450 {
+        text += &format!("refuse 550 5.7.1 \"no\" when helo c{index}.example\n");
+    }
+    let grid = parse(&(text + "permit when to ours\n")).grid(&Limits::default()).unwrap();
+    assert_eq!(grid.columns, ["ours", "foreign"]);
+    assert_eq!(grid.rows, [("stranger".to_owned(), vec![crate::Cell::Depends, crate::Cell::Never])]);
+}
+
+/// Where a list that does not answer counts as one that lists, a row says so.
+#[test]
+fn a_row_says_what_must_be_known() {
+    let policy = parse(
+        "local domains ours = example.org\n\
+         refuse 550 5.7.1 \"no\" when listed zen.example (unknown means yes)\n\
+         permit when to ours\n",
+    );
+    let rows = policy.prove(&Limits::default()).unwrap().rows;
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    let told = (row.who.as_str(), row.to.as_str(), row.when.as_str(), row.line);
+    assert_eq!(told, ("anyone", "ours", "not listed zen.example (unknown means yes)", None));
+}
+
 /// A part of a row that could be left out says nothing.
 #[test]
 fn a_row_of_a_cover_says_as_little_as_it_can() {
