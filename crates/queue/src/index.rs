@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use hikyaku_wire::Timestamp;
 
+use crate::unit::Unit;
 use crate::waiting::{Wait, Waiting};
 use crate::{
-    Claimed, DueKey, Envelope, FenceToken, Gate, HoldReason, IdemKey, KeyCursor, KeyQuota, Lease, MsgId, NewRcpt,
-    NewUnit, QueueError, QueueKey, Rcpt, RcptNo, UnitId, WorkerId,
+    Claimed, DueKey, Envelope, FenceToken, Gate, IdemKey, KeyCursor, KeyQuota, Lease, MsgId, NewUnit, QueueError,
+    QueueKey, UnitId, WorkerId,
 };
 #[cfg(feature = "spool")]
 pub(crate) use plan::Plan;
@@ -58,39 +59,6 @@ impl Shared {
 
     pub(crate) fn wait(&self, until: Timestamp) -> Wait<'_> {
         self.waiting.wait(until)
-    }
-}
-
-/// What must survive of a unit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unit {
-    pub(crate) key: QueueKey,
-    pub(crate) due: Timestamp,
-    pub(crate) expires: Timestamp,
-    pub(crate) hold: Option<HoldReason>,
-    pub(crate) attempts: u32,
-    pub(crate) first_attempt: Option<Timestamp>,
-    pub(crate) rcpts: Vec<Rcpt>,
-}
-
-impl Unit {
-    pub(crate) fn new(new: NewUnit) -> Result<Self> {
-        if new.rcpts.is_empty() {
-            return Err(QueueError::Invalid("a unit needs a recipient"));
-        }
-        let number = |(no, rcpt): (usize, NewRcpt)| {
-            let no = u32::try_from(no).map_err(|_| QueueError::Invalid("too many recipients"))?;
-            Ok(Rcpt::new(RcptNo(no), rcpt))
-        };
-        Ok(Self {
-            due: new.due.min(new.expires),
-            key: new.key,
-            expires: new.expires,
-            hold: new.hold,
-            attempts: 0,
-            first_attempt: None,
-            rcpts: new.rcpts.into_iter().enumerate().map(number).collect::<Result<_>>()?,
-        })
     }
 }
 

@@ -28,6 +28,7 @@
 //! # Ok::<(), QueueError>(()) }).unwrap();
 //! ```
 
+pub mod backend;
 mod dynamic;
 mod envelope;
 mod error;
@@ -42,6 +43,7 @@ mod schedule;
 #[cfg(feature = "spool")]
 mod spool;
 pub mod suite;
+mod unit;
 mod waiting;
 
 pub use dynamic::{DynBody, DynDraft, DynQueue};

@@ -1,11 +1,13 @@
 //! Changes that must be on disk before they are true: settlements and what people ask for.
 
+#[cfg(feature = "spool")]
 use std::collections::BTreeMap;
 
-use hikyaku_wire::{ForwardPath, Timestamp};
+use hikyaku_wire::Timestamp;
 
 use super::{Index, Message, Result, Slot, Unit};
-use crate::{Action, Filter, Lease, MsgId, Next, QueueError, RcptNo, RcptState, Settled, Settlement, UnitId};
+use crate::unit::{Acted, Outcome, Settling};
+use crate::{Action, Filter, Lease, MsgId, QueueError, Settled, Settlement, UnitId};
 
 /// What is about to change in one message.
 #[derive(Debug)]
@@ -31,6 +33,15 @@ enum Change {
     Drop,
 }
 
+impl From<Acted> for Change {
+    fn from(acted: Acted) -> Self {
+        match acted {
+            Acted::Amended(unit, asked) => Self::Amend(unit, asked),
+            Acted::Removed => Self::Drop,
+        }
+    }
+}
+
 impl Plan {
     /// What the settlement that was planned ended.
     pub(crate) fn settled(&self) -> Settled {
@@ -47,47 +58,20 @@ impl Index {
         let (past, asked) = (live.expired, live.asked);
         let message = self.messages.get(&lease.unit.msg).ok_or(QueueError::LeaseLost)?;
         let slot = message.slots.get(&lease.unit.unit).ok_or(QueueError::LeaseLost)?;
-        let mut unit = slot.unit.clone();
-        let mut must_sync = record(&mut unit, &settlement.results)?;
+        let Settling { outcome, must_sync } = slot.unit.settle(settlement, past, asked)?;
         let mut next_unit = message.next_unit;
-        let open = unit.rcpts.iter().any(|rcpt| !rcpt.state.is_final());
-        let mut changes = Vec::new();
-        match &settlement.next {
-            _ if !open => {}
-            Next::Finish => return Err(QueueError::Invalid("a unit with open recipients cannot be finished")),
-            Next::RetryAt(at) => {
-                let at = asked.unwrap_or(*at);
-                // A unit that was to be given up and was not must not come back at once, over and over.
-                unit.due = if past { at } else { at.min(unit.expires) };
-                changes.push((lease.unit.unit, Change::Settle(unit)));
-            }
-            Next::Hold(why) => {
-                must_sync = true;
-                unit.hold = Some(why.clone());
-                changes.push((lease.unit.unit, Change::Settle(unit)));
-            }
-            Next::Split(parts) => {
-                let mut states = open_states(&unit);
+        let changes = match outcome {
+            Outcome::Stays(unit) => vec![(lease.unit.unit, Change::Settle(unit))],
+            Outcome::Ends(parts) => {
+                let mut changes = Vec::with_capacity(parts.len() + 1);
                 for part in parts {
-                    let mut part = Unit::new(part.clone())?;
-                    part.hold = part.hold.or_else(|| slot.unit.hold.clone());
-                    for rcpt in &mut part.rcpts {
-                        if let Some(state) = states.remove(&rcpt.addr) {
-                            rcpt.state = state;
-                        }
-                    }
                     changes.push((next_unit, Change::Settle(part)));
                     next_unit = next_unit.checked_add(1).ok_or(QueueError::Invalid("too many units"))?;
                 }
-                if !states.is_empty() {
-                    return Err(QueueError::Invalid("an open recipient is in none of the new units"));
-                }
+                changes.push((lease.unit.unit, Change::Drop));
+                changes
             }
-        }
-        if changes.first().is_none_or(|(number, _)| *number != lease.unit.unit) {
-            must_sync = true;
-            changes.push((lease.unit.unit, Change::Drop));
-        }
+        };
         let settles = Some(lease.unit.unit);
         let message_done = ends(message, &changes);
         if let Some(slot) = self.slot_mut(lease.unit) {
@@ -102,7 +86,7 @@ impl Index {
         let mut changes = Vec::new();
         for (&number, slot) in &message.slots {
             if filter.matches(&self.entry(UnitId { msg, unit: number }, message, slot)) {
-                changes.extend(act(slot, action).map(|change| (number, change)));
+                changes.extend(slot.unit.act(action).map(|acted| (number, acted.into())));
             }
         }
         if changes.is_empty() {
@@ -168,52 +152,6 @@ impl Index {
     }
 }
 
-/// Enters results; says whether any is final.
-fn record(unit: &mut Unit, results: &[(RcptNo, RcptState)]) -> Result<bool> {
-    let mut any_final = false;
-    for (no, state) in results {
-        let rcpt = unit.rcpts.iter_mut().find(|rcpt| rcpt.no == *no);
-        let rcpt = rcpt.ok_or(QueueError::Invalid("no recipient has this number"))?;
-        if rcpt.state.is_final() {
-            return Err(QueueError::Invalid("the recipient is final already"));
-        }
-        any_final |= state.is_final();
-        rcpt.state = state.clone();
-    }
-    if !results.is_empty() {
-        unit.attempts = unit.attempts.saturating_add(1);
-        let first = results.iter().filter_map(|(_, state)| state.attempt()).map(|attempt| attempt.when).min();
-        unit.first_attempt = unit.first_attempt.or(first);
-    }
-    Ok(any_final)
-}
-
-fn open_states(unit: &Unit) -> BTreeMap<ForwardPath, RcptState> {
-    let open = unit.rcpts.iter().filter(|rcpt| !rcpt.state.is_final());
-    open.map(|rcpt| (rcpt.addr.clone(), rcpt.state.clone())).collect()
-}
-
-fn act(slot: &Slot, action: &Action) -> Option<Change> {
-    let mut unit = slot.unit.clone();
-    let mut asked = None;
-    match action {
-        Action::Hold(why) if unit.hold.is_none() => unit.hold = Some(why.clone()),
-        Action::Release(due) if unit.hold.is_some() => {
-            unit.hold = None;
-            unit.due = *due;
-            asked = Some(*due);
-        }
-        Action::Retry(due) if unit.hold.is_none() => {
-            unit.due = *due;
-            asked = Some(*due);
-        }
-        Action::Rekey(key) => unit.key = key.clone(),
-        Action::Remove => return Some(Change::Drop),
-        Action::Hold(_) | Action::Release(_) | Action::Retry(_) => return None,
-    }
-    Some(Change::Amend(unit, asked))
-}
-
 /// Whether the changes leave no unit of the message.
 fn ends(message: &Message, changes: &[(u16, Change)]) -> bool {
     let dropped =
@@ -229,7 +167,7 @@ mod tests {
     use hikyaku_wire::ReversePath;
 
     use super::*;
-    use crate::{Envelope, KeyQuota, NewRcpt, NewUnit, QueueKey, WorkerId};
+    use crate::{Envelope, KeyQuota, NewRcpt, NewUnit, Next, QueueKey, WorkerId};
 
     #[test]
     fn nobody_gets_a_unit_while_its_settlement_is_written() {

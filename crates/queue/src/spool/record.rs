@@ -18,7 +18,7 @@ use hikyaku_wire::{Body, Code, EnhancedCode, ForwardPath, Reply, ReversePath, Ti
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::index::Unit;
+use crate::unit::Unit;
 use crate::{Attempt, Envelope, Gate, HoldReason, IdemKey, MsgId, Origin, QueueKey, Rcpt, RcptNo, RcptState};
 
 /// What is wrong with a record.
