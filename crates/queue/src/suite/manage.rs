@@ -176,6 +176,12 @@ pub(super) fn gates_close_keys<S: Store>(store: &S) {
             assert_eq!(keys, [("c", at(0)), ("d", at(0)), ("a", at(10))]);
             assert_nothing_due(queue, "a", 9).await;
             assert_nothing_due(queue, "b", 1_000).await;
+            let closed = queue.gates(None).await.expect("gates");
+            let nobody = QueueKey::new("nobody");
+            let expected = [(a.clone(), Gate::NotBefore(at(10))), (b.clone(), Gate::Paused), (nobody, Gate::Paused)];
+            assert_eq!(closed, expected);
+            assert_eq!(queue.gates(Some(&a)).await.expect("gates"), expected[..1]);
+            assert_eq!(queue.gates(Some(&c)).await.expect("gates"), []);
             let lease = claim_one(queue, "a", 10).await.lease;
             queue.release(lease, at(0)).await.expect("the lease is current");
         });
