@@ -4,4 +4,6 @@
 //! makes of a unit is decided here, so that it is the same everywhere; [`suite`](crate::suite)
 //! holds the rest of the promises.
 
+#[cfg(feature = "record")]
+pub use crate::record::{AttemptRecord, EnvelopeRecord, Fault, RcptRecord, UnitRecord};
 pub use crate::unit::{Acted, Outcome, Settling, Unit};

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use hikyaku_wire::{Body, ForwardPath, Reply, ReversePath, Timestamp};
+use hikyaku_wire::{
+    Body, DeliverBy, EnvelopeId, ForwardPath, Mail, Notify, OriginalRecipient, Priority, Recipient, Reply, Ret,
+    ReversePath, Timestamp,
+};
 
 use crate::{HoldReason, QueueKey};
 
@@ -16,6 +19,16 @@ pub struct Envelope {
     pub body: Body,
     /// Whether the sender asked for `SMTPUTF8` (RFC 6531).
     pub smtputf8: bool,
+    /// How much of the message a report of failure returns, if the sender said (`RET=`, RFC 3461 §4.3).
+    pub ret: Option<Ret>,
+    /// By what the sender knows the message (`ENVID=`, RFC 3461 §4.4).
+    pub envid: Option<EnvelopeId>,
+    /// Whether it may only travel encrypted, to hosts that promise the same (RFC 8689).
+    pub require_tls: bool,
+    /// How long the sender waits for the delivery, counted from `received` (`BY=`, RFC 2852).
+    pub by: Option<DeliverBy>,
+    /// How urgent the message is, if the sender said (`MT-PRIORITY=`, RFC 6710).
+    pub priority: Option<Priority>,
     /// When the message was accepted; the clock of expiry and of warnings runs from here.
     pub received: Timestamp,
     /// Who brought it.
@@ -25,7 +38,34 @@ pub struct Envelope {
 impl Envelope {
     /// An envelope with `BODY=7BIT`, no extension and an unknown origin.
     pub fn new(sender: ReversePath, received: Timestamp) -> Self {
-        Self { sender, body: Body::SevenBit, smtputf8: false, received, origin: Origin::default() }
+        Self {
+            sender,
+            body: Body::SevenBit,
+            smtputf8: false,
+            ret: None,
+            envid: None,
+            require_tls: false,
+            by: None,
+            priority: None,
+            received,
+            origin: Origin::default(),
+        }
+    }
+
+    /// The envelope that MAIL asks for, with an unknown origin. `SIZE=`, `AUTH=`, `HOLDFOR=` and what
+    /// has no field in [`MailParams`](hikyaku_wire::MailParams) are not kept.
+    pub fn of(mail: &Mail, received: Timestamp) -> Self {
+        let params = &mail.params;
+        Self {
+            body: params.body.unwrap_or(Body::SevenBit),
+            smtputf8: params.smtputf8,
+            ret: params.ret,
+            envid: params.envid.clone(),
+            require_tls: params.requiretls,
+            by: params.by,
+            priority: params.priority,
+            ..Self::new(mail.from.clone(), received)
+        }
     }
 }
 
@@ -43,6 +83,8 @@ pub struct Origin {
     pub session: Option<String>,
     /// The listener that took the connection.
     pub listener: Option<String>,
+    /// Whether it came encrypted.
+    pub tls: bool,
 }
 
 /// A unit as it enters the queue.
@@ -81,12 +123,24 @@ impl NewUnit {
 pub struct NewRcpt {
     /// The address.
     pub addr: ForwardPath,
+    /// Of what the sender wants to be told (`NOTIFY=`, RFC 3461 §4.1).
+    pub notify: Option<Notify>,
+    /// The recipient that the sender wrote to (`ORCPT=`, RFC 3461 §4.2).
+    pub orcpt: Option<OriginalRecipient>,
 }
 
 impl NewRcpt {
     /// A recipient with this address and nothing asked for.
     pub fn new(addr: ForwardPath) -> Self {
-        Self { addr }
+        Self { addr, notify: None, orcpt: None }
+    }
+}
+
+/// A recipient as RCPT asks for it.
+impl From<&Recipient> for NewRcpt {
+    fn from(recipient: &Recipient) -> Self {
+        let Recipient { to, params } = recipient;
+        Self { addr: to.clone(), notify: params.notify, orcpt: params.orcpt.clone() }
     }
 }
 
@@ -102,6 +156,10 @@ pub struct Rcpt {
     pub no: RcptNo,
     /// The address.
     pub addr: ForwardPath,
+    /// Of what the sender wants to be told.
+    pub notify: Option<Notify>,
+    /// The recipient that the sender wrote to.
+    pub orcpt: Option<OriginalRecipient>,
     /// What became of it so far.
     pub state: RcptState,
 }
@@ -109,7 +167,8 @@ pub struct Rcpt {
 impl Rcpt {
     /// A recipient of which nothing is known yet; for back-ends.
     pub fn new(no: RcptNo, rcpt: NewRcpt) -> Self {
-        Self { no, addr: rcpt.addr, state: RcptState::Pending }
+        let NewRcpt { addr, notify, orcpt } = rcpt;
+        Self { no, addr, notify, orcpt, state: RcptState::Pending }
     }
 }
 

@@ -283,6 +283,15 @@ impl Index {
         Ok(())
     }
 
+    /// The gates that are not open, of all keys or of one.
+    pub(crate) fn closed(&self, of: Option<&QueueKey>) -> Vec<(QueueKey, Gate)> {
+        let own = |(key, gate): (&QueueKey, &Gate)| (key.clone(), *gate);
+        match of {
+            Some(key) => self.gates.get_key_value(key).map(own).into_iter().collect(),
+            None => self.gates.iter().map(own).collect(),
+        }
+    }
+
     #[cfg(feature = "spool")]
     pub(crate) fn gates(&self) -> &BTreeMap<QueueKey, Gate> {
         &self.gates

@@ -39,6 +39,8 @@ mod index;
 mod manage;
 mod memory;
 mod queue;
+#[cfg(feature = "record")]
+mod record;
 mod schedule;
 #[cfg(feature = "spool")]
 mod spool;

@@ -291,7 +291,7 @@ pub enum Next {
     /// A person must look at it.
     Hold(HoldReason),
     /// The open recipients go on in these units; each must be in one of them, by its address, and
-    /// takes its last state along.
+    /// takes its last state, `notify` and `orcpt` along.
     Split(Vec<NewUnit>),
 }
 

@@ -269,6 +269,10 @@ impl Manage for Spool {
         })
         .await
     }
+
+    async fn gates(&self, of: Option<&QueueKey>) -> Result<Vec<(QueueKey, Gate)>> {
+        Ok(self.inner.shared.with(|index| index.closed(of)))
+    }
 }
 
 impl Inner {

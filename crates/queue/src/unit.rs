@@ -155,22 +155,21 @@ impl Unit {
         Ok(any_final)
     }
 
-    /// The units that take its place; each open recipient takes its state along.
+    /// The units that take its place; each open recipient takes along its state and what was asked for it.
     fn split(&self, parts: &[NewUnit]) -> Result<Vec<Self>> {
-        let mut states: BTreeMap<ForwardPath, RcptState> =
-            self.open().map(|rcpt| (rcpt.addr.clone(), rcpt.state.clone())).collect();
+        let mut open: BTreeMap<&ForwardPath, &Rcpt> = self.open().map(|rcpt| (&rcpt.addr, rcpt)).collect();
         let mut units = Vec::new();
         for part in parts {
             let mut part = Self::new(part.clone())?;
             part.hold = part.hold.or_else(|| self.hold.clone());
             for rcpt in &mut part.rcpts {
-                if let Some(state) = states.remove(&rcpt.addr) {
-                    rcpt.state = state;
+                if let Some(old) = open.remove(&rcpt.addr) {
+                    *rcpt = Rcpt { no: rcpt.no, ..old.clone() };
                 }
             }
             units.push(part);
         }
-        match states.is_empty() {
+        match open.is_empty() {
             true => Ok(units),
             false => Err(QueueError::Invalid("an open recipient is in none of the new units")),
         }

@@ -12,17 +12,15 @@
 //! peer is inside a JSON string or counted by a length, so it cannot begin a record of its own.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use hikyaku_wire::{Body, Code, EnhancedCode, ForwardPath, Reply, ReversePath, Timestamp};
+use hikyaku_wire::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub(super) use crate::record::Fault;
+use crate::record::{EnvelopeRecord, UnitRecord};
 use crate::unit::Unit;
-use crate::{Attempt, Envelope, Gate, HoldReason, IdemKey, MsgId, Origin, QueueKey, Rcpt, RcptNo, RcptState};
-
-/// What is wrong with a record.
-pub(super) type Fault = &'static str;
+use crate::{Envelope, Gate, IdemKey, MsgId, QueueKey};
 
 const FRAME: &[u8; 8] = b"HKYFRM01";
 const MESSAGE: &[u8; 8] = b"HKYMSG01";
@@ -52,73 +50,6 @@ pub(super) struct StateRecord {
     pub(super) follow_up: Vec<String>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EnvelopeRecord {
-    sender: String,
-    body: BodyRecord,
-    smtputf8: bool,
-    received: i64,
-    address: Option<IpAddr>,
-    hello: Option<String>,
-    user: Option<String>,
-    session: Option<String>,
-    listener: Option<String>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-enum BodyRecord {
-    #[serde(rename = "7BIT")]
-    SevenBit,
-    #[serde(rename = "8BITMIME")]
-    EightBitMime,
-    #[serde(rename = "BINARYMIME")]
-    BinaryMime,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UnitRecord {
-    key: String,
-    due: i64,
-    expires: i64,
-    hold: Option<String>,
-    attempts: u32,
-    first_attempt: Option<i64>,
-    rcpts: Vec<RcptRecord>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RcptRecord {
-    no: u32,
-    addr: String,
-    state: StateName,
-    attempt: Option<AttemptRecord>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum StateName {
-    Pending,
-    Deferred,
-    Delivered,
-    Relayed,
-    Failed,
-    Expired,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AttemptRecord {
-    when: i64,
-    host: Option<String>,
-    address: Option<IpAddr>,
-    code: u16,
-    enhanced: Option<String>,
-    text: String,
-}
-
 /// The gates that are not open.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -141,7 +72,7 @@ impl MessageRecord {
         let hex = |idem: IdemKey| idem.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         let idem = idem.map(hex);
         let (next_unit, units) = (units.0, write_units(&units.1));
-        Self { id: id.to_string(), envelope: EnvelopeRecord::new(envelope), idem, next_unit, units }
+        Self { id: id.to_string(), envelope: envelope.into(), idem, next_unit, units }
     }
 
     pub(super) fn envelope(&self) -> Result<Envelope, Fault> {
@@ -201,139 +132,16 @@ impl GatesRecord {
     }
 }
 
-impl EnvelopeRecord {
-    fn new(envelope: &Envelope) -> Self {
-        let origin = envelope.origin.clone();
-        let body = match envelope.body {
-            Body::SevenBit => BodyRecord::SevenBit,
-            Body::EightBitMime => BodyRecord::EightBitMime,
-            Body::BinaryMime => BodyRecord::BinaryMime,
-        };
-        Self {
-            sender: envelope.sender.to_string(),
-            body,
-            smtputf8: envelope.smtputf8,
-            received: envelope.received.as_millis(),
-            address: origin.address,
-            hello: origin.hello,
-            user: origin.user,
-            session: origin.session,
-            listener: origin.listener,
-        }
-    }
-
-    fn read(&self) -> Result<Envelope, Fault> {
-        let sender: ReversePath = self.sender.parse().map_err(|_| "the sender is not a path")?;
-        let mut envelope = Envelope::new(sender, Timestamp::from_millis(self.received));
-        envelope.body = match self.body {
-            BodyRecord::SevenBit => Body::SevenBit,
-            BodyRecord::EightBitMime => Body::EightBitMime,
-            BodyRecord::BinaryMime => Body::BinaryMime,
-        };
-        envelope.smtputf8 = self.smtputf8;
-        envelope.origin = Origin {
-            address: self.address,
-            hello: self.hello.clone(),
-            user: self.user.clone(),
-            session: self.session.clone(),
-            listener: self.listener.clone(),
-        };
-        Ok(envelope)
-    }
-}
-
 fn write_units(units: &BTreeMap<u16, Unit>) -> BTreeMap<u16, UnitRecord> {
-    let record = |(&number, unit): (&u16, &Unit)| {
-        let record = UnitRecord {
-            key: unit.key.as_str().to_owned(),
-            due: unit.due.as_millis(),
-            expires: unit.expires.as_millis(),
-            hold: unit.hold.as_ref().map(|why| why.as_str().to_owned()),
-            attempts: unit.attempts,
-            first_attempt: unit.first_attempt.map(Timestamp::as_millis),
-            rcpts: unit.rcpts.iter().map(RcptRecord::new).collect(),
-        };
-        (number, record)
-    };
-    units.iter().map(record).collect()
+    units.iter().map(|(&number, unit)| (number, unit.into())).collect()
 }
 
 fn read_units(next_unit: u16, units: &BTreeMap<u16, UnitRecord>) -> Result<(u16, BTreeMap<u16, Unit>), Fault> {
-    let read = |(&number, unit): (&u16, &UnitRecord)| {
-        if number >= next_unit {
-            return Err("a unit's number is not below the next one");
-        }
-        if unit.rcpts.is_empty() {
-            return Err("a unit has no recipient");
-        }
-        let unit = Unit {
-            key: QueueKey::new(unit.key.as_str()),
-            due: Timestamp::from_millis(unit.due),
-            expires: Timestamp::from_millis(unit.expires),
-            hold: unit.hold.as_deref().map(HoldReason::new),
-            attempts: unit.attempts,
-            first_attempt: unit.first_attempt.map(Timestamp::from_millis),
-            rcpts: unit.rcpts.iter().map(RcptRecord::read).collect::<Result<_, _>>()?,
-        };
-        Ok((number, unit))
-    };
-    Ok((next_unit, units.iter().map(read).collect::<Result<_, _>>()?))
-}
-
-impl RcptRecord {
-    fn new(rcpt: &Rcpt) -> Self {
-        let state = match rcpt.state {
-            RcptState::Pending => StateName::Pending,
-            RcptState::Deferred(_) => StateName::Deferred,
-            RcptState::Delivered(_) => StateName::Delivered,
-            RcptState::Relayed(_) => StateName::Relayed,
-            RcptState::Failed(_) => StateName::Failed,
-            RcptState::Expired(_) => StateName::Expired,
-        };
-        let attempt = rcpt.state.attempt().map(AttemptRecord::new);
-        Self { no: rcpt.no.0, addr: rcpt.addr.to_string(), state, attempt }
+    if units.last_key_value().is_some_and(|(&last, _)| last >= next_unit) {
+        return Err("a unit's number is not below the next one");
     }
-
-    fn read(&self) -> Result<Rcpt, Fault> {
-        let addr: ForwardPath = self.addr.parse().map_err(|_| "a recipient is not a path")?;
-        let attempt = || self.attempt.as_ref().ok_or("a result has no attempt")?.read();
-        let state = match self.state {
-            StateName::Pending => RcptState::Pending,
-            StateName::Deferred => RcptState::Deferred(attempt()?),
-            StateName::Delivered => RcptState::Delivered(attempt()?),
-            StateName::Relayed => RcptState::Relayed(attempt()?),
-            StateName::Failed => RcptState::Failed(attempt()?),
-            StateName::Expired => RcptState::Expired(attempt()?),
-        };
-        Ok(Rcpt { no: RcptNo(self.no), addr, state })
-    }
-}
-
-impl AttemptRecord {
-    fn new(attempt: &Attempt) -> Self {
-        let reply = &attempt.reply;
-        Self {
-            when: attempt.when.as_millis(),
-            host: attempt.host.clone(),
-            address: attempt.address,
-            code: reply.code().as_u16(),
-            enhanced: reply.enhanced().map(|code| code.to_string()),
-            text: reply.lines().collect::<Vec<_>>().join("\n"),
-        }
-    }
-
-    fn read(&self) -> Result<Attempt, Fault> {
-        let code = Code::new(self.code).ok_or("a reply's code is not one")?;
-        let reply = match &self.enhanced {
-            None => Reply::plain(code, self.text.clone()),
-            Some(enhanced) => {
-                let enhanced: EnhancedCode = enhanced.parse().map_err(|_| "a reply's enhanced code is not one")?;
-                Reply::new(code, enhanced, self.text.clone())
-            }
-        };
-        let when = Timestamp::from_millis(self.when);
-        Ok(Attempt { when, host: self.host.clone(), address: self.address, reply })
-    }
+    let units = units.iter().map(|(&number, unit)| Ok((number, unit.read()?))).collect::<Result<_, Fault>>()?;
+    Ok((next_unit, units))
 }
 
 /// The lengths that end a message file.

@@ -176,6 +176,12 @@ pub(super) fn gates_close_keys<S: Store>(store: &S) {
             assert_eq!(keys, [("c", at(0)), ("d", at(0)), ("a", at(10))]);
             assert_nothing_due(queue, "a", 9).await;
             assert_nothing_due(queue, "b", 1_000).await;
+            let closed = queue.gates(None).await.expect("gates");
+            let nobody = QueueKey::new("nobody");
+            let expected = [(a.clone(), Gate::NotBefore(at(10))), (b.clone(), Gate::Paused), (nobody, Gate::Paused)];
+            assert_eq!(closed, expected);
+            assert_eq!(queue.gates(Some(&a)).await.expect("gates"), expected[..1]);
+            assert_eq!(queue.gates(Some(&c)).await.expect("gates"), []);
             let lease = claim_one(queue, "a", 10).await.lease;
             queue.release(lease, at(0)).await.expect("the lease is current");
         });
@@ -202,6 +208,11 @@ pub(super) fn everything_outlives_reopening<S: Store>(store: &S) {
         let mut envelope = Envelope::new("<\"a b\\\"\"@[IPv6:2001:db8::1]>".parse().expect("a path"), at(1));
         envelope.body = hikyaku_wire::Body::EightBitMime;
         envelope.smtputf8 = true;
+        envelope.ret = Some("HDRS".parse().expect("a word"));
+        envelope.envid = Some("QQ+2B314+20159".parse().expect("xtext"));
+        envelope.require_tls = true;
+        envelope.by = Some("-120;NT".parse().expect("a deadline"));
+        envelope.priority = Some("-3".parse().expect("a priority"));
         // C1.14: what a peer said cannot begin a record of its own.
         let evil = "x\",\"next_unit\":9}\r\nHKYMSG01\0\u{1b}\u{2028}é";
         envelope.origin = Origin {
@@ -210,9 +221,12 @@ pub(super) fn everything_outlives_reopening<S: Store>(store: &S) {
             user: Some(evil.to_owned()),
             session: Some("s".to_owned()),
             listener: Some("l".to_owned()),
+            tls: true,
         };
         let mut held = unit("held", &["<postmaster>"]);
         held.hold = Some(HoldReason::new(evil));
+        held.rcpts[0].notify = Some("SUCCESS,DELAY".parse().expect("a word"));
+        held.rcpts[0].orcpt = Some("rfc822;a+2Bb@c.test".parse().expect("an address"));
         let units = vec![unit(evil, &["<a@a.test>", "<\"x y\"@[192.0.2.7]>", "<d\u{fc}@d\u{fc}.test>"]), held];
         let mut draft = queue.draft(id(1), SizeHint::UNKNOWN).await.expect("room");
         draft.write(Bytes::from_static(b"HKYMSG01")).await.expect("a write");
