@@ -65,7 +65,7 @@ impl<'t> Batch<'t> {
                     place: row.place,
                     blob: row.blob,
                     size: row.size,
-                    next_unit: old.as_ref().map_or(0, |old| old.next_unit).max(row.next_unit),
+                    next_unit: row.next_unit,
                     units: units.into_values().flatten().collect(),
                 };
                 let before = old.as_ref().map_or_else(Vec::new, |old| old.units.clone());
@@ -160,7 +160,7 @@ impl<'t> Batch<'t> {
     /// Takes a unit out of the tables, but for what `stays` as it is.
     fn unlink(&mut self, id: MsgId, unit: &Unit, stays: Option<&Unit>) -> Result<()> {
         let at = UnitId { msg: id, unit: unit.number };
-        if !stays.is_some_and(|stays| stays.key == unit.key) {
+        if stays.is_none_or(|stays| stays.key != unit.key) {
             self.units.remove(&tables::unit_key(unit.key, at))?;
         }
         if stays.is_some_and(|stays| same_turn(stays, unit)) {
@@ -175,7 +175,7 @@ impl<'t> Batch<'t> {
     /// Puts a unit into the tables, but for what stood there `before`.
     fn link(&mut self, id: MsgId, unit: &Unit, before: Option<&Unit>) -> Result<()> {
         let at = UnitId { msg: id, unit: unit.number };
-        if !before.is_some_and(|before| before.key == unit.key) {
+        if before.is_none_or(|before| before.key != unit.key) {
             self.units.insert(&tables::unit_key(unit.key, at), ())?;
         }
         if before.is_some_and(|before| same_turn(before, unit)) {
