@@ -202,7 +202,7 @@ impl Vfs for Folders {
             },
         };
         rustix::fs::renameat(&self.drafts, draft_name.name.as_str(), folder, name)?;
-        draft_name.is_gone();
+        draft_name.forget();
         Ok(file)
     }
 
@@ -368,7 +368,7 @@ struct DraftName {
 
 impl DraftName {
     /// The file has another name now.
-    fn is_gone(mut self) {
+    fn forget(mut self) {
         self.name.clear();
     }
 }

@@ -214,6 +214,11 @@ impl Inode {
         self.pending.clear();
     }
 
+    /// How many pages are in memory.
+    pub(super) fn pages(&self) -> usize {
+        self.seen.pages.len()
+    }
+
     /// Some of its pages.
     pub(super) fn some_pages(&self, random: &mut Random) -> Vec<Arc<Page>> {
         let some = random.below(self.seen.pages.len() as u64);
