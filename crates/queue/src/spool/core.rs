@@ -205,7 +205,7 @@ impl<V: Vfs> Core<V> {
 
     /// The longest request that is taken, in bytes of entries: a group must fit into a segment.
     pub(super) fn longest(&self) -> u64 {
-        (self.config.segment / 2).min(u64::from(ROOM))
+        (self.config.segment / 2).min(u64::from(ROOM) * 3 / 4)
     }
 
     /// Waits for room, then hands a request to the committer.

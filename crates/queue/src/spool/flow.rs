@@ -152,9 +152,9 @@ impl<V: Vfs> Core<V> {
             ops.push(op);
             coming.push(message);
         }
-        let own = Request::new(vec![(Told::Units(Units { id: lease.unit.msg, next_unit, changed }), Vec::new())])?;
-        entries.extend(own.entries);
-        ops.extend(own.ops);
+        let told = Told::Units(Units { id: lease.unit.msg, next_unit, changed });
+        entries.push(told.entry(Vec::new()).map_err(QueueError::Invalid)?);
+        ops.extend(told.op());
         let mut request = Request::of(entries, ops);
         request.after = After::Settled(lease.unit, next_unit);
         request.coming = coming;
