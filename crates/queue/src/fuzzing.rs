@@ -13,10 +13,10 @@ use crate::{
     UnitState, WorkerId,
 };
 
-/// Files of a spool: what can be read can be written, and read again as the same.
+/// Records of a spool's journal: what can be read can be written, and read again as the same.
 #[cfg(feature = "spool")]
 pub fn record(data: &[u8]) {
-    crate::spool::round_trip::records(data);
+    crate::spool::round_trip(data);
 }
 
 /// Moves of the queue, three bytes each; after each it says the same as the model.
