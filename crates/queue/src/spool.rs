@@ -265,7 +265,7 @@ impl Manage for Spool {
     }
 
     async fn gates(&self, of: Option<&QueueKey>) -> Result<Vec<(QueueKey, Gate)>> {
-        Ok(self.inner.shared.with(|index| index.closed(of)))
+        Ok(self.inner.core.state().closed(of))
     }
 }
 
