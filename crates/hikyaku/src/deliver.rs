@@ -1,25 +1,27 @@
 //! The delivery loop: claims what is due, delivers it, settles what became of it.
 
 mod attempt;
+mod board;
+mod closing;
+mod hold;
 mod settle;
 mod targets;
 
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hikyaku_dns::Resolver;
-use hikyaku_queue::{Claimed, Health, KeyQuota, Queue, QueueKey, Schedule, WorkerId};
+use hikyaku_queue::{Claimed, Health, KeyQuota, Manage, Queue, QueueError, Schedule, WorkerId};
 use hikyaku_wire::Hello;
 use tokio::{
-    sync::Notify,
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
 
+use self::{
+    attempt::{Met, Tried},
+    board::{Board, Place},
+    hold::Hold,
+};
 use crate::{AuditLog, Connection, Current, Directory, Maildirs, Route, Routes, SigningKeys, Stop, now};
 
 /// How much is done at once.
@@ -28,7 +30,7 @@ pub struct DeliveryLimits {
     /// Deliveries to other hosts at once in all. Local ones do not count.
     pub workers: usize,
     /// Deliveries at once to one destination. A destination begins with two, gets one more for
-    /// each that succeeds, and falls back to one when it fails: a dead one cannot take the
+    /// each that succeeds, and falls back to one when it fails: a slow one cannot take the
     /// place of the others.
     pub workers_per_key: usize,
     /// Messages over one connection before it is closed.
@@ -37,6 +39,15 @@ pub struct DeliveryLimits {
     pub addresses: usize,
     /// How long a running delivery may go on after a request to stop.
     pub grace: Duration,
+    /// A unit is ours for so long, and longer while its delivery goes on: each fifth of it the
+    /// lease is made as long again.
+    pub lease: Duration,
+    /// Nothing is begun, and no message is ended, while less than this is left of the lease. A
+    /// worker that cannot make it longer stops then, and writes nothing: another one will.
+    pub margin: Duration,
+    /// A destination that cannot be reached is closed until one delivery tries again: as long as
+    /// the schedule says for so many failures in a row, but no longer than this.
+    pub probe: Duration,
 }
 
 impl Default for DeliveryLimits {
@@ -47,6 +58,9 @@ impl Default for DeliveryLimits {
             messages_per_connection: 100,
             addresses: 5,
             grace: Duration::from_secs(30),
+            lease: Duration::from_secs(300),
+            margin: Duration::from_secs(60),
+            probe: Duration::from_secs(3600),
         }
     }
 }
@@ -84,80 +98,10 @@ pub struct Delivery<Q, R> {
     pub audit: Arc<AuditLog>,
 }
 
-/// A unit is ours for so long, and longer while its delivery goes on.
-const LEASE: Duration = Duration::from_secs(600);
 /// How far ahead the loop looks, and how long it sleeps at the most.
 const HORIZON: Duration = Duration::from_secs(60);
 /// Destinations that are asked for at a time.
 const PAGE: usize = 256;
-/// Deliveries at once to a destination of which nothing is known yet.
-const FIRST: usize = 2;
-
-/// Destinations of which it is known that they failed, at the most.
-const REMEMBERED: usize = 10_000;
-
-/// What a destination has shown of itself.
-#[derive(Debug)]
-struct Destination {
-    running: usize,
-    window: usize,
-}
-
-/// The destinations that are being worked on, and a bell for when there is room for more.
-#[derive(Debug, Default)]
-struct Board {
-    destinations: Mutex<HashMap<QueueKey, Destination>>,
-    room: Notify,
-}
-
-impl Board {
-    fn lock(&self) -> MutexGuard<'_, HashMap<QueueKey, Destination>> {
-        self.destinations.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes a place for one more worker, if there is one.
-    fn start(self: &Arc<Self>, key: &QueueKey, most: usize) -> Option<Place> {
-        let mut destinations = self.lock();
-        if destinations.len() >= REMEMBERED {
-            destinations.retain(|_, destination| destination.running > 0);
-        }
-        let destination = destinations.entry(key.clone()).or_insert(Destination { running: 0, window: FIRST });
-        (destination.running < destination.window.min(most)).then(|| {
-            destination.running += 1;
-            Place { board: self.clone(), key: key.clone() }
-        })
-    }
-}
-
-/// A worker's place at a destination; it is free again when this is dropped, by a panic too.
-struct Place {
-    board: Arc<Board>,
-    key: QueueKey,
-}
-
-impl Place {
-    fn learn(&self, succeeded: bool, most: usize) {
-        if let Some(destination) = self.board.lock().get_mut(&self.key) {
-            destination.window = if succeeded { (destination.window + 1).min(most) } else { 1 };
-        }
-        if succeeded {
-            self.board.room.notify_one();
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut destinations = self.board.lock();
-        if let Some(destination) = destinations.get_mut(&self.key) {
-            destination.running -= 1;
-            // What is idle and healthy need not be remembered.
-            if destination.running == 0 && destination.window >= FIRST {
-                destinations.remove(&self.key);
-            }
-        }
-    }
-}
 
 /// Who is at the other end of a connection.
 #[derive(Clone)]
@@ -169,13 +113,15 @@ struct Remote {
 /// A connection that may be used again.
 type Reusable = Option<(Connection, Remote)>;
 
-impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
+impl<Q: Queue + Manage, R: Resolver + 'static> Delivery<Q, R> {
     /// Delivers until it is asked to stop. What is running then may finish within the grace time
     /// of the limits; what has not begun to send goes back to the queue at once.
     pub async fn run(self: Arc<Self>, mut stop: Stop) {
         let (mut remote, mut local) = (JoinSet::new(), JoinSet::new());
         let board = Arc::new(Board::default());
         let mut serial = 0_u64;
+        let mut sweep = interval(closing::SWEEP);
+        self.recall(&board).await;
         loop {
             let wake = self.start_workers((&mut remote, &mut local), &board, &mut serial, &stop).await;
             tokio::select! {
@@ -185,6 +131,7 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
                 Some(_) = remote.join_next() => {}
                 Some(_) = local.join_next() => {}
                 () = board.room.notified() => {}
+                _ = sweep.tick() => self.sweep().await,
                 () = self.queue.wait_ready(now().saturating_add(HORIZON)) => {}
                 () = sleep(wake) => {}
             }
@@ -255,8 +202,10 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
             if stop.is_requested() {
                 break;
             }
+            let before = place.failures();
             let want = [KeyQuota { key: place.key.clone(), max: 1 }];
-            let claimed = match self.queue.claim(who.clone(), now(), &want, LEASE).await {
+            let hold = Hold::new(self.limits.lease, self.limits.margin);
+            let claimed = match self.queue.claim(who.clone(), now(), &want, self.limits.lease).await {
                 Ok(mut claimed) => claimed.pop(),
                 Err(error) => {
                     self.audit.trouble(&format!("delivery to {}: {error}", place.key));
@@ -264,11 +213,27 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
                 }
             };
             let Some(claimed) = claimed else { break };
-            let succeeded;
-            (succeeded, connection) = self.unit(claimed, connection, &mut stop).await;
-            place.learn(succeeded, self.limits.workers_per_key);
-            if !succeeded && connection.is_none() {
-                break;
+            let met;
+            (met, connection) = self.unit(claimed, &hold, connection, &mut stop).await;
+            match met {
+                Met::Answered => {
+                    if place.answered(self.limits.workers_per_key) {
+                        self.reopen(&place.key).await;
+                    }
+                }
+                Met::Unreachable => {
+                    if let Some(failures) = place.unreachable(before) {
+                        self.close(&place.key, failures).await;
+                    }
+                    break;
+                }
+                Met::Failed => {
+                    place.slowed();
+                    if connection.is_none() {
+                        break;
+                    }
+                }
+                Met::Nothing => {}
             }
         }
         if let Some((connection, _)) = connection {
@@ -276,35 +241,56 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
         }
     }
 
-    /// Delivers and settles one unit; says whether the destination answered, and gives the
-    /// connection back if it can be used again.
-    async fn unit(&self, mut claimed: Claimed, connection: Reusable, stop: &mut Stop) -> (bool, Reusable) {
+    /// Delivers and settles one unit; says what was met there, and gives the connection back if it
+    /// can be used again.
+    async fn unit(&self, claimed: Claimed, hold: &Hold, connection: Reusable, stop: &mut Stop) -> (Met, Reusable) {
         let body = self.queue.body(claimed.lease.unit.msg).await;
-        let mut lease = claimed.lease;
-        let (results, connection) = {
-            let delivery = self.attempt(&claimed, body.as_ref(), connection, stop);
-            tokio::pin!(delivery);
-            let mut renewal = interval(LEASE / 3);
-            renewal.tick().await;
-            loop {
-                tokio::select! {
-                    done = &mut delivery => break done,
-                    _ = renewal.tick() => match self.queue.extend(&lease, LEASE).await {
-                        Ok(extended) => lease = extended,
-                        Err(error) => self.audit.trouble(&format!("lease of {}: {error}", lease.unit)),
-                    }
+        let lease = claimed.lease;
+        let (tried, connection) = {
+            let delivery = self.attempt(&claimed, hold, body.as_ref(), connection, stop);
+            let renewal = self.renew(&claimed, hold);
+            tokio::pin!(delivery, renewal);
+            tokio::select! {
+                biased;
+                // Whoever has the unit now says what becomes of it.
+                () = hold.is_over() => {
+                    self.audit.trouble(&format!("the lease of {} ran out before its delivery was over", lease.unit));
+                    return (Met::Nothing, None);
                 }
+                () = &mut renewal => return (Met::Nothing, None),
+                done = &mut delivery => done,
             }
         };
-        claimed.lease = lease;
-        let Some(results) = results else {
+        let Some(Tried { results, met }) = tried else {
             if let Err(error) = self.queue.release(lease, now()).await {
                 self.audit.trouble(&format!("release of {}: {error}", lease.unit));
             }
-            return (false, None);
+            return (Met::Nothing, None);
         };
-        let answered = results.iter().any(attempt::Result::is_answered);
         self.settle(claimed, body.as_ref().ok(), results).await;
-        (answered, connection)
+        (met, connection)
+    }
+
+    /// Makes the lease longer while its delivery goes on; ends when it is lost.
+    async fn renew(&self, claimed: &Claimed, hold: &Hold) {
+        let mut lease = claimed.lease;
+        let mut renewal = interval((self.limits.lease / 5).max(Duration::from_millis(1)));
+        renewal.tick().await;
+        loop {
+            renewal.tick().await;
+            let by = hold.gone(self.limits.lease);
+            match self.queue.extend(&lease, by).await {
+                Ok(extended) => {
+                    lease = extended;
+                    hold.extended(by);
+                }
+                Err(error) => {
+                    self.audit.trouble(&format!("lease of {}: {error}", lease.unit));
+                    if matches!(error, QueueError::LeaseLost) {
+                        return;
+                    }
+                }
+            }
+        }
     }
 }

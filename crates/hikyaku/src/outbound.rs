@@ -174,6 +174,17 @@ impl Connection {
     /// Sends one message and says what became of each recipient, in the order of the envelope.
     /// The connection comes back if it can be used again.
     pub async fn send<B: BodyReader>(self, envelope: &Envelope, body: &B) -> (Vec<Settled>, Option<Self>) {
+        self.send_if(envelope, body, &|| true).await
+    }
+
+    /// The same, but when all of the message is sent, `may_end` is asked: with `false` the
+    /// conversation is cut before the final dot, and nothing was handed over.
+    pub async fn send_if<B: BodyReader>(
+        self,
+        envelope: &Envelope,
+        body: &B,
+        may_end: &(dyn Fn() -> bool + Sync),
+    ) -> (Vec<Settled>, Option<Self>) {
         let Self { mut wire, ready } = self;
         let size = body.len() + body.prepend().len() as u64;
         let first = match ready.send(envelope, size, Instant::now(), &mut wire.input, &mut wire.out) {
@@ -185,7 +196,7 @@ impl Connection {
         };
         let mut step = wire.run(first).await;
         if let Step::Body(begun) = step {
-            step = wire.content(begun, body).await;
+            step = wire.content(begun, body, may_end).await;
             step = wire.run(step).await;
         }
         let (settled, next) = match step {
@@ -311,7 +322,7 @@ impl Wire {
     }
 
     /// The content: what was put in front, then the text, a piece at a time.
-    async fn content<B: BodyReader>(&mut self, mut step: Body, body: &B) -> Step {
+    async fn content<B: BodyReader>(&mut self, mut step: Body, body: &B, may_end: &(dyn Fn() -> bool + Sync)) -> Step {
         let mut piece = body.prepend().clone();
         let mut at = 0;
         loop {
@@ -324,6 +335,9 @@ impl Wire {
                 ended => return ended,
             };
             if at >= body.len() {
+                if !may_end() {
+                    return step.abandon(Reply::LOCAL_ERROR_451.append(": there is no time left to end the message"));
+                }
                 return step.finish(Instant::now(), &mut self.out);
             }
             piece = match body.read_at(at, PIECE).await {

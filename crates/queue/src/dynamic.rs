@@ -62,6 +62,7 @@ trait AnyQueue: Send + Sync {
     fn counts(&self, by: CountBy) -> Boxed<'_, Result<Vec<Count>>>;
     fn apply<'a>(&'a self, filter: &'a Filter, action: Action) -> Boxed<'a, Result<u64>>;
     fn gate<'a>(&'a self, key: &'a QueueKey, gate: Gate) -> Boxed<'a, Result<()>>;
+    fn gates<'a>(&'a self, of: Option<&'a QueueKey>) -> Boxed<'a, Result<Vec<(QueueKey, Gate)>>>;
 }
 
 impl<Q: Queue + Manage> AnyQueue for Q {
@@ -122,6 +123,10 @@ impl<Q: Queue + Manage> AnyQueue for Q {
     fn gate<'a>(&'a self, key: &'a QueueKey, gate: Gate) -> Boxed<'a, Result<()>> {
         Box::pin(Manage::gate(self, key, gate))
     }
+
+    fn gates<'a>(&'a self, of: Option<&'a QueueKey>) -> Boxed<'a, Result<Vec<(QueueKey, Gate)>>> {
+        Box::pin(Manage::gates(self, of))
+    }
 }
 
 impl Queue for DynQueue {
@@ -180,6 +185,10 @@ impl Manage for DynQueue {
 
     async fn gate(&self, key: &QueueKey, gate: Gate) -> Result<()> {
         self.0.gate(key, gate).await
+    }
+
+    async fn gates(&self, of: Option<&QueueKey>) -> Result<Vec<(QueueKey, Gate)>> {
+        self.0.gates(of).await
     }
 }
 

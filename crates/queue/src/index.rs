@@ -28,7 +28,7 @@ type Result<T> = std::result::Result<T, QueueError>;
 const FINISHED: usize = 16_384;
 
 /// How long an [`IdemKey`] is remembered.
-const IDEM_WINDOW: Duration = Duration::from_secs(3600);
+pub(crate) const IDEM_WINDOW: Duration = Duration::from_secs(3600);
 
 /// The index, and those who wait for it.
 #[derive(Debug)]
@@ -281,6 +281,15 @@ impl Index {
             slot.unit.due = asked.unwrap_or(due).min(slot.unit.expires);
         });
         Ok(())
+    }
+
+    /// The gates that are not open, of all keys or of one.
+    pub(crate) fn closed(&self, of: Option<&QueueKey>) -> Vec<(QueueKey, Gate)> {
+        let own = |(key, gate): (&QueueKey, &Gate)| (key.clone(), *gate);
+        match of {
+            Some(key) => self.gates.get_key_value(key).map(own).into_iter().collect(),
+            None => self.gates.iter().map(own).collect(),
+        }
     }
 
     #[cfg(feature = "spool")]

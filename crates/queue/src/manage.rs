@@ -28,6 +28,10 @@ pub trait Manage: Send + Sync + 'static {
 
     /// Opens or closes a key, which need not have units; durable when it returns.
     fn gate(&self, key: &QueueKey, gate: Gate) -> impl Future<Output = Result<()>> + Send;
+
+    /// The gates that are not open, in the order of their keys: of all keys, or of one. A time that
+    /// is over stands there until the gate is opened.
+    fn gates(&self, of: Option<&QueueKey>) -> impl Future<Output = Result<Vec<(QueueKey, Gate)>>> + Send;
 }
 
 /// Which units are meant: all that match every field that is set. The default means all.

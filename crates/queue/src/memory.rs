@@ -212,6 +212,10 @@ impl Manage for Memory {
         self.inner.shared.with(|index| index.set_gate(key, gate));
         Ok(())
     }
+
+    async fn gates(&self, of: Option<&QueueKey>) -> Result<Vec<(QueueKey, Gate)>> {
+        Ok(self.inner.shared.with(|index| index.closed(of)))
+    }
 }
 
 /// A message in the making in [`Memory`].

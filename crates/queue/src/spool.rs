@@ -1,5 +1,7 @@
 //! The durable queue in a directory: one file a message.
 
+#[allow(unused, reason = "the parts of the next spool")]
+mod blob;
 mod busy;
 #[allow(unused, clippy::unimplemented, reason = "the parts of the next spool")]
 mod catalog;
@@ -266,6 +268,10 @@ impl Manage for Spool {
             Ok(())
         })
         .await
+    }
+
+    async fn gates(&self, of: Option<&QueueKey>) -> Result<Vec<(QueueKey, Gate)>> {
+        Ok(self.inner.shared.with(|index| index.closed(of)))
     }
 }
 

@@ -12,7 +12,7 @@ use hikyaku_session::{
 use hikyaku_wire::{Code, ForwardPath, Reply};
 
 use super::{
-    Delivery, Remote, Reusable,
+    Delivery, Hold, Remote, Reusable,
     targets::{no_address, ours},
 };
 use crate::{ClientTls, Connection, OpenError, Route, Stop, Target};
@@ -25,36 +25,72 @@ pub(super) struct Result {
     pub(super) by: Option<Remote>,
 }
 
+/// What an attempt came to.
+pub(super) struct Tried {
+    pub(super) results: Vec<Result>,
+    pub(super) met: Met,
+}
+
+/// What an attempt shows of its destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    /// It is alive: it took the mail, or said itself why not.
+    Answered,
+    /// It could not be spoken to, and that may change: no address, no connection, no greeting.
+    Unreachable,
+    /// Something went wrong while it was spoken to.
+    Failed,
+    /// Nothing: it was not asked.
+    Nothing,
+}
+
+impl Tried {
+    /// Results that came out of a conversation.
+    fn spoken(results: Vec<Result>) -> Option<Self> {
+        let met = if results.iter().any(Result::is_answered) { Met::Answered } else { Met::Failed };
+        Some(Self { results, met })
+    }
+
+    fn new(results: Vec<Result>, met: Met) -> Option<Self> {
+        Some(Self { results, met })
+    }
+}
+
 impl Result {
-    /// Whether the destination is alive: it took the mail, or said itself why not.
-    pub(super) fn is_answered(&self) -> bool {
+    fn is_answered(&self) -> bool {
         self.outcome.reply.is_positive() || self.outcome.by == By::Remote
     }
 }
 
 impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
     /// Delivers to every recipient of the unit. `None`: it was asked to stop before anything was
-    /// sent.
+    /// sent, or not enough was left of the lease.
     pub(super) async fn attempt(
         &self,
         claimed: &Claimed,
+        hold: &Hold,
         body: std::result::Result<&Q::Body, &QueueError>,
         connection: Reusable,
         stop: &mut Stop,
-    ) -> (Option<Vec<Result>>, Reusable) {
+    ) -> (Option<Tried>, Reusable) {
         if claimed.expired {
-            return (Some(expired(claimed)), connection);
+            return (Tried::new(expired(claimed), Met::Nothing), connection);
+        }
+        if !hold.may_begin() {
+            return (None, connection);
         }
         let body = match body {
             Ok(body) => body,
-            Err(error) => return (Some(all(claimed, &Outcome::ours(error.reply()))), connection),
+            Err(error) => {
+                return (Tried::new(all(claimed, &Outcome::ours(error.reply())), Met::Nothing), connection);
+            }
         };
         match claimed.key.as_str().parse::<Route>() {
-            Ok(Route::Maildir) => (Some(self.local(claimed, body).await), connection),
-            Ok(route) => self.remote(claimed, &route, body, connection, stop).await,
+            Ok(Route::Maildir) => (Tried::spoken(self.local(claimed, body).await), connection),
+            Ok(route) => self.remote(claimed, hold, &route, body, connection, stop).await,
             Err(error) => {
                 let reply = Reply::LOCAL_ERROR_451.append(&format!(": {}: {error}", claimed.key));
-                (Some(all(claimed, &Outcome::ours(reply))), connection)
+                (Tried::new(all(claimed, &Outcome::ours(reply)), Met::Nothing), connection)
             }
         }
     }
@@ -83,28 +119,35 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
     async fn remote(
         &self,
         claimed: &Claimed,
+        hold: &Hold,
         route: &Route,
         body: &Q::Body,
         connection: Reusable,
         stop: &mut Stop,
-    ) -> (Option<Vec<Result>>, Reusable) {
+    ) -> (Option<Tried>, Reusable) {
+        let may_end = || hold.commit();
         let mut envelope =
             Envelope::new(claimed.envelope.sender.clone(), claimed.rcpts.iter().map(|r| r.addr.clone()).collect());
         envelope.body = claimed.envelope.body;
         envelope.smtputf8 = claimed.envelope.smtputf8;
         if let Some((connection, remote)) = connection {
             self.begin(claimed, &envelope.to, &remote.host, remote.address);
-            let (settled, connection) = connection.send(&envelope, body).await;
+            let (settled, connection) = connection.send_if(&envelope, body, &may_end).await;
             // A server may be tired of a connection that was used before: then nothing was
             // tried, and a new one is worth it.
             if connection.is_some() || !settled.iter().all(is_tired) {
                 let connection = connection.map(|c| (c, remote.clone()));
-                return (Some(named(claimed, settled, Some(remote))), connection);
+                return (Tried::spoken(named(claimed, settled, Some(remote))), connection);
             }
+            hold.begin_again();
         }
         let targets = match self.targets(route).await {
             Ok(targets) => targets,
-            Err(outcome) => return (Some(all(claimed, &outcome)), None),
+            Err(outcome) => {
+                // What the DNS says for good is about each message, and nothing that will pass.
+                let met = if outcome.reply.is_transient() { Met::Unreachable } else { Met::Nothing };
+                return (Tried::new(all(claimed, &outcome), met), None);
+            }
         };
         let mut config = Config::new(self.helo.clone());
         config.protocol = match route {
@@ -114,12 +157,16 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
         };
         let config = Arc::new(config);
         let mut last: Option<(Vec<Settled>, Remote)> = None;
+        let mut is_spoken = false;
         for (host, target) in targets.into_iter().take(self.limits.addresses) {
             let address = match &target {
                 Target::Tcp(address) => Some(*address),
                 Target::Unix(_) => None,
             };
             let remote = Remote { host, address };
+            if !hold.may_begin() {
+                return (None, None);
+            }
             self.begin(claimed, &envelope.to, &remote.host, address);
             let opened = tokio::select! {
                 biased;
@@ -129,11 +176,13 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
             let settled = match opened {
                 Err(outcome) => vec![Settled::NotTried(outcome); envelope.to.len()],
                 Ok(connection) => {
-                    let (settled, connection) = connection.send(&envelope, body).await;
+                    is_spoken = true;
+                    let (settled, connection) = connection.send_if(&envelope, body, &may_end).await;
                     if connection.is_some() || !settled.iter().all(is_cut) {
                         let connection = connection.map(|c| (c, remote.clone()));
-                        return (Some(named(claimed, settled, Some(remote))), connection);
+                        return (Tried::spoken(named(claimed, settled, Some(remote))), connection);
                     }
+                    hold.begin_again();
                     settled
                 }
             };
@@ -146,7 +195,10 @@ impl<Q: Queue, R: Resolver + 'static> Delivery<Q, R> {
             Some((settled, remote)) => named(claimed, settled, Some(remote)),
             None => all(claimed, &no_address()),
         };
-        (Some(results), None)
+        if !is_spoken && results.iter().all(|result| result.outcome.reply.is_transient()) {
+            return (Tried::new(results, Met::Unreachable), None);
+        }
+        (Tried::spoken(results), None)
     }
 
     /// Connects, with TLS if the host has it: to whoever that is, and rather without than not at

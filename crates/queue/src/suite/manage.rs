@@ -218,6 +218,11 @@ pub(super) fn gates_close_keys<S: Store>(store: &S) {
         assert_eq!(keys, [("c", at(0)), ("d", at(0)), ("a", at(10))], "a closed key is no work before it opens");
         desk.nothing_due("a", 9).await;
         desk.nothing_due("b", 1_000).await;
+        let [a, b, c, nobody] = ["a", "b", "c", "nobody"].map(QueueKey::new);
+        let closed = [(a.clone(), Gate::NotBefore(at(10))), (b, Gate::Paused), (nobody, Gate::Paused)];
+        assert_eq!(desk.gates(None).await.expect("gates"), closed, "the gates that are not open, in order");
+        assert_eq!(desk.gates(Some(&a)).await.expect("gates"), closed[..1]);
+        assert_eq!(desk.gates(Some(&c)).await.expect("gates"), []);
         let lease = desk.claim_one("a", 10).await.lease;
         desk.release(lease, at(0)).await.expect("the lease is current");
         let counts = desk.counts(CountBy::Key).await.expect("counts");

@@ -163,9 +163,10 @@ fn verdicts_and_claims_hold() {
     assert!(closed > 300 && open > 300 && strangers > 10_000 && refused > 20, "{closed} {open} {strangers} {refused}");
 }
 
+/// What cannot be told counts against a claim.
 fn breaks(policy: &Policy, claim: &crate::Claim, facts: &Facts) -> bool {
     let is_done = agree::verb(policy, facts) == claim.verb;
-    means::holds(policy, &claim.when, facts) == Some(true) && claim.always != is_done
+    means::holds(policy, &claim.when, facts) != Some(false) && claim.always != is_done
 }
 
 /// A cell that says always or never is not contradicted by any facts.

@@ -6,7 +6,7 @@ use super::game::{Game, PREPEND, Same, same, who, worked};
 use super::naive::Unit;
 use crate::suite::Store;
 use crate::suite::parts::{at, read};
-use crate::{BodyReader, Count, CountBy, Filter, Manage, Queue, QueueError, StateKind};
+use crate::{BodyReader, Count, CountBy, Filter, Gate, Manage, Queue, QueueError, StateKind};
 
 impl<S: Store> Game<'_, S> {
     /// What outlived reopening: leases may have ended, and what was not durable may be undone.
@@ -51,6 +51,9 @@ impl<S: Store> Game<'_, S> {
         }
         let units = |entries: &[crate::Entry]| entries.iter().map(|entry| entry.unit).collect::<Vec<_>>();
         same("the list", &units(&listed), &units(&expected))?;
+        let closed = self.model.gates.iter().filter(|(_, gate)| **gate != Gate::Open);
+        let closed: Vec<_> = closed.map(|(key, gate)| (key.clone(), *gate)).collect();
+        same("the gates", &worked("gates", self.queue.gates(None).await)?, &closed)?;
         self.compare_counts().await?;
         self.compare_keys().await?;
         self.compare_body(n).await
