@@ -3,10 +3,10 @@
 use crate::Memory;
 use crate::suite::{Store, model};
 
-/// Files of a spool: what can be read can be written, and read again as the same.
+/// Records of a spool's journal: what can be read can be written, and read again as the same.
 #[cfg(feature = "spool")]
 pub fn record(data: &[u8]) {
-    crate::spool::round_trip::records(data);
+    crate::spool::round_trip(data);
 }
 
 /// The first byte says whether JSON of an envelope or of a unit follows: what can be read can be
