@@ -265,6 +265,7 @@ impl Manage for Spool {
     }
 
     async fn gates(&self, of: Option<&QueueKey>) -> Result<Vec<(QueueKey, Gate)>> {
+        self.inner.core.caught_up().await;
         Ok(self.inner.core.state().closed(of))
     }
 }
