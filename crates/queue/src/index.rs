@@ -28,7 +28,7 @@ type Result<T> = std::result::Result<T, QueueError>;
 const FINISHED: usize = 16_384;
 
 /// How long an [`IdemKey`] is remembered.
-const IDEM_WINDOW: Duration = Duration::from_secs(3600);
+pub(crate) const IDEM_WINDOW: Duration = Duration::from_secs(3600);
 
 /// The index, and those who wait for it.
 #[derive(Debug)]

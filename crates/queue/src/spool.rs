@@ -1,5 +1,7 @@
 //! The durable queue in a directory: one file a message.
 
+#[allow(unused, reason = "the parts of the next spool")]
+mod blob;
 mod busy;
 #[allow(unused, clippy::unimplemented, reason = "the parts of the next spool")]
 mod catalog;

@@ -4,6 +4,12 @@
 //! that loses power. What is written is durable after [`VfsFile::sync_data`], what is made, linked,
 //! renamed or removed after [`Vfs::sync_folder`]; until then any part of it may be there or not.
 
+#[cfg(test)]
+pub(crate) mod played;
+pub(crate) mod real;
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, IoSlice};
 
 /// The folders of a spool.
