@@ -1,5 +1,8 @@
 //! The queue as people and tools see it: [`Manage`].
 
+#[cfg(feature = "record")]
+pub(crate) mod record;
+
 use std::future::Future;
 use std::sync::Arc;
 
