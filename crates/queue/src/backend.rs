@@ -7,3 +7,4 @@
 #[cfg(feature = "record")]
 pub use crate::record::{AttemptRecord, EnvelopeRecord, Fault, RcptRecord, UnitRecord};
 pub use crate::unit::{Acted, Outcome, Settling, Unit};
+pub use crate::waiting::{Wait, Waiting};
