@@ -24,8 +24,10 @@ use bytes::Bytes;
 use super::vfs::Vfs;
 use crate::QueueError;
 
-/// The length of a segment in bytes.
-pub(crate) const SEGMENT: u64 = 64 << 20;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub(crate) segment: u64,
+}
 
 /// The number of a group: boot << 40 | count within the boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -139,6 +141,7 @@ pub(crate) struct Opened<V: Vfs> {
 /// The file system's, and those of `replay`.
 pub(crate) fn open<V: Vfs>(
     vfs: &Arc<V>,
+    config: Config,
     after: Option<Mark>,
     replay: &mut dyn FnMut(Mark, &[Replayed<'_>]) -> Result<(), QueueError>,
 ) -> io::Result<Option<Opened<V>>> {
