@@ -9,7 +9,7 @@ mod disk;
 mod draft;
 #[cfg(test)]
 mod fault;
-#[allow(unused, clippy::unimplemented, reason = "the parts of the next spool")]
+#[allow(unused, reason = "the parts of the next spool")]
 mod journal;
 mod record;
 mod recover;
