@@ -17,7 +17,7 @@ use super::tables::{self, State};
 use super::{Memory, lock};
 
 /// After so many units of a key that are to be written, they are.
-const UNITS: usize = 4_096;
+pub(super) const UNITS: usize = 4_096;
 /// And after so many changes of any kind.
 const CHANGES: usize = 65_536;
 
@@ -51,6 +51,12 @@ impl Late {
 
     pub(super) fn is_whole(&self) -> bool {
         self.whole
+    }
+
+    /// How many units of keys are to be written.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.units.len()
     }
 
     pub(super) fn live(&self) -> &BTreeMap<u32, u64> {
