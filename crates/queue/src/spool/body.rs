@@ -41,7 +41,9 @@ impl<V: Vfs> Core<V> {
                     match BlobReader::open(&*core.vfs, id, blob) {
                         Ok(reader) => Text::Blob(Arc::new(reader)),
                         // Finished since it was looked up.
-                        Err(error) if error.kind() == io::ErrorKind::NotFound && core.catalog.message(id)?.is_none() => {
+                        Err(error)
+                            if error.kind() == io::ErrorKind::NotFound && core.catalog.message(id)?.is_none() =>
+                        {
                             return Err(QueueError::NotFound);
                         }
                         Err(error) => return Err(unreadable(Some(core), id, error)),
@@ -84,7 +86,8 @@ impl<V: Vfs> Body<V> {
             Text::Here(bytes) => crate::BodyReader::read_at(bytes, offset, max).await,
             Text::Blob(blob) => {
                 let (blob, core, id) = (Arc::clone(blob), Weak::clone(&self.core), self.id);
-                let read = move || blob.read_at(offset, max).map_err(|error| unreadable(core.upgrade().as_deref(), id, error));
+                let read =
+                    move || blob.read_at(offset, max).map_err(|error| unreadable(core.upgrade().as_deref(), id, error));
                 self.runner.run(read).await
             }
         }

@@ -182,7 +182,7 @@ impl Catalog {
 impl Store {
     /// Opens a file, or makes the tables in an empty one.
     fn begin<F: VfsFile>(file: F, cache: usize) -> Result<(Self, Option<Mark>), CatalogError> {
-        let db = Database::builder().set_cache_size(cache).create_with_backend(Backend(file))?;
+        let db = Database::builder().set_cache_size(cache).create_with_backend(Backend::open(file)?)?;
         let mut write = db.begin_write()?;
         write.set_durability(Durability::None)?;
         let (mark, memory) = {

@@ -149,12 +149,11 @@ impl<V: Vfs> Cleaner<V> {
                 current.insert(*number, unit);
             }
         }
-        let told = self.core.reader.whole(now.place).ok().and_then(|(kind, record, body)| {
-            match Told::read(kind, &record) {
+        let told =
+            self.core.reader.whole(now.place).ok().and_then(|(kind, record, body)| match Told::read(kind, &record) {
                 Ok(Told::Message(message)) if message.id == id => Some((message, body)),
                 _ => None,
-            }
-        });
+            });
         let (message, body) = match told {
             Some((message, body)) => (message, vec![body]),
             None => {

@@ -194,12 +194,7 @@ impl<V: Vfs> Core<V> {
         usize::try_from(self.config.segment / 8).unwrap_or(most).min(most)
     }
 
-    fn come(
-        self: &Arc<Self>,
-        id: MsgId,
-        idem: Option<IdemKey>,
-        received: hikyaku_wire::Timestamp,
-    ) -> Result<Came<V>> {
+    fn come(self: &Arc<Self>, id: MsgId, idem: Option<IdemKey>, received: hikyaku_wire::Timestamp) -> Result<Came<V>> {
         self.register(id, idem, received, state::Coming::Committing(Vec::new()))
     }
 

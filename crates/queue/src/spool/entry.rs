@@ -368,7 +368,9 @@ impl From<&Snapshot> for SnapshotRecord {
 
 impl SnapshotRecord {
     fn read(self) -> Result<Snapshot, Fault> {
-        let idem = |(key, msg, at): (String, String, i64)| Ok((unhex(&key)?, id(&msg)?, Timestamp::from_millis(at)));
+        let idem = |(key, msg, at): (String, String, i64)| {
+            Ok::<_, Fault>((unhex(&key)?, id(&msg)?, Timestamp::from_millis(at)))
+        };
         Ok(Snapshot {
             gates: self.gates.into_iter().map(|gate| (QueueKey::new(gate.key), gate.gate.into())).collect(),
             finished: self.finished.iter().map(|text| id(text)).collect::<Result<_, _>>()?,

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use hikyaku_wire::Timestamp;
 
+use super::catalog::MessageRow;
 use super::core::{After, Core, Request, Reserved};
 use super::draft::SealedInside;
 use super::entry::{Told, Units};
-use super::catalog::MessageRow;
 use super::read::{Loaded, Lost};
 use super::state::{Busy, Live, State, Taken};
 use super::vfs::Vfs;
@@ -94,7 +94,8 @@ impl<V: Vfs> Core<V> {
         let want = want.to_vec();
         let mut claim = self
             .blocking(move |core| {
-                let mut claim = Claim { core: Arc::clone(core), leases: Vec::new(), claimed: Vec::new(), lost: Vec::new() };
+                let mut claim =
+                    Claim { core: Arc::clone(core), leases: Vec::new(), claimed: Vec::new(), lost: Vec::new() };
                 claim.pick(&who, now, &want, lease)?;
                 claim.read(now)?;
                 Ok(claim)

@@ -112,8 +112,7 @@ impl<V: Vfs> Engine<V> {
         clear_orphans(&*vfs, &catalog, opened.damaged.is_empty() && quarantined.is_empty())?;
         let state = State::new(opened.boot, catalog.gates()?);
         let segments = opened.writer.segments();
-        let core =
-            Core::new(vfs, opened.reader, catalog, config, runner, quarantined, state, segments);
+        let core = Core::new(vfs, opened.reader, catalog, config, runner, quarantined, state, segments);
         let core = Arc::new(core);
         let mut first = None;
         core.catalog.due_keys(None, &mut |due, _, _| {
