@@ -30,6 +30,8 @@ targets! {
     dns_zone = hikyaku_dns::fuzzing::zone;
     /// A certificate: its names are those that webpki finds, and addresses that read the same.
     hikyaku_certificate = hikyaku::fuzzing::certificate;
+    /// A line of the control socket, of either side: read, printed and read again it is the same.
+    hikyaku_control = hikyaku::fuzzing::control;
     /// Questions of Postfix to a policy: the same for every split, and answered in one line.
     hikyaku_delegation = hikyaku::fuzzing::delegation;
     /// A message: its forged authentication results are taken out, the same for every split.

@@ -226,6 +226,13 @@ pub struct KeyCursor {
     pub(crate) key: QueueKey,
 }
 
+impl KeyCursor {
+    /// The due time and the key that it stands after; for back-ends.
+    pub fn place(&self) -> (Timestamp, &QueueKey) {
+        (self.due, &self.key)
+    }
+}
+
 /// How many units of a key are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyQuota {
