@@ -346,7 +346,9 @@ mod tests {
 
     #[test]
     fn is_its_model() {
-        suite::model::run(&InMemory, 1, 20_000);
+        let long: usize = std::env::var("HIKYAKU_LONG").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+        suite::model::run(&InMemory, 1, 20_000 * long);
+        println!("\nsum: {} moves", 20_000 * long);
     }
 
     #[test]

@@ -138,6 +138,7 @@ pub fn promises<S: Store>() -> Vec<Promise<S>> {
         texts::texts_come_back: "a text is read as it was written, whatever is in it, while a reader lives",
         commits::drafts_are_invisible: "nothing of a message is seen before its commit, or stays if there is none",
         commits::commits_are_idempotent: "an id is one message, and one that is finished does not come back",
+        commits::finished_messages_are_remembered: "what is finished stays known when the queue is opened again",
         commits::submissions_are_idempotent: "a submission with the same key within an hour is the same message",
         commits::many_commits_at_once: "commits of many threads make each message once",
         commits::follow_ups_come_with_the_settlement: "what follows a settlement appears with it",

@@ -62,6 +62,28 @@ pub(super) fn commits_are_idempotent<S: Store>(store: &S) {
     });
 }
 
+pub(super) fn finished_messages_are_remembered<S: Store>(store: &S) {
+    let desk = Desk::fresh(store);
+    let first = |n| Receipt { id: id(n), duplicate: true };
+    store.block_on(async {
+        for n in [1, 2, 3] {
+            commit(&desk, n, Some(n as u8), 0).await;
+        }
+        let lease = desk.claims("a", 0, 1).await[0].lease;
+        desk.end(lease, vec![(0, relayed(0))], Next::Finish).await;
+        desk.act(&Filter::message(id(2)), crate::Action::Remove).await;
+    });
+    let Ok(desk) = desk.reopen() else { return };
+    store.block_on(async {
+        for n in [1, 2] {
+            assert_eq!(commit(&desk, n, None, 0).await, first(n), "what is gone does not come back by its id");
+            assert_eq!(commit(&desk, 10 + n, Some(n as u8), 59).await, first(n), "nor by its submission's key");
+        }
+        assert_eq!(desk.only_entry(3).await.unit, unit_id(3, 0));
+        assert_eq!(desk.all().await.len(), 1);
+    });
+}
+
 pub(super) fn submissions_are_idempotent<S: Store>(store: &S) {
     let desk = Desk::fresh(store);
     let first = |n, duplicate| Receipt { id: id(n), duplicate };
