@@ -79,6 +79,15 @@ pub(super) struct State {
 
 impl State {
     /// The state of a new life: its tokens are greater than those of all before.
+    /// The gates that are not open, of all keys or of one.
+    pub(super) fn closed(&self, of: Option<&QueueKey>) -> Vec<(QueueKey, Gate)> {
+        let own = |(key, gate): (&QueueKey, &Gate)| (key.clone(), *gate);
+        match of {
+            Some(key) => self.gates.get_key_value(key).map(own).into_iter().collect(),
+            None => self.gates.iter().map(own).collect(),
+        }
+    }
+
     pub(super) fn new(boot: u64, gates: Vec<(QueueKey, Gate)>) -> Self {
         Self { token: boot << LIFE, gates: gates.into_iter().collect(), ..Self::default() }
     }
