@@ -5,10 +5,12 @@ mod arguments;
 mod certificate;
 mod connection;
 mod parts;
+mod queue;
 mod user;
 
 use std::{collections::HashMap, process::ExitCode, sync::Arc, time::Duration};
 
+use arguments::Asked;
 use bytes::Bytes;
 use clap::Parser;
 use connection::Relay;
@@ -27,9 +29,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match arguments::Arguments::parse().config() {
-        Ok(Some(config)) => run(config).await,
-        Ok(None) => Ok(()),
+    let done = match arguments::Arguments::parse().asked().await {
+        Ok(Asked::Relay(config)) => run(config).await,
+        Ok(Asked::Done(code)) => return code,
         Err(problem) => Err(problem),
     };
     done.map_or_else(|problem| problem.report(), |()| ExitCode::SUCCESS)
@@ -49,6 +51,9 @@ async fn run(config: Config) -> Result<(), Problem> {
     let (stopper, stop) = Stopper::new();
     let mut delivery = tokio::spawn(parts.delivery.clone().run(stop.clone()));
     let mut servers = tokio::task::JoinSet::new();
+    if let Some(control) = parts.control()? {
+        servers.spawn(control.serve(parts.delivery.queue.clone().into(), parts.audit.clone(), stop.clone()));
+    }
     parts.announce(&listeners);
     for (listener, config) in listeners {
         let (parts, address) = (parts.clone(), listener.address().to_string());

@@ -90,6 +90,15 @@ impl Catalog {
         })
     }
 
+    /// How many ready units a key has; none if the key has no units.
+    pub(crate) fn waiting(&self, key: &QueueKey) -> std::result::Result<Option<u64>, QueueError> {
+        self.read(|read| {
+            let Some(number) = number(read, key)? else { return Ok(None) };
+            let row = read.open_table(tables::KEY)?.get(number)?.ok_or(CatalogError::Damaged("a key has no row"))?;
+            Ok(Some(Key::read(row.value())?.ready))
+        })
+    }
+
     /// The ready units of a key in the order (due, id).
     pub(crate) fn ready(
         &self,
