@@ -28,7 +28,7 @@ use self::late::Late;
 use self::recent::{Finished, Idem, Recent};
 use super::journal::{Mark, Place};
 use super::vfs::{Folder, Vfs, VfsFile};
-use crate::{Gate, IdemKey, MsgId, QueueError, QueueKey, UnitId};
+use crate::{Gate, IdemKey, MsgId, QueueError, QueueKey};
 
 /// What the catalog knows of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]

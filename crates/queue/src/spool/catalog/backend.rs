@@ -143,7 +143,7 @@ fn place(offset: u64) -> u64 {
 
 /// The page that begins at this offset, of data that are whole pages, as all but the first are.
 fn page(offset: u64, len: usize) -> io::Result<u64> {
-    if offset % PAGE != 0 || len as u64 % PAGE != 0 {
+    if !offset.is_multiple_of(PAGE) || !(len as u64).is_multiple_of(PAGE) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a part of a page"));
     }
     Ok(offset / PAGE)

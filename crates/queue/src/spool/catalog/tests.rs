@@ -13,6 +13,7 @@ use hikyaku_wire::Timestamp;
 
 use self::model::{Model, Moves};
 use super::*;
+use crate::UnitId;
 use crate::spool::journal::Lsn;
 use crate::spool::vfs::played::Played;
 

@@ -47,7 +47,7 @@ fn try_with(disk: &Arc<Played>, bytes: &[u8], said: &Said, what: &str) -> bool {
     };
     let place = place(1, 1);
     let op = put(id(9), message(place, [(0, unit("a", 1, place))]));
-    if catalog.apply(&[op.clone()], mark(9)).is_err() || catalog.checkpoint().is_err() {
+    if catalog.apply(std::slice::from_ref(&op), mark(9)).is_err() || catalog.checkpoint().is_err() {
         catalog.clear().unwrap();
         catalog.apply(&[op], mark(9)).unwrap();
     }

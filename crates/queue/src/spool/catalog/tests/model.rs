@@ -63,7 +63,7 @@ impl Model {
                 Applied::default()
             }
             Op::Snapshot(snapshot) => {
-                self.gates = snapshot.gates.iter().cloned().filter(|(_, gate)| *gate != Gate::Open).collect();
+                self.gates = snapshot.gates.iter().filter(|(_, gate)| *gate != Gate::Open).cloned().collect();
                 let mut finished: Vec<MsgId> = Vec::new();
                 for id in snapshot.finished.iter().rev() {
                     if !self.finished.contains(id) && !finished.contains(id) {

@@ -9,7 +9,9 @@ fn story(seed: u64) -> (Vec<(Vec<Op>, Mark)>, Vec<Said>) {
     let mut model = Model::default();
     let mut said = vec![model.say()];
     for (ops, _) in &batches {
-        ops.iter().for_each(|op| drop(model.op(op)));
+        for op in ops {
+            model.op(op);
+        }
         said.push(model.say());
     }
     (batches, said)

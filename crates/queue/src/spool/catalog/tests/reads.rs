@@ -129,6 +129,22 @@ fn what_is_written_late_is_bounded_and_what_came_and_went_never_is() {
 }
 
 #[test]
+fn until_all_is_written_there_is_no_mark() {
+    let (catalog, _) = open(&disk());
+    let stored = || {
+        let state = catalog.store().db.begin_read().unwrap().open_table(tables::STATE).unwrap();
+        tables::State::read(state.get(0).unwrap().unwrap().value()).unwrap().mark
+    };
+    catalog.apply(&[row(1, "a", 1)], mark(1)).unwrap();
+    catalog.checkpoint().unwrap();
+    assert_eq!(stored(), Some(mark(1)));
+    catalog.apply(&[row(2, "a", 1)], mark(2)).unwrap();
+    assert_eq!(stored(), None);
+    catalog.counts().unwrap();
+    assert_eq!(stored(), Some(mark(2)));
+}
+
+#[test]
 fn a_file_of_more_than_one_block_of_pages() {
     let disk = disk();
     let (catalog, _) = open(&disk);
