@@ -3,6 +3,7 @@
 mod damage;
 mod model;
 mod power;
+mod reads;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
