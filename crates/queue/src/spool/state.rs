@@ -227,6 +227,15 @@ impl State {
         }
     }
 
+    /// The gates that are not open, of all keys or of one.
+    pub(super) fn closed(&self, of: Option<&QueueKey>) -> Vec<(QueueKey, Gate)> {
+        let own = |(key, gate): (&QueueKey, &Gate)| (key.clone(), *gate);
+        match of {
+            Some(key) => self.gates.get_key_value(key).map(own).into_iter().collect(),
+            None => self.gates.iter().map(own).collect(),
+        }
+    }
+
     pub(super) fn set_gate(&mut self, key: &QueueKey, gate: Gate) {
         match gate {
             Gate::Open => self.gates.remove(key),
