@@ -6,6 +6,7 @@
 //! measure time (`ratios`), count instructions (`instructions`) and allocations (`allocations`).
 //! [`auth`] has the same for message authentication, where the peer is mail-auth (bench `auth`).
 //! [`policy`] has policies to prove, beside bounds in time and memory (bench `policy`).
+//! [`queue`] has the spool, beside the disk's limit and one file a message (bench `queue`).
 //! Two more look at the whole: `load` at the memory of the relay program, `auth_timing` at what
 //! the time of a failed login tells.
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ pub mod peer;
 pub mod plot;
 pub mod policy;
 pub mod program;
+pub mod queue;
 pub mod readme;
 pub mod report;
 pub mod rows;

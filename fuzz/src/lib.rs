@@ -100,7 +100,9 @@ targets! {
     policy_prove = hikyaku_policy::fuzzing::policy_prove;
     /// The text of a policy: parsed, printed and parsed again it is the same, or it is refused at a place in it.
     policy_text = hikyaku_policy::fuzzing::policy_text;
-    /// Moves of a queue: a lease has one holder, and no recipient is settled twice.
+    /// An envelope or a unit as JSON: read, written and read again it is the same.
+    queue_envelope = hikyaku_queue::fuzzing::envelope;
+    /// Moves of a queue: after each it says the same as a naive model.
     queue_moves = hikyaku_queue::fuzzing::moves;
     /// A record of the spool, whole or damaged: read or set aside, never a panic.
     queue_record = hikyaku_queue::fuzzing::record;

@@ -8,6 +8,9 @@ use crate::{Canonicalization, Hash};
 const GATHERED: usize = 4096;
 /// Octets from which on a run is hashed where it lies.
 const LONG: usize = 1024;
+/// Octets that are canonicalized before they are hashed, at most: what was looked at is then near
+/// when it is hashed, and what comes next is on its way.
+const PART: usize = 4096;
 
 /// The hashes of a body that streams by: each distinct canonical form, length and algorithm is
 /// hashed once, whoever asks for it, and those of one form share the pass that makes it. Memory
@@ -80,9 +83,13 @@ impl BodyHashes {
 
     /// Takes the next piece of the body.
     pub fn push(&mut self, piece: &[u8]) {
+        piece.chunks(PART).for_each(|part| self.push_part(part));
+    }
+
+    fn push_part(&mut self, part: &[u8]) {
         let Self { forms, wanted } = self;
         for Form { form, body, gathered, length } in forms.iter_mut().flatten() {
-            body.push(piece, |octets| {
+            body.push(part, |octets| {
                 *length = length.saturating_add(octets.len() as u64);
                 if octets.len() < LONG {
                     gathered.extend_from_slice(octets);

@@ -9,3 +9,4 @@ pub use crate::manage::record::{ActionRecord, CountRecord, EntryRecord, FilterRe
 #[cfg(feature = "record")]
 pub use crate::record::{AttemptRecord, EnvelopeRecord, Fault, RcptRecord, UnitRecord};
 pub use crate::unit::{Acted, Outcome, Settling, Unit};
+pub use crate::waiting::{Wait, Waiting};

@@ -1,13 +1,14 @@
 //! The project's own tasks. `cargo xtask test` is the whole check that a change
 //! must pass; it never starts a service and never writes outside the checkout,
 //! except for the Debian packages that `--setup` installs. `cargo xtask fuzz`
-//! runs the fuzz targets.
+//! runs the fuzz targets, `cargo xtask long` what needs hours.
 
 mod debian;
 mod floors;
 mod fuzz;
 mod instructions;
 mod lints;
+mod long;
 mod run;
 #[cfg(test)]
 mod sources;
@@ -20,6 +21,7 @@ const HELP: &str = "\
 cargo xtask test            every check of the project; missing mail programs fail their tests by name
 cargo xtask test --setup    the same, after installing the mail programs (root on Debian)
 cargo xtask fuzz ...        runs the fuzz targets; fuzz/README.md explains the options
+cargo xtask long [WORD]     the suites that try something many times, in release, for hours; or those with WORD in their name
 cargo xtask instructions    instruction counts of benches/, against those that are recorded; fails above 3 % more
 cargo xtask instructions --record  writes the counts into benches/instructions.tsv
 cargo xtask instructions --setup   the same as without, after installing valgrind and gungraun-runner
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         ["test"] => suite::run(false),
         ["test", "--setup"] => suite::run(true),
         ["fuzz", words @ ..] => fuzz::run(words),
+        ["long"] => long::run(""),
+        ["long", word] => long::run(word),
         ["instructions", options @ ..] => instructions::run(options).unwrap_or_else(usage),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

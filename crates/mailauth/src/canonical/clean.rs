@@ -3,6 +3,8 @@
 /// Octets that are looked at together, without a branch, so that the compiler makes vectors of
 /// them.
 const BLOCK: usize = 128;
+/// So many of them, and it is seen anew whether there are blanks.
+const BLOCKS: usize = 16;
 /// Fewer, for the values of fields.
 const SMALL: usize = 16;
 /// Octets that are looked at in words before the blocks begin, at least.
@@ -24,15 +26,19 @@ pub(super) fn clean(text: &[u8]) -> usize {
             None => return at + clean_octets::<false>(&text[at..]),
         }
     }
-    // Each octet is looked at beside the one behind it.
-    let (here, next) = (&text[at..], &text[at + 1..]);
-    for (block, next) in here.chunks_exact(BLOCK).zip(next.chunks_exact(BLOCK)) {
-        if !is_clean::<false>(block, next) {
-            break;
+    loop {
+        // Where there are no blanks, as in base64, nothing is faster than to look for one.
+        let Some(blank) = memchr::memchr2(b' ', b'\t', &text[at..]) else { return text.len() };
+        at += blank / ALIGNED * ALIGNED;
+        // Where there are, each octet is looked at beside the one behind it.
+        let (here, next) = (&text[at..], text.get(at + 1..).unwrap_or_default());
+        let blocks = here.chunks_exact(BLOCK).zip(next.chunks_exact(BLOCK)).take(BLOCKS);
+        let clean = blocks.take_while(|(block, next)| is_clean::<false>(block, next)).count();
+        at += clean * BLOCK;
+        if clean < BLOCKS {
+            return at + rest::<false>(&text[at..]);
         }
-        at += BLOCK;
     }
-    at + rest::<false>(&text[at..])
 }
 
 /// The same of the value of a field, in which a CR may begin a fold: how many octets are without
@@ -143,6 +149,22 @@ mod tests {
                     assert_eq!(clean(&text), slow(&text, false), "{said}");
                     assert_eq!(clean_value(&text), slow(&text, true), "{said}");
                 }
+            }
+        }
+    }
+
+    /// Prose, base64, and one behind the other, longer than what is looked at before blanks are
+    /// looked for again.
+    #[test]
+    fn exceptions_are_found_far_from_the_start() {
+        let (prose, letters) = ("some words ".repeat(400), "x".repeat(4400));
+        for plain in [&prose, &letters, &format!("{letters}{prose}"), &format!("{prose}{letters}{prose}")] {
+            let end = plain.len() - usize::from(plain.ends_with(' '));
+            assert_eq!(clean(&plain.as_bytes()[..end]), end);
+            for at in (0..plain.len() - 2).step_by(53) {
+                let mut text = plain.clone().into_bytes();
+                text[at..at + 2].copy_from_slice(if at % 2 == 0 { b"  " } else { b"!\t" });
+                assert_eq!(clean(&text), slow(&text, false), "{at} of {}", text.len());
             }
         }
     }

@@ -9,6 +9,7 @@ mod apply;
 mod backend;
 mod error;
 mod keys;
+mod late;
 mod read;
 mod recent;
 mod tables;
@@ -19,10 +20,11 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use hikyaku_wire::Timestamp;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase};
 
 use self::backend::Backend;
 use self::error::CatalogError;
+use self::late::Late;
 use self::recent::{Finished, Idem, Recent};
 use super::journal::{Mark, Place};
 use super::vfs::{Folder, Vfs, VfsFile};
@@ -113,6 +115,7 @@ pub(crate) struct Catalog {
 /// The file, and what of it is in memory too.
 struct Store {
     db: Database,
+    late: Mutex<Late>,
     memory: Mutex<Memory>,
 }
 
@@ -162,7 +165,7 @@ impl Catalog {
     /// message without units is finished, and a snapshot is the truth at its place in the journal.
     pub(crate) fn apply(&self, ops: &[Op], mark: Mark) -> Result<Vec<Applied>, QueueError> {
         let store = self.store();
-        Ok(apply::apply(&store.db, &store.memory, ops, mark)?)
+        Ok(apply::apply(&store, ops, mark)?)
     }
 
     /// Makes durable what was applied.
@@ -182,15 +185,10 @@ impl Catalog {
 impl Store {
     /// Opens a file, or makes the tables in an empty one.
     fn begin<F: VfsFile>(file: F, cache: usize) -> Result<(Self, Option<Mark>), CatalogError> {
-        let db = Database::builder().set_cache_size(cache).create_with_backend(Backend(file))?;
+        let db = Database::builder().set_cache_size(cache).create_with_backend(Backend::open(file)?)?;
         let mut write = db.begin_write()?;
         write.set_durability(Durability::None)?;
-        let (mark, memory) = {
-            let state = write.open_table(tables::STATE)?;
-            let mark = match state.get(0)? {
-                Some(row) => tables::State::read(row.value())?.mark,
-                None => None,
-            };
+        let (late, memory) = {
             write.open_table(tables::MESSAGE)?;
             write.open_table(tables::READY)?;
             write.open_table(tables::UNIT)?;
@@ -198,28 +196,45 @@ impl Store {
             write.open_table(tables::NAME)?;
             write.open_table(tables::DUE)?;
             write.open_table(tables::GATE)?;
-            write.open_table(tables::SEGMENT)?;
             let finished = Recent::load(&write.open_table(tables::FINISHED)?)?;
             let idem = Recent::load(&write.open_table(tables::IDEM)?)?;
-            (mark, Memory { finished, idem })
+            (Late::load(&write)?, Memory { finished, idem })
         };
         write.commit()?;
-        Ok((Self { db, memory: Mutex::new(memory) }, mark))
+        let mark = late.state.mark;
+        Ok((Self { db, late: Mutex::new(late), memory: Mutex::new(memory) }, mark))
     }
 
     fn checkpoint(&self) -> Result<Option<Mark>, CatalogError> {
+        let mut late = lock(&self.late);
         let mut write = self.db.begin_write()?;
         write.set_durability(Durability::Immediate)?;
         write.set_quick_repair(true);
-        let mark = match write.open_table(tables::STATE)?.get(0)? {
-            Some(row) => tables::State::read(row.value())?.mark,
-            None => None,
-        };
+        late.flush(&write, &self.memory)?;
         write.commit()?;
-        Ok(mark)
+        Ok(late.state.mark)
+    }
+
+    /// All tables as they are now, those too that are written late.
+    fn whole(&self) -> Result<ReadTransaction, CatalogError> {
+        let mut late = lock(&self.late);
+        if !late.is_whole() {
+            let mut write = self.db.begin_write()?;
+            write.set_durability(Durability::None)?;
+            late.flush(&write, &self.memory)?;
+            write.commit()?;
+        }
+        Ok(self.db.begin_read()?)
     }
 }
 
-fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
-    memory.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Store {
+    fn drop(&mut self) {
+        // redb makes durable what was applied. What fails here leaves it without a mark.
+        let _ = self.whole();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,35 +1,83 @@
 //! The journal: the one truth of a spool.
 //!
-//! It is a row of segments, `journal/<number in 16 hex digits>.hkj`, each `SEGMENT` long and laid
-//! out before it is used. A segment begins with a header of one page; what follows are *groups*,
-//! each written and synced as one and each beginning on a page (4 KiB), so that no byte that was
-//! ever acknowledged is written again:
+//! It is a row of segments, `journal/<number in 16 hex digits>.hkj`, laid out before they are used.
+//! A segment begins with a header of one page; what follows are *groups*, each written and synced as
+//! one and each beginning on a page (4 KiB), so that no byte that was ever acknowledged is written
+//! again. All numbers are little-endian:
 //!
 //! ```text
-//! group   magic | lsn u64 | entries u32 | length u64 | checksum      then the entries
-//! entry   kind u8 | record length u32 | body length u32 | checksums of record, body and this header
-//!         then record and body, padded to 8 bytes
+//! segment  magic 8 | version u32 | number u32 | zeros 44 | checksum u32            then zeros to the page's end
+//! group    magic 8 | lsn u64 | lsn of the group before u64 | bytes of entries u64 | entries u32 | segment u32
+//!          | offset u32 | where the group before ended u32 | checksum of the entries' headers u32 | zeros 8
+//!          | checksum u32                              then the entries, then zeros to the page's end
+//! entry    kind u8 | zero u8 | mask u16 | record's length u32 | body's length u32 | segment u32 | offset u32
+//!          | record's checksum u32 | body's checksum u32 | checksum u32
+//!          then record and body, each two bytes xor the mask, then zeros to a multiple of 32
 //! ```
 //!
-//! A group counts whole or not at all: a crash leaves at most the last one torn. The high bits of a
-//! group's number (its `Lsn`) are those of the boot that wrote it, so that what an earlier life left
-//! behind the end is never taken for what follows. Segments leave at the oldest end only, after what
-//! still lives in them was written again, so that the end of a message always outlives its beginning.
+//! - A group counts whole or not at all: a crash leaves at most the last one torn. Its header has a
+//!   checksum over the headers of its entries, so that what an earlier group left in the same pages
+//!   is never taken for a part of it.
+//! - Each group names the one before. Where the next whole group names another than the last one that
+//!   was read, something is lost; where it does not, what stands between is the remains of a write
+//!   that was never acknowledged.
+//! - The high bits of a group's number (its `Lsn`) are those of the boot that wrote it, so that what an
+//!   earlier life left behind the end is never taken for what follows.
+//! - Groups are looked for at the beginning of pages, and what a message says may stand there: the
+//!   mask is one with which no page of an entry begins like a group. Nobody can mail a group.
+//! - Segments leave at the oldest end only, after what still lives in them was written again, so that
+//!   the end of a message always outlives its beginning.
 
-use std::io;
-use std::sync::Arc;
-
-use bytes::Bytes;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod any_bytes;
+mod format;
+mod reader;
+mod recover;
+mod segments;
+#[cfg(test)]
+mod tests;
+mod walk;
+mod writer;
 
 use super::vfs::Vfs;
-use crate::QueueError;
 
-/// The length of a segment in bytes.
-pub(crate) const SEGMENT: u64 = 64 << 20;
+pub(crate) use self::format::{Entry, GROUP};
+pub(crate) use self::reader::Reader;
+pub(crate) use self::recover::open;
+pub(crate) use self::writer::Writer;
+
+/// How a journal is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// The length of a new segment in bytes: whole pages, at least four and at most 1 GiB. No group
+    /// is longer than what it holds behind its first page.
+    pub(crate) segment: u64,
+}
+
+impl Default for Config {
+    /// 64 MiB.
+    fn default() -> Self {
+        Self { segment: 64 << 20 }
+    }
+}
 
 /// The number of a group: boot << 40 | count within the boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct Lsn(pub(crate) u64);
+
+impl Lsn {
+    const BOOT: u32 = 40;
+
+    /// The first group of a boot.
+    const fn first(boot: u64) -> Self {
+        Self(boot << Self::BOOT)
+    }
+
+    /// The life of the process that wrote the group.
+    pub(crate) const fn boot(self) -> u64 {
+        self.0 >> Self::BOOT
+    }
+}
 
 /// Where an entry stands, and how many bytes it takes there with header and padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,27 +114,6 @@ pub(crate) enum Kind {
     Snapshot = 5,
 }
 
-/// An entry to be written; its checksums are made where it is made, not where it is written.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    kind: Kind,
-    record: Bytes,
-    body: Vec<Bytes>,
-    record_check: u32,
-    body_check: u32,
-}
-
-impl Entry {
-    pub(crate) fn new(kind: Kind, record: impl Into<Bytes>, body: Vec<Bytes>) -> Self {
-        unimplemented!("owner: b")
-    }
-
-    /// How many bytes it takes in the journal, with header and padding.
-    pub(crate) fn len(&self) -> u64 {
-        unimplemented!("owner: b")
-    }
-}
-
 /// An entry as it is replayed.
 #[derive(Debug)]
 pub(crate) struct Replayed<'a> {
@@ -100,9 +127,9 @@ pub(crate) struct Replayed<'a> {
 pub(crate) struct Damage {
     /// The segment's file name.
     pub(crate) file: String,
-    /// From which byte to which.
+    /// From which byte to which; empty where groups are missing and nothing is in their place.
     pub(crate) range: (u64, u64),
-    /// The name under which a copy is in `lost+found/`.
+    /// The name under which a copy is in `lost+found/`; empty if the range is.
     pub(crate) copy: String,
     pub(crate) why: &'static str,
 }
@@ -113,7 +140,7 @@ pub(crate) struct Segment {
     pub(crate) number: u32,
     /// The last group in it; none in one that is not used yet.
     pub(crate) last: Option<Lsn>,
-    /// How many bytes of groups are in it.
+    /// How many bytes of groups are in it, in whole pages.
     pub(crate) used: u64,
 }
 
@@ -124,100 +151,4 @@ pub(crate) struct Opened<V: Vfs> {
     pub(crate) damaged: Vec<Damage>,
     /// The number of this life: greater than that of every group in the journal.
     pub(crate) boot: u64,
-}
-
-/// Opens the journal in these folders, or begins one. Each whole group behind the mark, or each at
-/// all without one, is given to `replay` in order, with its mark.
-///
-/// A torn group at the end is dropped. Where whole groups follow damage, the damage is copied to
-/// `lost+found/`, reported and passed over. If there is no group with this mark, that is `None`:
-/// whoever has the mark must forget what it knows and begin without one.
-///
-/// `boot` of the result is not written yet: the first append of the owner must be a `Kind::Boot`.
-///
-/// # Errors
-/// The file system's, and those of `replay`.
-pub(crate) fn open<V: Vfs>(
-    vfs: &Arc<V>,
-    after: Option<Mark>,
-    replay: &mut dyn FnMut(Mark, &[Replayed<'_>]) -> Result<(), QueueError>,
-) -> io::Result<Option<Opened<V>>> {
-    unimplemented!("owner: b")
-}
-
-/// The writing end; one thread has it.
-pub(crate) struct Writer<V: Vfs> {
-    vfs: Arc<V>,
-}
-
-impl<V: Vfs> Writer<V> {
-    /// Whether a group of so many bytes of entries begins a new segment: then a snapshot belongs in
-    /// front of it.
-    pub(crate) fn begins_segment(&self, bytes: u64) -> bool {
-        unimplemented!("owner: b")
-    }
-
-    /// Writes entries as one group and syncs it; says where each is.
-    ///
-    /// # Errors
-    /// `Full` or `Backend` if nothing of it counts and the next append may be tried; `ReadOnly` if a
-    /// sync failed: nobody knows what the disk holds, and this writer writes no more.
-    pub(crate) fn append(&mut self, entries: &[Entry]) -> Result<(Mark, Vec<Place>), QueueError> {
-        unimplemented!("owner: b")
-    }
-
-    /// The segments, oldest first.
-    pub(crate) fn segments(&self) -> Vec<Segment> {
-        unimplemented!("owner: b")
-    }
-
-    /// Lets the oldest segment go: it is laid out anew for later use, or removed if enough wait.
-    /// The catalog must have been made durable behind its last group.
-    pub(crate) fn retire_oldest(&mut self) -> Result<(), QueueError> {
-        unimplemented!("owner: b")
-    }
-
-    /// Lays out the next segment if it is not there yet; may be called at leisure, by the cleaner.
-    pub(crate) fn prepare(&mut self) -> Result<(), QueueError> {
-        unimplemented!("owner: b")
-    }
-}
-
-/// The reading end; clones share it.
-pub(crate) struct Reader<V: Vfs> {
-    vfs: Arc<V>,
-}
-
-impl<V: Vfs> Reader<V> {
-    /// The record of the entry at this place.
-    ///
-    /// # Errors
-    /// `InvalidData` if what stands there is not what was written there: the caller looks up the
-    /// place once more, for the entry may have moved, before it calls that damage.
-    pub(crate) fn record(&self, place: Place) -> io::Result<(Kind, Bytes)> {
-        unimplemented!("owner: b")
-    }
-
-    /// Record and body of the entry at this place.
-    ///
-    /// # Errors
-    /// As [`Reader::record`].
-    pub(crate) fn whole(&self, place: Place) -> io::Result<(Kind, Bytes, Bytes)> {
-        unimplemented!("owner: b")
-    }
-
-    /// The entries of a segment, for the cleaner, in order; ends at the first damage.
-    pub(crate) fn entries(
-        &self,
-        segment: u32,
-        visit: &mut dyn FnMut(&Replayed<'_>) -> Result<(), QueueError>,
-    ) -> Result<(), QueueError> {
-        unimplemented!("owner: b")
-    }
-}
-
-impl<V: Vfs> Clone for Reader<V> {
-    fn clone(&self) -> Self {
-        unimplemented!("owner: b")
-    }
 }

@@ -3,22 +3,26 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use redb::{Database, Durability, ReadableTable, Table, WriteTransaction};
+use redb::{Durability, ReadableTable, Table, WriteTransaction};
 
-use super::error::{CatalogError, Result};
+use super::error::Result;
 use super::keys::Keys;
+use super::late::Late;
 use super::recent::{Finished, Idem};
 use super::tables::{self, Message, State, Unit};
-use super::{Applied, Memory, Op, Snapshot, UnitRow};
+use super::{Applied, Memory, Op, Snapshot, Store, UnitRow, lock};
 use crate::spool::journal::{Mark, Place};
 use crate::{MsgId, UnitId};
 
-pub(super) fn apply(db: &Database, memory: &Mutex<Memory>, ops: &[Op], mark: Mark) -> Result<Vec<Applied>> {
-    let mut write = db.begin_write()?;
+pub(super) fn apply(store: &Store, ops: &[Op], mark: Mark) -> Result<Vec<Applied>> {
+    let mut late = lock(&store.late);
+    let mut write = store.db.begin_write()?;
     write.set_durability(Durability::None)?;
-    let mut batch = Batch::begin(&write, memory)?;
+    let mut batch = Batch::begin(&write, &store.memory, &mut late)?;
     let applied = ops.iter().map(|op| batch.op(op)).collect::<Result<_>>()?;
-    batch.end(mark)?;
+    let next_key = batch.end()?;
+    late.state = State { mark: Some(mark), next_key };
+    late.end(&write, &store.memory, ops.len())?;
     write.commit()?;
     Ok(applied)
 }
@@ -27,9 +31,9 @@ pub(super) fn apply(db: &Database, memory: &Mutex<Memory>, ops: &[Op], mark: Mar
 struct Batch<'t> {
     write: &'t WriteTransaction,
     memory: &'t Mutex<Memory>,
+    late: &'t mut Late,
     messages: Table<'t, &'static [u8; 16], &'static [u8]>,
     ready: Table<'t, &'static [u8; 30], ()>,
-    units: Table<'t, &'static [u8; 22], ()>,
     keys: Keys<'t>,
     /// How many bytes more or less are pointed to, by segment.
     live: BTreeMap<u32, i64>,
@@ -37,14 +41,14 @@ struct Batch<'t> {
 }
 
 impl<'t> Batch<'t> {
-    fn begin(write: &'t WriteTransaction, memory: &'t Mutex<Memory>) -> Result<Self> {
+    fn begin(write: &'t WriteTransaction, memory: &'t Mutex<Memory>, late: &'t mut Late) -> Result<Self> {
         Ok(Self {
             write,
             memory,
             messages: write.open_table(tables::MESSAGE)?,
             ready: write.open_table(tables::READY)?,
-            units: write.open_table(tables::UNIT)?,
-            keys: Keys::begin(write)?,
+            keys: Keys::begin(write, late.state.next_key)?,
+            late,
             live: BTreeMap::new(),
             row: Vec::new(),
         })
@@ -57,8 +61,7 @@ impl<'t> Batch<'t> {
                 if let Some((key, at)) = *idem
                     && old.is_none()
                 {
-                    let mut table = self.write.open_table(tables::IDEM)?;
-                    super::lock(self.memory).idem.push(&mut table, Idem { key, msg: *id, at })?;
+                    lock(self.memory).idem.push(Idem { key, msg: *id, at });
                 }
                 let units = self.named(row.units.iter().map(|(number, unit)| (*number, Some(unit))))?;
                 let new = Message {
@@ -83,7 +86,7 @@ impl<'t> Batch<'t> {
                     self.replace(*id, Some(old), new, |unit| changed.contains_key(&unit.number))
                 }
                 None => {
-                    self.finish(*id)?;
+                    self.finish(*id);
                     Ok(Applied::default())
                 }
             },
@@ -149,7 +152,7 @@ impl<'t> Batch<'t> {
             let ready = new.units.iter().filter(|unit| !unit.held && news(unit)).map(|unit| unit.due).min();
             return Ok(Applied { finished: None, ready });
         }
-        self.finish(id)?;
+        self.finish(id);
         if let Some(old) = &old {
             self.messages.remove(id.as_bytes())?;
             return Ok(Applied { finished: Some((id, old.blob)), ready: None });
@@ -161,7 +164,7 @@ impl<'t> Batch<'t> {
     fn unlink(&mut self, id: MsgId, unit: &Unit, stays: Option<&Unit>) -> Result<()> {
         let at = UnitId { msg: id, unit: unit.number };
         if stays.is_none_or(|stays| stays.key != unit.key) {
-            self.units.remove(&tables::unit_key(unit.key, at))?;
+            self.late.remove_unit(tables::unit_key(unit.key, at));
         }
         if stays.is_some_and(|stays| same_turn(stays, unit)) {
             return Ok(());
@@ -176,7 +179,7 @@ impl<'t> Batch<'t> {
     fn link(&mut self, id: MsgId, unit: &Unit, before: Option<&Unit>) -> Result<()> {
         let at = UnitId { msg: id, unit: unit.number };
         if before.is_none_or(|before| before.key != unit.key) {
-            self.units.insert(&tables::unit_key(unit.key, at), ())?;
+            self.late.add_unit(tables::unit_key(unit.key, at));
         }
         if before.is_some_and(|before| same_turn(before, unit)) {
             return Ok(());
@@ -187,9 +190,8 @@ impl<'t> Batch<'t> {
         self.keys.insert(unit)
     }
 
-    fn finish(&mut self, id: MsgId) -> Result<()> {
-        let mut table = self.write.open_table(tables::FINISHED)?;
-        super::lock(self.memory).finished.push(&mut table, Finished(id))
+    fn finish(&mut self, id: MsgId) {
+        lock(self.memory).finished.push(Finished(id));
     }
 
     fn snapshot(&mut self, snapshot: &Snapshot) -> Result<()> {
@@ -200,10 +202,10 @@ impl<'t> Batch<'t> {
                 gates.insert(key.as_str().as_bytes(), row)?;
             }
         }
-        let finished: Vec<_> = snapshot.finished.iter().copied().map(Finished).collect();
-        super::lock(self.memory).finished.adopt(&mut self.write.open_table(tables::FINISHED)?, &finished)?;
-        let idem: Vec<_> = snapshot.idem.iter().map(|&(key, msg, at)| Idem { key, msg, at }).collect();
-        super::lock(self.memory).idem.adopt(&mut self.write.open_table(tables::IDEM)?, &idem)
+        let mut memory = lock(self.memory);
+        memory.finished.adopt(snapshot.finished.iter().copied().map(Finished));
+        memory.idem.adopt(snapshot.idem.iter().map(|&(key, msg, at)| Idem { key, msg, at }));
+        Ok(())
     }
 
     /// Counts the entries that a message points to, each once.
@@ -219,23 +221,14 @@ impl<'t> Batch<'t> {
         elsewhere.into_iter().for_each(count);
     }
 
-    fn end(mut self, mark: Mark) -> Result<()> {
-        let next_key = self.keys.end(&self.ready)?;
-        let mut segments = self.write.open_table(tables::SEGMENT)?;
+    /// Writes what is written once a batch; gives the number that the next new key gets.
+    fn end(self) -> Result<u32> {
         for (segment, change) in self.live {
-            if change == 0 {
-                continue;
+            if change != 0 {
+                self.late.count(segment, change)?;
             }
-            let before = segments.get(segment)?.map_or(0, |row| row.value());
-            match before.checked_add_signed(change) {
-                Some(0) => segments.remove(segment)?,
-                Some(bytes) => segments.insert(segment, bytes)?,
-                None => return Err(CatalogError::Damaged("a segment holds less than nothing")),
-            };
         }
-        State { mark: Some(mark), next_key }.write(&mut self.row);
-        self.write.open_table(tables::STATE)?.insert(0, self.row.as_slice())?;
-        Ok(())
+        self.keys.end(&self.ready)
     }
 }
 

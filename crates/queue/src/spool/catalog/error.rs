@@ -31,6 +31,12 @@ macro_rules! from {
     )*};
 }
 
+impl From<std::io::Error> for CatalogError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 from!(
     redb::CommitError,
     redb::DatabaseError,

@@ -7,7 +7,7 @@ use hikyaku_wire::Timestamp;
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::error::{CatalogError, Result};
-use super::tables::{self, Key, State, Unit};
+use super::tables::{self, Key, Unit};
 use crate::QueueKey;
 
 pub(super) struct Keys<'t> {
@@ -28,12 +28,8 @@ struct Met {
 }
 
 impl<'t> Keys<'t> {
-    pub(super) fn begin(write: &'t WriteTransaction) -> Result<Self> {
-        let state = write.open_table(tables::STATE)?;
-        let next = match state.get(0)? {
-            Some(row) => State::read(row.value())?.next_key,
-            None => 0,
-        };
+    /// `next` is the number that the next new key gets.
+    pub(super) fn begin(write: &'t WriteTransaction, next: u32) -> Result<Self> {
         Ok(Self {
             rows: write.open_table(tables::KEY)?,
             names: write.open_table(tables::NAME)?,

@@ -90,6 +90,15 @@ impl Catalog {
         })
     }
 
+    /// How many ready units a key has; none if the key has no units.
+    pub(crate) fn waiting(&self, key: &QueueKey) -> std::result::Result<Option<u64>, QueueError> {
+        self.read(|read| {
+            let Some(number) = number(read, key)? else { return Ok(None) };
+            let row = read.open_table(tables::KEY)?.get(number)?.ok_or(CatalogError::Damaged("a key has no row"))?;
+            Ok(Some(Key::read(row.value())?.ready))
+        })
+    }
+
     /// The ready units of a key in the order (due, id).
     pub(crate) fn ready(
         &self,
@@ -137,7 +146,7 @@ impl Catalog {
         after: Option<UnitId>,
         visit: &mut dyn FnMut(UnitId) -> ControlFlow<()>,
     ) -> std::result::Result<(), QueueError> {
-        self.read(|read| {
+        self.read_whole(|read| {
             let Some(number) = number(read, key)? else { return Ok(()) };
             let (first, to) = tables::bounds::<22>(number);
             let after = after.map(|id| tables::unit_key(number, id));
@@ -153,7 +162,7 @@ impl Catalog {
 
     /// How many units each key has; costs as much as the keys.
     pub(crate) fn counts(&self) -> std::result::Result<Vec<KeyCount>, QueueError> {
-        self.read(|read| {
+        self.read_whole(|read| {
             let units = read.open_table(tables::UNIT)?;
             let mut counts = Vec::new();
             for row in read.open_table(tables::KEY)?.iter()? {
@@ -171,18 +180,17 @@ impl Catalog {
 
     /// How many bytes of entries that still matter each segment holds; segments without any are left out.
     pub(crate) fn live(&self) -> std::result::Result<Vec<(u32, u64)>, QueueError> {
-        self.read(|read| {
-            let mut live = Vec::new();
-            for row in read.open_table(tables::SEGMENT)?.iter()? {
-                let (segment, bytes) = row?;
-                live.push((segment.value(), bytes.value()));
-            }
-            Ok(live)
-        })
+        Ok(lock(&self.store().late).live().iter().map(|(&segment, &bytes)| (segment, bytes)).collect())
     }
 
     fn read<T>(&self, ask: impl FnOnce(&ReadTransaction) -> Result<T>) -> std::result::Result<T, QueueError> {
         let read = self.store().db.begin_read().map_err(CatalogError::from)?;
+        Ok(ask(&read)?)
+    }
+
+    /// The same of all tables, those too that are written late.
+    fn read_whole<T>(&self, ask: impl FnOnce(&ReadTransaction) -> Result<T>) -> std::result::Result<T, QueueError> {
+        let read = self.store().whole()?;
         Ok(ask(&read)?)
     }
 }

@@ -1,7 +1,7 @@
 //! What is remembered of messages that may be gone: a bounded list, oldest first, in a table and in memory.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hikyaku_wire::Timestamp;
 use redb::{ReadableTable, Table};
@@ -40,11 +40,13 @@ pub(super) struct Recent<T: Item> {
     /// By the number of the row in the table; lower is older.
     order: BTreeMap<u64, T::Key>,
     known: BTreeMap<T::Key, (u64, T)>,
+    /// The rows that the table has otherwise.
+    changed: BTreeSet<u64>,
 }
 
 impl<T: Item> Default for Recent<T> {
     fn default() -> Self {
-        Self { order: BTreeMap::new(), known: BTreeMap::new() }
+        Self { order: BTreeMap::new(), known: BTreeMap::new(), changed: BTreeSet::new() }
     }
 }
 
@@ -73,35 +75,35 @@ impl<T: Item> Recent<T> {
     }
 
     /// Remembers what happened now.
-    pub(super) fn push(&mut self, table: &mut Table<'_, u64, &'static [u8]>, item: T) -> Result<()> {
+    pub(super) fn push(&mut self, item: T) {
         let number = self.order.last_key_value().map_or(MIDDLE, |(last, _)| last + 1);
         match self.known.entry(item.key()) {
             Entry::Occupied(mut known) => {
                 let (old, before) = *known.get();
                 if !item.follows(&before) {
-                    return Ok(());
+                    return;
                 }
                 known.insert((number, item));
                 self.order.remove(&old);
-                table.remove(old)?;
+                self.changed.insert(old);
             }
             Entry::Vacant(vacant) => {
                 vacant.insert((number, item));
             }
         }
-        self.put(table, number, item)?;
+        self.order.insert(number, item.key());
+        self.changed.insert(number);
         if self.order.len() > FINISHED
             && let Some((oldest, key)) = self.order.pop_first()
         {
             self.known.remove(&key);
-            table.remove(oldest)?;
+            self.changed.insert(oldest);
         }
-        Ok(())
     }
 
     /// Remembers what happened earlier, oldest first: what is not known is older than all that is.
-    pub(super) fn adopt(&mut self, table: &mut Table<'_, u64, &'static [u8]>, items: &[T]) -> Result<()> {
-        for &item in items.iter().rev() {
+    pub(super) fn adopt(&mut self, items: impl DoubleEndedIterator<Item = T>) {
+        for item in items.rev() {
             if self.order.len() >= FINISHED {
                 break;
             }
@@ -109,17 +111,25 @@ impl<T: Item> Recent<T> {
                 continue;
             }
             let number = self.order.first_key_value().map_or(MIDDLE, |(first, _)| first - 1);
+            self.order.insert(number, item.key());
             self.known.insert(item.key(), (number, item));
-            self.put(table, number, item)?;
+            self.changed.insert(number);
         }
-        Ok(())
     }
 
-    fn put(&mut self, table: &mut Table<'_, u64, &'static [u8]>, number: u64, item: T) -> Result<()> {
-        self.order.insert(number, item.key());
+    /// Writes what changed since the last time.
+    pub(super) fn flush(&mut self, table: &mut Table<'_, u64, &'static [u8]>) -> Result<()> {
         let mut row = Vec::with_capacity(56);
-        item.write(&mut row);
-        table.insert(number, row.as_slice())?;
+        for number in std::mem::take(&mut self.changed) {
+            match self.order.get(&number).and_then(|&key| self.get(key)) {
+                Some(item) => {
+                    row.clear();
+                    item.write(&mut row);
+                    table.insert(number, row.as_slice())?;
+                }
+                None => drop(table.remove(number)?),
+            }
+        }
         Ok(())
     }
 }
