@@ -29,13 +29,13 @@ enum Command {
     /// What waits, and what to do with it; whether the relay runs or not. The exit status is 0 if
     /// something was done or found, 1 if nothing matches, 2 if it could not be done.
     #[command(subcommand)]
-    Queue(queue::Command),
+    Queue(Box<queue::Command>),
 }
 
 /// What was asked for.
 pub(crate) enum Asked {
     /// A relay with this configuration.
-    Relay(Config),
+    Relay(Box<Config>),
     /// Something that is done, and how it went.
     Done(ExitCode),
 }
@@ -54,7 +54,7 @@ impl Arguments {
             }
             (Some(Command::User(command)), Ok(config)) => command.run(&config).map(|()| Asked::Done(ExitCode::SUCCESS)),
             (Some(Command::Queue(command)), Ok(config)) => Ok(Asked::Done(command.run(&config).await)),
-            (None, Ok(config)) => Ok(Asked::Relay(config)),
+            (None, Ok(config)) => Ok(Asked::Relay(config.into())),
         }
     }
 }

@@ -30,7 +30,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match arguments::Arguments::parse().asked().await {
-        Ok(Asked::Relay(config)) => run(config).await,
+        Ok(Asked::Relay(config)) => run(*config).await,
         Ok(Asked::Done(code)) => return code,
         Err(problem) => Err(problem),
     };

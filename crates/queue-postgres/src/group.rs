@@ -79,10 +79,14 @@ mod tests {
         sender.send(1).await.unwrap();
         drop(sender);
         let groups = Mutex::new(Vec::new());
-        gather(receiver, |n| *n, |group: Vec<usize>| {
-            groups.lock().unwrap().push(group);
-            std::future::ready(())
-        })
+        gather(
+            receiver,
+            |n| *n,
+            |group: Vec<usize>| {
+                groups.lock().unwrap().push(group);
+                std::future::ready(())
+            },
+        )
         .await;
         let groups = groups.into_inner().unwrap();
         let all: Vec<usize> = groups.concat();

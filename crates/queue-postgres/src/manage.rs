@@ -241,6 +241,27 @@ impl Work for Counts {
     }
 }
 
+/// The gates that are not open, of all keys or of one.
+pub(crate) struct Gates(pub(crate) Option<QueueKey>);
+
+impl Work for Gates {
+    type Out = Vec<(QueueKey, Gate)>;
+
+    async fn once(&mut self, client: &mut Object, _: bool) -> Result<Vec<(QueueKey, Gate)>> {
+        let name = self.0.as_ref().map(|key| key.as_str().as_bytes());
+        let statement = client
+            .prepare_cached("SELECT key, not_before FROM gate WHERE $1::bytea IS NULL OR key = $1::bytea ORDER BY key")
+            .await?;
+        let rows = client.query(&statement, &[&name]).await?;
+        let gate = |row| {
+            let from: Option<i64> = cell(row, 1)?;
+            let gate = from.map_or(Gate::Paused, |from| Gate::NotBefore(Timestamp::from_millis(from)));
+            Ok((key(cell(row, 0)?)?, gate))
+        };
+        rows.iter().map(gate).collect()
+    }
+}
+
 /// When the message was made whose id, as the database prints it, this is.
 fn made_at(uuid: &str) -> Result<Timestamp> {
     let digits: String = uuid.chars().filter(|digit| *digit != '-').collect();
