@@ -150,6 +150,10 @@ fn what_postfix_knows_becomes_facts() {
     assert_eq!((none.client, none.iprev, none.name), (None, Finding::Unknown, Finding::Unknown));
     assert_eq!(none.sender.unwrap().mailbox(), None);
     assert_eq!(none.recipient, Some(ForwardPath::Postmaster));
+    // A name is one only with the address that it leads back to, and `unknown` is none.
+    for nameless in [("client_name", "unknown"), ("client_address", "unknown")] {
+        assert_eq!(facts(&[nameless]).name, Finding::Unknown, "{nameless:?}");
+    }
     assert_eq!(facts(&[("client_address", "::ffff:10.1.2.3")]).client, "10.1.2.3".parse::<IpAddr>().ok());
 
     // What is told of later stages is not known before them.
@@ -280,6 +284,7 @@ fn recipients_and_rates_are_counted_once() {
     assert_eq!(site.to("a@example.org"), "DUNNO");
     // Asked again, from another list of restrictions, it is the same recipient.
     assert_eq!(site.to("a@example.org"), "DUNNO");
+    assert_eq!(site.delegate.held, 1);
     assert_eq!(site.to("b@example.org"), "DUNNO");
     assert_eq!(site.to("c@example.org"), "452 4.5.3 too many");
     // Another transaction counts its own recipients, and the client's rate goes on.
@@ -316,6 +321,12 @@ fn who_comes_again_is_known() {
     assert_eq!(site.to("a@example.org"), "DUNNO");
     assert_eq!(site.to("b@example.org"), "450 4.7.1 come again");
     assert_eq!(site.delegate.triplets().len(), 2);
+    // What the caller knows is not asked here.
+    let request = with(&[("recipient", "c@example.org")]);
+    let mut facts = site.delegate.facts(&request, site.now).unwrap();
+    facts.known = Finding::Is(true);
+    assert_eq!(site.delegate.answer(&site.policy, &request, facts, site.now).action, DelegationAction::Dunno);
+    assert_eq!(site.delegate.triplets().len(), 2);
 }
 
 #[test]
@@ -342,6 +353,31 @@ fn marks_are_set_once_a_message() {
     }
 }
 
+/// What a message may still be refused for is marked at its end, for the strictest of its
+/// recipients, and nothing is marked twice.
+#[test]
+fn marks_wait_for_the_message() {
+    for (rule, told) in [("quarantine \"forged\"", "HOLD forged"), ("tag \"forged\"", "PREPEND X-Hikyaku-Tag: forged")]
+    {
+        let text = format!(
+            "local domains ours = example.org, example.net\n\n{rule} when helo client.test\n\
+             refuse when size > 5000 and to example.org\npermit when to ours\n"
+        );
+        let mut site = Site::new(&text, |options| options.end_of_data = true);
+        assert_eq!(site.to("a@example.org"), "DUNNO");
+        assert_eq!(site.end(&[]), told);
+        assert_eq!(site.to("a@example.net"), told);
+        assert_eq!(site.end(&[]), "DUNNO", "it was told");
+    }
+    let text = "local domains ours = example.org, example.net\n\n\
+        quarantine \"large\" when size > 2000 and to example.org\npermit when to ours\n";
+    let mut site = Site::new(text, |options| options.end_of_data = true);
+    for recipient in ["a@example.net", "a@example.org", "z@example.net"] {
+        assert_eq!(site.to(recipient), "DUNNO");
+    }
+    assert_eq!(site.end(&[("size", "2001")]), "HOLD large");
+}
+
 /// However many transactions never end.
 #[test]
 fn what_is_remembered_is_bounded() {
@@ -360,6 +396,12 @@ fn what_is_remembered_is_bounded() {
     }
     assert!(site.end(&[("instance", "big")]).starts_with("451 "));
     assert_eq!(site.delegate.held, 0);
+    // Nor do those that have ended add up.
+    for instance in 100..125 {
+        assert_eq!(site.ask(&[("instance", &instance.to_string()), ("recipient", "a@example.org")]), "DUNNO");
+        assert_eq!(site.end(&[("instance", &instance.to_string())]), "DUNNO");
+    }
+    assert_eq!((site.delegate.held, site.delegate.transactions.len(), site.delegate.begun.len()), (0, 0, 10));
     // What is no name of a transaction is not remembered at all.
     site.ask(&[("instance", &"x".repeat(129)), ("recipient", "a@example.org")]);
     site.ask(&[("instance", ""), ("recipient", "a@example.org")]);

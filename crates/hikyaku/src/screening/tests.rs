@@ -265,6 +265,10 @@ async fn one_connection_may_cause_so_many_lookups() {
             .as_u16(),
         550
     );
+    // To the lookup.
+    visitor.allowed = visitor.asked;
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    assert_eq!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.limit, Some("lookups"));
     visitor.accepted();
     let mut mail = relay.mail(&mut visitor, "a@spf.test");
     assert_eq!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.reply.code().as_u16(), 250);
@@ -313,6 +317,74 @@ async fn each_recipient_has_facts_of_its_own() {
     assert_eq!(relay.rcpt(&mut visitor, &mut mail, "bert@hik.test").await.reply.code().as_u16(), 450);
 }
 
+/// What was known of a recipient at RCPT is what is known of it at the end.
+#[tokio::test]
+async fn what_is_known_of_a_recipient_stays_with_it() {
+    let unsigned = || Condition::from(Test::Dkim(vec![results::Dkim::None]));
+    let refuse_when = |when: Condition| vec![refuse("it", when.and(unsigned())), Rule::permit(to_ours())];
+    let codes = async |relay: &Relay, visitor: &mut Visitor, mail: &mut Transaction| {
+        let (outcome, _) = relay.message(visitor, mail, TEXT).await;
+        outcome.judgements.iter().map(|(_, judgement)| judgement.reply.code().as_u16()).collect::<Vec<_>>()
+    };
+
+    let relay = Relay::waiting(refuse_when(Test::Known.into()), off(), std::time::Duration::from_millis(1));
+    let mut visitor = relay.visitor(GOOD);
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    let mut tries = 0;
+    while mail.facts().known != Finding::Is(true) {
+        mail = relay.mail(&mut visitor, "a@spf.test");
+        assert!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.reply.is_positive());
+        tries += 1;
+        assert!(tries < 1_000_000, "alice is never known");
+    }
+    assert!(relay.rcpt(&mut visitor, &mut mail, "bert@hik.test").await.reply.is_positive());
+    assert_eq!(codes(&relay, &mut visitor, &mut mail).await, [550, 250]);
+
+    let rate = Test::Rate(Rate { limit: 1, window: Window { period: Period::Hour, per: Per::Ip } });
+    let relay = Relay::new(refuse_when(!Condition::from(rate)));
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    for to in ["alice@hik.test", "bert@hik.test"] {
+        assert!(relay.rcpt(&mut visitor, &mut mail, to).await.reply.is_positive());
+    }
+    assert_eq!(codes(&relay, &mut visitor, &mut mail).await, [250, 550]);
+
+    let mut rules = refuse_when(Test::RecipientExists.into());
+    rules.insert(1, Rule::permit_via(identifier("inner"), to("nobody@hik.test")));
+    let relay = Relay::new(rules);
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    for to in ["alice@hik.test", "nobody@hik.test"] {
+        assert!(relay.rcpt(&mut visitor, &mut mail, to).await.reply.is_positive());
+    }
+    assert_eq!(codes(&relay, &mut visitor, &mut mail).await, [550, 250]);
+}
+
+/// Where nothing can be permitted any more, what is known may still make a deferral a refusal.
+#[tokio::test]
+async fn a_deferral_is_worth_a_lookup() {
+    let rules = vec![
+        refuse("listed", to("alice@hik.test").and(listed())),
+        Rule::defer("450 4.7.1 later".parse().unwrap(), to("alice@hik.test")),
+        Rule::permit(to_ours()),
+    ];
+    let relay = Relay::new(rules);
+    assert_eq!(relay.codes(BAD, "a@spf.test", &["alice@hik.test"]).await, [550]);
+    assert_eq!(relay.codes(GOOD, "a@spf.test", &["alice@hik.test"]).await, [450]);
+}
+
+#[tokio::test]
+async fn what_nobody_can_tell_is_told_so() {
+    let vpn = || Condition::from(Test::Custom(identifier("vpn")));
+    let relay = Relay::new(vec![refuse("listed", listed()), refuse("vpn", vpn()), Rule::permit(to_ours())]);
+    let mut visitor = relay.screening.visitor(None, Listener::Lmtp);
+    visitor.facts.minute = Finding::Unknown;
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    assert_eq!(relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await.reply.code().as_u16(), 451);
+    let facts = mail.facts();
+    assert_eq!(facts.listed, [("bad.test".parse().unwrap(), Finding::Is(0))], "nobody lists who has no address");
+    assert_eq!(facts.custom, [(identifier("vpn"), Finding::Unknown)]);
+    assert!(matches!(facts.minute, Finding::Is(_)), "the time of the transaction");
+}
+
 #[tokio::test]
 async fn a_policy_may_have_its_own_word_for_who_is_not_there() {
     let rules = vec![
@@ -348,6 +420,22 @@ async fn who_is_no_other_server_is_told_nothing() {
     }
 }
 
+/// A message is looked at only where the policy waits for it.
+#[tokio::test]
+async fn what_no_recipient_waits_for_is_not_looked_at() {
+    let broken = Condition::from(Test::Dkim(vec![results::Dkim::Fail]));
+    let relay = Relay::new(vec![refuse("broken", to("alice@hik.test").and(broken)), Rule::permit(to_ours())]);
+    let mut visitor = relay.screening.visitor(Some(GOOD.parse().unwrap()), Listener::Submission);
+    let mut mail = relay.mail(&mut visitor, "a@spf.test");
+    for (to, waits) in [("bert@hik.test", false), ("alice@hik.test", true)] {
+        assert_eq!(relay.rcpt(&mut visitor, &mut mail, to).await.provisional, waits);
+        assert_eq!(relay.screening.arriving(&mail).is_some(), waits, "{to}");
+    }
+    let (outcome, _) = relay.message(&mut visitor, &mut mail, TEXT).await;
+    let told: Vec<_> = outcome.told().map(|(to, judgement)| (to.to_string(), judgement.reply.is_positive())).collect();
+    assert_eq!(told, [("<alice@hik.test>".to_owned(), true)], "what was open is told");
+}
+
 #[test]
 fn whoever_stands_behind_a_proxy_is_not_trusted() {
     let mut builder = builder(vec![Rule::permit(to_ours())]);
@@ -378,6 +466,8 @@ async fn what_is_counted_is_kept_in_a_file() {
     relay.screening.keep(&file).unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
     let other = Relay::new(rules());
     other.screening.restore(&file).unwrap();
     let again = folder.path().join("again");

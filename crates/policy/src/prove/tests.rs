@@ -128,6 +128,13 @@ fn who_would_be_taken_provisionally() {
         ("permit when custom vpn and dkim pass", Some(4)),
         ("permit when custom vpn (unknown means no) and dkim pass", None),
         ("shadow permit when custom vpn and dkim pass", None),
+        // What a limit lets through is not decided by it.
+        ("limit 5/h per ip\nrefuse when not to ours and size > 0\npermit when to ours or size > 100", Some(6)),
+        (
+            "refuse when not to ours and size > 0\npermit at message when to ours or size > 100\n\
+             permit when to ours and dkim pass",
+            None,
+        ),
         ("defer when not custom vpn (unknown means no)\npermit when custom vpn and dkim pass", None),
         (
             "limit 5/h per ip when size > 5\nrefuse when not to ours and size > 0\npermit when to ours or (hops > 3 and size > 9)",
@@ -194,4 +201,116 @@ fn steps_run_out() {
     assert_eq!(complex.steps, 3);
     assert!(complex.classes > 1 && !complex.dimension.is_empty());
     assert!(policy.verdict(&limits(100_000)).is_ok());
+    let space = Space::new(&[&policy]);
+    let mut diagrams = Diagrams::new(&space, &limits(1000)).unwrap();
+    assert_eq!((0..2000).take_while(|_| diagrams.charge(1).is_ok()).count(), 1000, "as many as there are");
+}
+
+/// Where the plainest of all witnesses would take too many steps, any witness will do.
+#[test]
+fn any_witness_will_do_where_the_plainest_takes_too_many_steps() {
+    let parse = |text: &str| Policy::parse(text, &mut |_| Err(String::new())).unwrap();
+    // The first rule is the hole; those behind it cross in three facts.
+    let rules: String = (0..120)
+        .map(|n| {
+            let verb = if n % 2 == 0 { "permit" } else { "refuse" };
+            format!("{verb} when from 20.{n}.0.0/16 and sender *.s{n}.example and to *.t{n}.example\n")
+        })
+        .collect();
+    let policy = parse(&format!("local domains ours = example.org\npermit when helo hole.example\n{rules}"));
+    let least = |fits: &dyn Fn(u64) -> bool| {
+        let (mut low, mut high) = (0, 1 << 24);
+        while low + 1 < high {
+            let middle = u64::midpoint(low, high);
+            if fits(middle) { high = middle } else { low = middle }
+        }
+        high
+    };
+    let space = Space::new(&[&policy]);
+    let takes = |steps: u64, is_first: bool| {
+        let work = || {
+            let mut diagrams = Diagrams::new(&space, &Limits { steps })?;
+            let region = diagrams.strange_and_foreign(0)?;
+            let open = if is_first { diagrams.first_permits(0, region)? } else { diagrams.permits(0, region)? };
+            diagrams.witness(0, open)
+        };
+        matches!(work(), Ok(Some(_)))
+    };
+    let (first, plainest) = (least(&|steps| takes(steps, true)), least(&|steps| takes(steps, false)));
+    let steps = 2 * first + 100;
+    assert!(steps < plainest, "{first} {plainest}");
+    let verdict = policy.verdict(&Limits { steps }).unwrap();
+    let super::Verdict::Open(witness) = verdict else { panic!("it is open") };
+    assert!(witness.rule.contains("hole.example"), "{}", witness.rule);
+}
+
+/// What this server keeps itself is never unknown, so that nobody comes in by that.
+#[test]
+fn who_was_seen_before_is_never_unknown() {
+    for (rule, is_open) in [
+        ("permit when known (unknown means yes) and not known (unknown means no)", false),
+        ("permit when known (unknown means no)", true),
+        ("permit when not known (unknown means yes)", true),
+    ] {
+        let text = format!("local domains ours = example.org\n{rule}");
+        let policy = Policy::parse(&text, &mut |_| Err(String::new())).unwrap();
+        let verdict = policy.verdict(&Limits::default()).unwrap();
+        assert_eq!(verdict != super::Verdict::Closed, is_open, "{rule}");
+    }
+}
+
+/// A domain that is declared to be both is local.
+#[test]
+fn what_is_local_is_no_relay_domain() {
+    let relay = |domains: &str| {
+        let text = format!(
+            "local domains ours = example.org\nrelay domains theirs = {domains}\n\
+             permit when to ours\nrefuse when to theirs"
+        );
+        let policy = Policy::parse(&text, &mut |_| Err(String::new())).unwrap();
+        policy.grid(&Limits::default()).unwrap()
+    };
+    assert_eq!(relay("example.org, example.net"), relay("example.net"));
+}
+
+/// Rules that do nothing of their own are looked for in policies of 64 rules; and the refusal of
+/// all that is left is none of them, but one that others follow is.
+#[test]
+fn which_rules_are_left_out_to_see_whether_they_matter() {
+    let idle = |text: &str| {
+        let policy = Policy::parse(text, &mut |_| Err(String::new())).unwrap();
+        let idle = policy.prove(&Limits::default()).unwrap().idle;
+        idle.into_iter().map(|idle| (idle.line, idle.why)).collect::<Vec<_>>()
+    };
+    let many = |rules: usize| {
+        let permits: String = (2..rules).map(|n| format!("permit when to d{n}.example\n")).collect();
+        idle(&format!("refuse when to d0.example\n{permits}refuse when to d0.example or to d1.example"))
+    };
+    assert!(many(64).contains(&(1, super::Why::Redundant)), "{:?}", many(64));
+    assert!(many(65).is_empty(), "{:?}", many(65));
+    let start = "local domains ours = example.org\npermit when to ours\n";
+    assert_eq!(idle(&format!("{start}refuse")), []);
+    assert_eq!(
+        idle(&format!("{start}refuse\nrefuse")),
+        [(3, super::Why::Redundant), (4, super::Why::NeverReached(vec![3]))]
+    );
+}
+
+/// Numbers and times that there are not are no way in.
+#[test]
+fn what_is_beyond_the_largest_number_is_nobody() {
+    for (rule, is_open) in [
+        ("permit when not hours 00:00-24:00", false),
+        ("permit when not hours 00:00-23:59", true),
+        ("permit when recipients > 4294967295", false),
+        ("permit when recipients > 4294967294", true),
+        ("permit when hops > 4294967295", false),
+        ("permit when hops > 4294967294", true),
+        ("permit when size > 18446744073709551615", false),
+        ("permit when size > 18446744073709551614", true),
+    ] {
+        let policy = Policy::parse(rule, &mut |_| Err(String::new())).unwrap_or_else(|error| panic!("{error}"));
+        let verdict = policy.verdict(&Limits::default()).unwrap();
+        assert_eq!(verdict != super::Verdict::Closed, is_open, "{rule}");
+    }
 }

@@ -5,7 +5,11 @@ use super::*;
 #[tokio::test]
 async fn each_recipient_is_decided_on_again_with_the_message() {
     let unsigned = || Condition::from(Test::Dkim(vec![results::Dkim::None]));
-    let relay = Relay::new(vec![refuse("sign it", to("alice@hik.test").and(unsigned())), Rule::permit(to_ours())]);
+    let relay = Relay::new(vec![
+        Rule::new(Action::Tag("hers".to_owned()), to("alice@hik.test")),
+        refuse("sign it", to("alice@hik.test").and(unsigned())),
+        Rule::permit(to_ours()),
+    ]);
     let mut visitor = relay.visitor(GOOD);
     let mut mail = relay.mail(&mut visitor, "a@spf.test");
     let alice = relay.rcpt(&mut visitor, &mut mail, "alice@hik.test").await;
@@ -14,6 +18,7 @@ async fn each_recipient_is_decided_on_again_with_the_message() {
     assert_eq!((alice.event().until.as_deref(), bert.event().until), (Some("message"), None));
     let (outcome, results) = relay.message(&mut visitor, &mut mail, TEXT).await;
     assert!(results.contains("dkim=none"), "{results}");
+    assert!(!results.contains(super::super::message::TAG), "who does not get it does not mark it: {results}");
     assert_eq!(outcome.recipients(Protocol::Smtp), [], "all or none");
     let lmtp = outcome.recipients(Protocol::Lmtp);
     assert_eq!(lmtp.iter().map(|(to, _)| to.to_string()).collect::<Vec<_>>(), ["<bert@hik.test>"]);
@@ -51,6 +56,7 @@ async fn marks_of_the_policy_are_told_in_the_message() {
             Rule::new(Action::Quarantine(Some("dmarc".to_owned())), dmarc(Dmarc::Quarantine)),
             Rule::new(Action::Tag("bulk".to_owned()), to("bert@hik.test")),
             Rule::new(Action::Tag("ümlaut".to_owned()), to("alice@hik.test")),
+            Rule::new(Action::Tag("z".repeat(201)), to("alice@hik.test")),
             refuse("would be", sender("loose.test")).shadow(),
             Rule::permit(to_ours()),
         ]
@@ -66,7 +72,9 @@ async fn marks_of_the_policy_are_told_in_the_message() {
         relay.message(&mut visitor, &mut mail, &text).await
     };
     let (outcome, results) = take("a@loose.test", &["alice@hik.test", "bert@hik.test", "bert@hik.test"]).await;
-    assert!(results.ends_with("\r\nX-Spam-Flag: YES\r\nX-Hikyaku-Tag: ?mlaut\r\nX-Hikyaku-Tag: bulk\r\n"), "{results}");
+    let long = "z".repeat(200);
+    let marks = ["X-Spam-Flag: YES", "X-Hikyaku-Tag: ?mlaut", &format!("X-Hikyaku-Tag: {long}"), "X-Hikyaku-Tag: bulk"];
+    assert!(results.ends_with(&format!("\r\n{}\r\n", marks.join("\r\n"))), "{results}");
     assert_eq!(outcome.found.as_ref().and_then(|found| found.quarantine), Some("policy"));
     assert!(outcome.judgements[0].1.shadows[0].starts_with("shadow refuse 550 5.7.1 \"would be\""));
     let (outcome, results) = take("a@spf.test", &["bert@hik.test"]).await;
