@@ -218,30 +218,12 @@ impl State {
         self.gates.contains_key(key)
     }
 
-    /// The gates that are not open, of all keys or of one.
-    pub(super) fn closed(&self, of: Option<&QueueKey>) -> Vec<(QueueKey, Gate)> {
-        let own = |(key, gate): (&QueueKey, &Gate)| (key.clone(), *gate);
-        match of {
-            Some(key) => self.gates.get_key_value(key).map(own).into_iter().collect(),
-            None => self.gates.iter().map(own).collect(),
-        }
-    }
-
     /// When the key may be claimed from; none while it is paused.
     pub(super) fn opens(&self, key: &QueueKey) -> Option<Timestamp> {
         match self.gates.get(key) {
             None | Some(Gate::Open) => Some(Timestamp::from_millis(i64::MIN)),
             Some(Gate::NotBefore(from)) => Some(*from),
             Some(Gate::Paused) => None,
-        }
-    }
-
-    /// The gates that are not open, of all keys or of one.
-    pub(super) fn closed(&self, of: Option<&QueueKey>) -> Vec<(QueueKey, Gate)> {
-        let own = |(key, gate): (&QueueKey, &Gate)| (key.clone(), *gate);
-        match of {
-            Some(key) => self.gates.get_key_value(key).map(own).into_iter().collect(),
-            None => self.gates.iter().map(own).collect(),
         }
     }
 
