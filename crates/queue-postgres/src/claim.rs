@@ -202,7 +202,8 @@ async fn within(
     cap: u32,
     given: Option<i64>,
 ) -> Result<()> {
-    let enter = "INSERT INTO keylock (key) SELECT key FROM unnest($1::bytea[]) v (key) ORDER BY key ON CONFLICT DO NOTHING";
+    let enter =
+        "INSERT INTO keylock (key) SELECT key FROM unnest($1::bytea[]) v (key) ORDER BY key ON CONFLICT DO NOTHING";
     let statement = transaction.prepare_cached(enter).await?;
     transaction.execute(&statement, &[&keys]).await?;
     let lock = "SELECT key FROM keylock WHERE key = ANY($1) ORDER BY key FOR UPDATE";

@@ -33,9 +33,8 @@ pub(crate) async fn carry_out(shared: Arc<Shared>, mut commits: Vec<Commit>) {
     commits.sort_by_key(|commit| commit.message.id);
     while !commits.is_empty() {
         let (mut ids, mut idems) = (BTreeSet::new(), BTreeSet::new());
-        let first = |commit: &Commit| {
-            ids.insert(commit.message.id) && commit.idem.is_none_or(|idem| idems.insert(idem))
-        };
+        let first =
+            |commit: &Commit| ids.insert(commit.message.id) && commit.idem.is_none_or(|idem| idems.insert(idem));
         let (group, rest) = commits.into_iter().partition(first);
         commits = rest;
         together(&shared, group).await;

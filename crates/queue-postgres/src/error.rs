@@ -36,13 +36,17 @@ pub enum PostgresError {
         known: i32,
     },
     /// Commits do not come back: the server or its standbys are away.
-    #[error("commits are not acknowledged within {seconds} s: look for the primary server and its synchronous standbys")]
+    #[error(
+        "commits are not acknowledged within {seconds} s: look for the primary server and its synchronous standbys"
+    )]
     Stalled {
         /// How long was waited.
         seconds: u64,
     },
     /// The text of a message was removed before the message was committed, or lost with a server.
-    #[error("the text of the message is not whole in the database: its connection took over a day, or a server failed meanwhile; it must be sent again")]
+    #[error(
+        "the text of the message is not whole in the database: its connection took over a day, or a server failed meanwhile; it must be sent again"
+    )]
     TextLost,
     /// The server refused a statement.
     #[error("PostgreSQL: {message} (SQLSTATE {code})")]
@@ -113,7 +117,9 @@ impl From<PoolError> for Failure {
             PoolError::PostCreateHook(HookError::Backend(error)) | PoolError::Backend(error) => {
                 PostgresError::Unreachable(plain(&error))
             }
-            PoolError::Timeout(_) => PostgresError::Unreachable("no connection of the pool was free in time".to_owned()),
+            PoolError::Timeout(_) => {
+                PostgresError::Unreachable("no connection of the pool was free in time".to_owned())
+            }
             PoolError::Closed | PoolError::NoRuntimeSpecified => {
                 PostgresError::Unreachable("the pool is closed".to_owned())
             }

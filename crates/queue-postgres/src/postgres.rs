@@ -293,7 +293,8 @@ impl PostgresDraft {
             return Err(QueueError::Invalid("too many units"));
         }
         let length = i64::try_from(self.writing.length).map_err(|_| QueueError::Full)?;
-        let size = i64::try_from(prepend.len()).ok().and_then(|more| length.checked_add(more)).ok_or(QueueError::Full)?;
+        let size =
+            i64::try_from(prepend.len()).ok().and_then(|more| length.checked_add(more)).ok_or(QueueError::Full)?;
         let text = self.writing.close().await?;
         let envelope = envelope_text(envelope)?;
         Ok((self.inner, Message { id: self.id, envelope, size, length, prepend, text, units }))
@@ -338,11 +339,7 @@ struct Known(MsgId);
 impl Work for Known {
     type Out = bool;
 
-    async fn once(
-        &mut self,
-        client: &mut deadpool_postgres::Object,
-        _: bool,
-    ) -> std::result::Result<bool, Failure> {
+    async fn once(&mut self, client: &mut deadpool_postgres::Object, _: bool) -> std::result::Result<bool, Failure> {
         let statement = client.prepare_cached("SELECT 1 FROM message WHERE id = $1").await?;
         Ok(client.query_opt(&statement, &[&Uuid::from(self.0)]).await?.is_some())
     }

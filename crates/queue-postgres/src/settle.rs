@@ -115,8 +115,7 @@ impl Found {
         let units = lock(transaction, &ids).await?;
         let mut ended = BTreeMap::new();
         if again {
-            let statement =
-                transaction.prepare_cached("SELECT msg, no, token FROM ended WHERE msg = ANY($1)").await?;
+            let statement = transaction.prepare_cached("SELECT msg, no, token FROM ended WHERE msg = ANY($1)").await?;
             for row in transaction.query(&statement, &[&messages]).await? {
                 let id = UnitId { msg: cell::<Uuid>(&row, 0)?.into(), unit: narrow(cell::<i32>(&row, 1)?)? };
                 ended.insert(id, cell(&row, 2)?);
@@ -203,10 +202,7 @@ impl Found {
 }
 
 /// Locks units in the order of their ids.
-pub(crate) async fn lock(
-    transaction: &Transaction<'_>,
-    ids: &[UnitId],
-) -> Result<BTreeMap<UnitId, Held>, Failure> {
+pub(crate) async fn lock(transaction: &Transaction<'_>, ids: &[UnitId]) -> Result<BTreeMap<UnitId, Held>, Failure> {
     let (messages, numbers) = columns(ids);
     let lock = format!(
         "SELECT {COLUMNS} FROM unit u JOIN (SELECT DISTINCT msg, no FROM unnest($1::uuid[], $2::int[]) x (msg, no)) v \
@@ -316,5 +312,4 @@ pub(crate) async fn touch(transaction: &Transaction<'_>) -> Result<(), Failure> 
 }
 
 /// A row that is written for the sake of writing.
-pub(crate) const BEAT: &str =
-    "INSERT INTO beat AS b (id, n) VALUES (0, 0) ON CONFLICT (id) DO UPDATE SET n = b.n + 1";
+pub(crate) const BEAT: &str = "INSERT INTO beat AS b (id, n) VALUES (0, 0) ON CONFLICT (id) DO UPDATE SET n = b.n + 1";

@@ -338,16 +338,7 @@ impl<'a> Messages<'a> {
     }
 
     pub(crate) fn values(&self) -> [&(dyn tokio_postgres::types::ToSql + Sync); 8] {
-        [
-            &self.id,
-            &self.envelope,
-            &self.size,
-            &self.length,
-            &self.prepend,
-            &self.body,
-            &self.text,
-            &self.units,
-        ]
+        [&self.id, &self.envelope, &self.size, &self.length, &self.prepend, &self.body, &self.text, &self.units]
     }
 }
 

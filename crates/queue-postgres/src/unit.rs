@@ -265,8 +265,7 @@ pub(crate) const LOCK_MESSAGES: &str =
 
 pub(crate) fn numbers(rows: &[Row]) -> Result<BTreeMap<MsgId, Numbers>, Failure> {
     let read = |row: &Row| {
-        let numbers =
-            Numbers { next_unit: narrow(cell::<i32>(row, 1)?)?, live: cell(row, 2)?, done: cell(row, 3)? };
+        let numbers = Numbers { next_unit: narrow(cell::<i32>(row, 1)?)?, live: cell(row, 2)?, done: cell(row, 3)? };
         Ok((cell::<Uuid>(row, 0)?.into(), numbers))
     };
     rows.iter().map(read).collect()

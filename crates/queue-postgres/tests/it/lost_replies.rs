@@ -12,7 +12,7 @@ use hikyaku_queue_postgres::{Clock, Postgres, PostgresConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::mail::{claim, deferred, draft, enqueue, entries, id, lost, message, relayed, now};
+use crate::mail::{claim, deferred, draft, enqueue, entries, id, lost, message, now, relayed};
 use crate::support::Server;
 
 /// What the proxy is to do.

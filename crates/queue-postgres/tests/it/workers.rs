@@ -198,7 +198,11 @@ fn the_databases_clock_counts() {
         let longer = queue.extend(&claimed.lease, lease).await.unwrap();
         assert_eq!(longer.expires, behind.saturating_add(2 * lease));
         let ahead = now().saturating_add(Duration::from_secs(90 * 366 * 86_400));
-        assert_eq!(queue.claim(WorkerId::new("w"), ahead, &want, lease).await.unwrap(), [], "the lease has not run out");
+        assert_eq!(
+            queue.claim(WorkerId::new("w"), ahead, &want, lease).await.unwrap(),
+            [],
+            "the lease has not run out"
+        );
         queue.release(longer, now()).await.unwrap();
         assert!(!queue.claim(WorkerId::new("w"), ahead, &want, lease).await.unwrap()[0].expired);
         // What is due in the database's future is due in the node's future, too.
