@@ -12,7 +12,7 @@ use crate::database::Work;
 use crate::error::Failure;
 use crate::postgres::Shared;
 use crate::text::{self, Message, Messages};
-use crate::unit::{self, Rows, Uuid, cell, earlier};
+use crate::unit::{self, Rows, Uuid, cell};
 
 type Answer = Result<Receipt, QueueError>;
 
@@ -69,20 +69,20 @@ struct Group<'a> {
 
 impl Group<'_> {
     fn reply(self, answers: Vec<Answer>) {
-        let mut news = None;
+        let new = |(_, answer): &(&Commit, &Answer)| matches!(answer, Ok(Receipt { duplicate: false, .. }));
+        let units = self.commits.iter().zip(&answers).filter(new).flat_map(|(commit, _)| &commit.message.units);
+        let news = units.filter(|unit| unit.hold.is_none()).map(|unit| unit.due).min();
+        // Who waits is told before the caller is: what he acknowledges is known by then.
+        if let Some(due) = news {
+            self.shared.waiting.announce(due);
+        }
         for (commit, answer) in self.commits.into_iter().zip(answers) {
             let Commit { message, reply, .. } = commit;
             if let Ok(Receipt { duplicate: false, .. }) = answer {
-                for unit in &message.units {
-                    news = earlier(news, unit.hold.is_none().then_some(unit.due));
-                }
                 message.keep();
             }
             // Who does not wait any more asks again with the same id.
             let _ = reply.send(answer);
-        }
-        if let Some(due) = news {
-            self.shared.waiting.announce(due);
         }
     }
 }

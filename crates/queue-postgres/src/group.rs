@@ -34,26 +34,32 @@ pub(crate) async fn gather<A, F: Future<Output = ()>>(
         };
         let mut sum = weight(&first);
         let mut group = vec![first];
-        let fill = async {
-            while group.len() < MOST {
-                let Some(ask) = asks.recv().await else { return };
-                sum += weight(&ask);
-                if sum > HEAVIEST {
-                    left = Some(ask);
-                    return;
-                }
-                group.push(ask);
+        let mut add = |ask: A, group: &mut Vec<A>| {
+            sum += weight(&ask);
+            let fits = sum <= HEAVIEST;
+            if fits {
+                group.push(ask)
+            } else {
+                left = Some(ask)
             }
+            fits
         };
-        // Without company, what is there already is taken and nothing is waited for.
-        if company {
+        let mut room = true;
+        while room && group.len() < MOST {
+            let Ok(ask) = asks.try_recv() else { break };
+            room = add(ask, &mut group);
+        }
+        // Without company, nothing is waited for.
+        if company && room {
+            let fill = async {
+                while group.len() < MOST {
+                    let Some(ask) = asks.recv().await else { return };
+                    if !add(ask, &mut group) {
+                        return;
+                    }
+                }
+            };
             let _ = timeout(WINDOW, fill).await;
-        } else {
-            tokio::select! {
-                biased;
-                () = fill => {}
-                () = std::future::ready(()) => {}
-            }
         }
         company = group.len() > 1;
         carry_out(group).await;

@@ -145,6 +145,11 @@ impl Postgres {
         })
     }
 
+    /// The configuration that it was opened with.
+    pub fn config(&self) -> &PostgresConfig {
+        &self.inner.shared.database.config
+    }
+
     fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.inner.shared)
     }

@@ -57,14 +57,15 @@ struct Group {
 
 impl Group {
     fn reply(self, shared: &Shared, answers: Vec<Answer>) {
+        // Who waits is told before the holder is.
+        if let Some(due) = self.news {
+            shared.waiting.announce(due);
+        }
         for (settle, answer) in self.settles.into_iter().zip(answers) {
             if answer.is_ok() {
                 settle.follow_up.into_iter().for_each(Message::keep);
             }
             let _ = settle.reply.send(answer);
-        }
-        if let Some(due) = self.news {
-            shared.waiting.announce(due);
         }
     }
 }

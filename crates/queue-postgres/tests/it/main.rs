@@ -1,0 +1,7 @@
+//! The queue on PostgreSQL, with servers of the tests' own.
+
+mod lost_replies;
+mod mail;
+mod single;
+mod support;
+mod workers;
