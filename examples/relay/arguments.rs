@@ -1,11 +1,11 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use hikyaku::Config;
 
-use crate::{parts::Problem, user};
+use crate::{parts::Problem, queue, user};
 
 /// A mail relay that is closed unless its configuration says otherwise.
 #[derive(Parser)]
@@ -26,20 +26,35 @@ enum Command {
     /// Who may log in.
     #[command(subcommand)]
     User(user::Command),
+    /// What waits, and what to do with it; whether the relay runs or not. The exit status is 0 if
+    /// something was done or found, 1 if nothing matches, 2 if it could not be done.
+    #[command(subcommand)]
+    Queue(queue::Command),
+}
+
+/// What was asked for.
+pub(crate) enum Asked {
+    /// A relay with this configuration.
+    Relay(Config),
+    /// Something that is done, and how it went.
+    Done(ExitCode),
 }
 
 impl Arguments {
-    /// Does what was asked for; what a relay is then to run with, if that was it.
-    pub(crate) fn config(self) -> Result<Option<Config>, Problem> {
-        let config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
-        match self.command {
-            _ if self.check => {
+    /// Does what was asked for, if it is not to run a relay.
+    pub(crate) async fn asked(self) -> Result<Asked, Problem> {
+        let config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load);
+        match (self.command, config) {
+            (Some(Command::Queue(_)), Err(error)) => Ok(Asked::Done(queue::could_not(&error))),
+            (_, Err(error)) => Err(error.into()),
+            (_, Ok(config)) if self.check => {
                 config.doubts().iter().for_each(|doubt| eprintln!("{doubt}"));
                 println!("the configuration is good");
-                Ok(None)
+                Ok(Asked::Done(ExitCode::SUCCESS))
             }
-            Some(Command::User(command)) => command.run(&config).map(|()| None),
-            None => Ok(Some(config)),
+            (Some(Command::User(command)), Ok(config)) => command.run(&config).map(|()| Asked::Done(ExitCode::SUCCESS)),
+            (Some(Command::Queue(command)), Ok(config)) => Ok(Asked::Done(command.run(&config).await)),
+            (None, Ok(config)) => Ok(Asked::Relay(config)),
         }
     }
 }

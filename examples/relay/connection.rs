@@ -12,7 +12,7 @@ use hikyaku::{
         sasl::{Answer, Question},
         server::{Limit, Session},
     },
-    wire::{Body, Code, ForwardPath, Hello, Mail, Reply, Timestamp},
+    wire::{Code, ForwardPath, Hello, Mail, Reply, Timestamp},
 };
 
 use crate::parts::Parts;
@@ -29,7 +29,7 @@ pub(crate) struct Relay {
     hello: Option<String>,
     user: Option<String>,
     login: Option<Login>,
-    is_tls_told: bool,
+    is_tls: bool,
     reason: String,
 }
 
@@ -54,7 +54,7 @@ impl Relay {
             hello: None,
             user: None,
             login: None,
-            is_tls_told: false,
+            is_tls: false,
             reason: "end of the conversation".to_owned(),
         }
     }
@@ -69,8 +69,8 @@ impl Relay {
             self.record(audit::Connection { listener: self.listener.clone(), peer, mode: self.mode.to_string() });
         }
         self.visitor.learn(session);
-        if let Some(tls) = session.tls().filter(|_| !self.is_tls_told) {
-            self.is_tls_told = true;
+        if let Some(tls) = session.tls().filter(|_| !self.is_tls) {
+            self.is_tls = true;
             let certificate = tls.certificate.as_ref();
             self.record(audit::Tls {
                 version: tls.version.to_string(),
@@ -138,15 +138,14 @@ impl Relay {
 
     /// What travels with a message, and where it comes from.
     pub(crate) fn envelope(&self, mail: &Mail, time: Timestamp) -> Envelope {
-        let mut envelope = Envelope::new(mail.from.clone(), time);
-        envelope.body = mail.params.body.unwrap_or(Body::SevenBit);
-        envelope.smtputf8 = mail.params.smtputf8;
+        let mut envelope = Envelope::of(mail, time);
         let mut origin = Origin::default();
         origin.address = self.peer;
         origin.hello = self.hello.clone();
         origin.user = self.user.clone();
         origin.session = self.session.clone();
         origin.listener = Some(self.listener.clone());
+        origin.tls = self.is_tls;
         envelope.origin = origin;
         envelope
     }

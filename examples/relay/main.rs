@@ -5,31 +5,33 @@ mod arguments;
 mod certificate;
 mod connection;
 mod parts;
+mod queue;
 mod user;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::HashMap, process::ExitCode, sync::Arc, time::Duration};
 
+use arguments::Asked;
 use bytes::Bytes;
 use clap::Parser;
 use connection::Relay;
 use hikyaku::{
     Config, Handler, Intake, Listener, Stopper, Transaction, audit, now,
-    queue::{DynDraft, Schedule},
+    queue::{DynDraft, NewRcpt, Schedule},
     serve,
     session::{
         sasl::{Answer, Question},
         server::{Limit, Session, Verdicts},
     },
-    wire::{Code, EnhancedCode, Hello, Mail, Recipient, Reply},
+    wire::{Code, EnhancedCode, ForwardPath, Hello, Mail, Recipient, Reply},
 };
 use parts::{Parts, Problem};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match arguments::Arguments::parse().config() {
-        Ok(Some(config)) => run(config).await,
-        Ok(None) => Ok(()),
+    let done = match arguments::Arguments::parse().asked().await {
+        Ok(Asked::Relay(config)) => run(config).await,
+        Ok(Asked::Done(code)) => return code,
         Err(problem) => Err(problem),
     };
     done.map_or_else(|problem| problem.report(), |()| ExitCode::SUCCESS)
@@ -49,6 +51,9 @@ async fn run(config: Config) -> Result<(), Problem> {
     let (stopper, stop) = Stopper::new();
     let mut delivery = tokio::spawn(parts.delivery.clone().run(stop.clone()));
     let mut servers = tokio::task::JoinSet::new();
+    if let Some(control) = parts.control()? {
+        servers.spawn(control.serve(parts.delivery.queue.clone().into(), parts.audit.clone(), stop.clone()));
+    }
     parts.announce(&listeners);
     for (listener, config) in listeners {
         let (parts, address) = (parts.clone(), listener.address().to_string());
@@ -82,6 +87,7 @@ const KEEP: Duration = Duration::from_secs(300);
 struct Incoming {
     mail: Mail,
     transaction: Transaction,
+    rcpts: HashMap<ForwardPath, NewRcpt>,
     intake: Option<Intake<DynDraft>>,
 }
 
@@ -114,7 +120,7 @@ impl Handler for Relay {
     async fn mail(&mut self, session: &Session, mail: &Mail) -> Result<Incoming, Reply> {
         let visitor = self.visitor(session);
         match visitor.0.screening.mail(visitor.1, &mail.from) {
-            Ok(transaction) => Ok(Incoming { mail: mail.clone(), transaction, intake: None }),
+            Ok(transaction) => Ok(Incoming { mail: mail.clone(), transaction, rcpts: HashMap::new(), intake: None }),
             Err(judgement) => Err(self.judged(Some(mail), None, &judgement)),
         }
     }
@@ -122,6 +128,10 @@ impl Handler for Relay {
     async fn recipient(&mut self, session: &Session, mail: &mut Incoming, recipient: &Recipient) -> Reply {
         let visitor = self.visitor(session);
         let judgement = visitor.0.screening.recipient(visitor.1, &mut mail.transaction, &recipient.to).await;
+        if judgement.reply.is_positive() {
+            // Who is named twice is served once, as it was asked for first.
+            mail.rcpts.entry(recipient.to.clone()).or_insert_with(|| recipient.into());
+        }
         self.judged(Some(&mail.mail), Some(&recipient.to), &judgement)
     }
 
@@ -150,7 +160,7 @@ impl Handler for Relay {
     }
 
     async fn message(&mut self, session: &Session, mail: Incoming) -> Verdicts {
-        let Incoming { mail, mut transaction, intake } = mail;
+        let Incoming { mail, mut transaction, mut rcpts, intake } = mail;
         let Some(mut intake) = intake else { return Verdicts::One(Reply::BAD_SEQUENCE_503) };
         if let Err(reply) = intake.finish() {
             return Verdicts::One(self.refuse("message", &mail, "intake", reply));
@@ -164,8 +174,9 @@ impl Handler for Relay {
             return outcome.verdicts(&queued);
         }
         let time = now();
-        let routes = recipients.iter().map(|(to, route)| (to, route.as_ref()));
-        let units = transaction.ruling().routes().units(routes, time, Schedule::default().expires(time));
+        let mut rcpt = |to: &ForwardPath| rcpts.remove(to).unwrap_or_else(|| NewRcpt::new(to.clone()));
+        let routed = recipients.iter().map(|(to, route)| (rcpt(to), route.as_ref()));
+        let units = transaction.ruling().routes().units(routed, time, Schedule::default().expires(time));
         let recipients: Vec<_> = recipients.into_iter().map(|(to, _)| to).collect();
         // Before the queue may begin to deliver it, so that the log tells its story in order.
         let event = audit::Queued { sender: mail.from.clone(), recipients: recipients.clone(), size };

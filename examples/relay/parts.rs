@@ -10,9 +10,9 @@ use std::{
 };
 
 use hikyaku::{
-    Accounts, Address, AuditLog, Certificates, Config, Current, Delivery, DeliveryLimits, Dns, Gate, Intake, Listener,
-    ListenerConfig, Maildirs, Mode, Names, Screening, ServerTls, Service, SigningKeys, SigningKeysError, Store,
-    Submission, TlsError, Users, Verification, audit,
+    Accounts, Address, AuditLog, Certificates, Config, ControlError, ControlSocket, Current, Delivery, DeliveryLimits,
+    Dns, Gate, Intake, Listener, ListenerConfig, Maildirs, Mode, Names, Screening, ServerTls, Service, SigningKeys,
+    SigningKeysError, Store, Submission, TlsError, Users, Verification, audit, control_path,
     dns::{Name, System, SystemError, Timing, TrustAnchors, Zone, ZoneError},
     queue::{DynDraft, DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
     random,
@@ -48,6 +48,8 @@ pub(crate) enum Problem {
     File { path: String, source: io::Error },
     #[error("cannot open the queue: {0}")]
     Queue(#[from] OpenError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
     #[error("the zone file {path}: {source}")]
     Zone { path: String, source: ZoneError },
     #[error("the resolver: {0}")]
@@ -240,6 +242,18 @@ impl Parts {
         }
         started.listeners.iter().for_each(|listener| println!("listening on {listener}"));
         self.audit.record(None, None, started);
+    }
+
+    /// The socket for `relay queue`. Without it mail flows all the same.
+    pub(crate) fn control(&self) -> Result<Option<ControlSocket>, Problem> {
+        match ControlSocket::bind(&control_path(&self.config.data_dir)) {
+            Ok(socket) => Ok(Some(socket)),
+            Err(error @ ControlError::InUse(_)) => Err(error.into()),
+            Err(error) => {
+                self.audit.trouble(&format!("`relay queue` cannot reach this relay: {error}"));
+                Ok(None)
+            }
+        }
     }
 
     /// What the connections of a listener are served with.

@@ -30,6 +30,8 @@ targets! {
     dns_zone = hikyaku_dns::fuzzing::zone;
     /// A certificate: its names are those that webpki finds, and addresses that read the same.
     hikyaku_certificate = hikyaku::fuzzing::certificate;
+    /// A line of the control socket, of either side: read, printed and read again it is the same.
+    hikyaku_control = hikyaku::fuzzing::control;
     /// Questions of Postfix to a policy: the same for every split, and answered in one line.
     hikyaku_delegation = hikyaku::fuzzing::delegation;
     /// A message: its forged authentication results are taken out, the same for every split.
@@ -98,7 +100,11 @@ targets! {
     policy_prove = hikyaku_policy::fuzzing::policy_prove;
     /// The text of a policy: parsed, printed and parsed again it is the same, or it is refused at a place in it.
     policy_text = hikyaku_policy::fuzzing::policy_text;
-    /// Moves of a queue: a lease has one holder, and no recipient is settled twice.
+    /// An envelope or a unit as JSON: read, written and read again it is the same.
+    queue_envelope = hikyaku_queue::fuzzing::envelope;
+    /// Segments of a journal: it opens, what it tells of can be read, and what is written then stands behind.
+    queue_journal = hikyaku_queue::fuzzing::journal;
+    /// Moves of a queue: after each it says the same as a naive model.
     queue_moves = hikyaku_queue::fuzzing::moves;
     /// A record of the spool, whole or damaged: read or set aside, never a panic.
     queue_record = hikyaku_queue::fuzzing::record;

@@ -167,7 +167,7 @@ mod tests {
         let reply = |text: &str| text.parse::<Reply>().unwrap();
         let to = || vec![path("<a@b.test>"), path("<postmaster>")];
         let address = Some("192.0.2.9:25".parse().unwrap());
-        let cases: [(Event, &str); 19] = [
+        let cases: [(Event, &str); 20] = [
             (
                 Started { hostname: "mx.test".into(), version: "1".into(), listeners: vec!["[::1]:25".into()] }.into(),
                 r#""started","hostname":"mx.test","version":"1","listeners":["[::1]:25"]"#,
@@ -255,6 +255,17 @@ mod tests {
             (
                 Bounced { to: "s@t.test".parse().unwrap(), bounce: "m2".into(), recipients: to() }.into(),
                 r#""bounced","to":"s@t.test","bounce":"m2","recipients":["<a@b.test>","<postmaster>"]"#,
+            ),
+            (
+                QueueChanged {
+                    by: "uid 0".into(),
+                    action: "hold".into(),
+                    selection: vec!["key=mx:b.test".into()],
+                    detail: Some("looks odd".into()),
+                    units: 2,
+                }
+                .into(),
+                r#""queue_changed","by":"uid 0","action":"hold","selection":["key=mx:b.test"],"detail":"looks odd","units":2"#,
             ),
             (Limit { name: "hops".into() }.into(), r#""limit","name":"hops""#),
             (Closed { reason: "quit".into(), messages: 1 }.into(), r#""closed","reason":"quit","messages":1"#),

@@ -254,6 +254,21 @@ events! {
         recipients: Vec<ForwardPath>,
     }
 
+    /// A person has changed what waits in the queue, or whether a destination is served.
+    QueueChanged = "queue_changed" {
+        /// Who, such as `uid 0`.
+        by: String,
+        /// What was done: `hold`, `release`, `retry`, `rekey` or `remove`, or with a destination
+        /// `open`, `close` or `pause`.
+        action: String,
+        /// To what: all that is so, each as `field=value`; nothing where one message, or all, were meant.
+        selection: Vec<String>,
+        /// The reason, the time or the key that goes with it.
+        detail: Option<String>,
+        /// To how many units.
+        units: u64,
+    }
+
     /// A limit was reached: the line is of the connection that has reached it.
     Limit = "limit" {
         /// The name of the limit.

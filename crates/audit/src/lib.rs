@@ -34,6 +34,6 @@ pub mod fuzzing;
 
 pub use entry::{Entry, Extra, LineError};
 pub use event::{
-    Attempt, Authentication, Bounced, Closed, Connection, Decision, Deferred, Delivered, Event, Failed, Limit, Queued,
-    Reloaded, Started, Stopped, Tls, Verified,
+    Attempt, Authentication, Bounced, Closed, Connection, Decision, Deferred, Delivered, Event, Failed, Limit,
+    QueueChanged, Queued, Reloaded, Started, Stopped, Tls, Verified,
 };

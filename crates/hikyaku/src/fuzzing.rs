@@ -5,6 +5,8 @@ use std::str::FromStr;
 use bytes::Bytes;
 use hikyaku_message::results::must_remove;
 use hikyaku_policy::Policy;
+#[cfg(feature = "control")]
+use hikyaku_queue::backend::PageRecord;
 use hikyaku_wire::{Mailbox, Timestamp};
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
@@ -13,6 +15,9 @@ use crate::{
     Delegate, DelegateOptions, DelegationAction, DelegationReader, DelegationRequest, SpkiPin, intake::forged::Forged,
     tls::names,
 };
+
+#[cfg(feature = "control")]
+use crate::control::{Answer, Request};
 
 /// `[2]` of a `GeneralName`.
 const DNS_NAME: u8 = 0x82;
@@ -38,6 +43,30 @@ pub fn certificate(data: &[u8]) {
         // In a mail address it is a letter like others.
         let wildcard = name.starts_with('*') && !name.contains('@');
         assert!(!wildcard && !name.chars().any(char::is_control), "{name:?}");
+    }
+}
+
+/// Lines of the control socket, of clients and of relays: what is read prints and reads as the same,
+/// what it is about can be read too or is refused, and what is no request has a reason.
+#[cfg(feature = "control")]
+pub fn control(data: &[u8]) {
+    let print = |object: &serde_json::Value| serde_json::to_vec(object).expect("JSON prints");
+    match Request::read(data) {
+        Ok(request) => {
+            let line = serde_json::to_vec(&request).expect("a request prints");
+            assert!(!line.contains(&b'\n'));
+            assert_eq!(Request::read(&line), Ok(request));
+        }
+        Err(why) => assert!(!why.is_empty()),
+    }
+    if let Ok(answer) = serde_json::from_slice::<Answer>(data) {
+        let line = print(&serde_json::to_value(&answer).expect("an answer prints"));
+        assert_eq!(serde_json::from_slice::<Answer>(&line).ok().as_ref(), Some(&answer));
+        if let Answer::Page(page) = answer
+            && let Ok(page) = page.read()
+        {
+            assert_eq!(PageRecord::from(&page).read(), Ok(page));
+        }
     }
 }
 
@@ -144,6 +173,8 @@ mod tests {
     #[test]
     fn the_corpus_is_replayed() {
         replay("hikyaku_certificate", certificate);
+        #[cfg(feature = "control")]
+        replay("hikyaku_control", control);
         replay("hikyaku_delegation", delegation);
         replay("hikyaku_pin", pin);
         replay("hikyaku_forged", forged);

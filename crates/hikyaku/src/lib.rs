@@ -26,6 +26,8 @@
 mod bounce;
 #[cfg(feature = "config")]
 mod config;
+#[cfg(feature = "control")]
+mod control;
 mod current;
 mod delegation;
 mod deliver;
@@ -64,6 +66,8 @@ pub use config::{
     AuthConfig, CertificateId, CertificateUser, Config, ConfigError, DeliveryConfig, LimitsConfig, ListenerConfig,
     Mode, Store, TlsConfig,
 };
+#[cfg(feature = "control")]
+pub use control::{Control, ControlError, ControlSocket, MessageText, control_path};
 pub use current::Current;
 pub use delegation::{
     Delegate, DelegateOptions, Delegated, DelegationAction, DelegationError, DelegationReader, DelegationRequest,

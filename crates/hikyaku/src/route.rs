@@ -151,15 +151,14 @@ impl Routes {
     /// twice is served once, by the first of its routes.
     pub fn units<'a>(
         &self,
-        recipients: impl IntoIterator<Item = (&'a ForwardPath, Option<&'a Route>)>,
+        recipients: impl IntoIterator<Item = (NewRcpt, Option<&'a Route>)>,
         due: Timestamp,
         expires: Timestamp,
     ) -> Vec<NewUnit> {
         let mut units: Vec<NewUnit> = Vec::new();
         let mut seen = HashSet::new();
-        for (recipient, route) in recipients.into_iter().filter(|(recipient, _)| seen.insert(*recipient)) {
-            let key = route.map_or_else(|| self.route(recipient).key(), Route::key);
-            let rcpt = NewRcpt::new(recipient.clone());
+        for (rcpt, route) in recipients.into_iter().filter(|(rcpt, _)| seen.insert(rcpt.addr.clone())) {
+            let key = route.map_or_else(|| self.route(&rcpt.addr).key(), Route::key);
             match units.iter_mut().find(|unit| unit.key == key) {
                 Some(unit) => unit.rcpts.push(rcpt),
                 None => units.push(NewUnit::new(key, due, expires).with(rcpt)),
@@ -171,6 +170,8 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
+    use hikyaku_wire::Notify;
+
     use super::*;
 
     #[test]
@@ -213,15 +214,18 @@ mod tests {
     fn a_unit_for_each_route_and_nobody_twice() {
         let routes = routes("example.test");
         let to = ["<a@example.test>", "<b@third.test>", "<c@EXAMPLE.test>", "<a@example.test>", "<postmaster>"];
-        let to: Vec<ForwardPath> = to.iter().map(|t| t.parse().unwrap()).collect();
-        let plain = to.iter().map(|to| (to, None));
+        let mut to = to.map(|to| NewRcpt::new(to.parse().unwrap()));
+        to[0].notify = Some(Notify::NEVER);
+        let plain = to.iter().map(|to| (to.clone(), None));
         let units = routes.units(plain, Timestamp::default(), Timestamp::default());
         let counts: Vec<_> = units.iter().map(|unit| (unit.key.as_str(), unit.rcpts.len())).collect();
         assert_eq!(counts, [("maildir", 3), ("mx:third.test", 1)]);
+        let asked: Vec<_> = units[0].rcpts.iter().map(|rcpt| rcpt.notify).collect();
+        assert_eq!(asked, [Some(Notify::NEVER), None, None], "as it was asked for first");
 
         let via: Route = "10.0.0.5:25".parse().unwrap();
-        let named = [(&to[0], Some(&via)), (&to[1], Some(&via)), (&to[2], None), (&to[3], None)];
-        let units = routes.units(named, Timestamp::default(), Timestamp::default());
+        let named = [Some(&via), Some(&via), None, None];
+        let units = routes.units(to.into_iter().zip(named), Timestamp::default(), Timestamp::default());
         let counts: Vec<_> = units.iter().map(|unit| (unit.key.as_str(), unit.rcpts.len())).collect();
         assert_eq!(counts, [("10.0.0.5:25", 2), ("maildir", 1)]);
     }

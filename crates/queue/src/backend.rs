@@ -5,5 +5,8 @@
 //! holds the rest of the promises.
 
 #[cfg(feature = "record")]
+pub use crate::manage::record::{ActionRecord, CountRecord, EntryRecord, FilterRecord, GateRecord, PageRecord};
+#[cfg(feature = "record")]
 pub use crate::record::{AttemptRecord, EnvelopeRecord, Fault, RcptRecord, UnitRecord};
 pub use crate::unit::{Acted, Outcome, Settling, Unit};
+pub use crate::waiting::{Wait, Waiting};

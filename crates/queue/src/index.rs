@@ -1,8 +1,7 @@
-//! What is queued and when it is due, in memory; the back-ends keep the texts and the truth on disk.
+//! What is queued and when it is due, in memory.
 //!
-//! A change that must be on disk first is made in two steps: a [`Plan`] is drawn up, the back-end
-//! writes it down, and [`Index::carry_out`] makes it true. Between the two the leases of other
-//! units of the message may change, so a plan names only what it changes.
+//! A change is made in two steps: a [`Plan`](plan::Plan) is drawn up, which may be refused, and
+//! [`Index::carry_out`] makes it true.
 
 mod list;
 mod plan;
@@ -19,8 +18,6 @@ use crate::{
     Claimed, DueKey, Envelope, FenceToken, Gate, IdemKey, KeyCursor, KeyQuota, Lease, MsgId, NewUnit, QueueError,
     QueueKey, UnitId, WorkerId,
 };
-#[cfg(feature = "spool")]
-pub(crate) use plan::Plan;
 
 type Result<T> = std::result::Result<T, QueueError>;
 
@@ -28,7 +25,7 @@ type Result<T> = std::result::Result<T, QueueError>;
 const FINISHED: usize = 16_384;
 
 /// How long an [`IdemKey`] is remembered.
-const IDEM_WINDOW: Duration = Duration::from_secs(3600);
+pub(crate) const IDEM_WINDOW: Duration = Duration::from_secs(3600);
 
 /// The index, and those who wait for it.
 #[derive(Debug)]
@@ -79,25 +76,8 @@ impl Message {
         if next_unit == 0 {
             return Err(QueueError::Invalid("a message needs a unit"));
         }
-        Ok(Self::restore(envelope, size, idem, next_unit, (0..).zip(units).collect()))
-    }
-
-    pub(crate) fn restore(
-        envelope: Envelope,
-        size: u64,
-        idem: Option<IdemKey>,
-        next_unit: u16,
-        units: BTreeMap<u16, Unit>,
-    ) -> Self {
-        let slots =
-            units.into_iter().map(|(number, unit)| (number, Slot { unit, live: None, settling: false })).collect();
-        Self { envelope: Arc::new(envelope), size, idem, next_unit, slots }
-    }
-
-    /// What must survive of its units, and the next free number.
-    #[cfg(feature = "spool")]
-    pub(crate) fn units(&self) -> (u16, BTreeMap<u16, Unit>) {
-        (self.next_unit, self.slots.iter().map(|(&number, slot)| (number, slot.unit.clone())).collect())
+        let slots = (0..).zip(units.into_iter().map(|unit| Slot { unit, live: None })).collect();
+        Ok(Self { envelope: Arc::new(envelope), size, idem, next_unit, slots })
     }
 }
 
@@ -105,8 +85,6 @@ impl Message {
 struct Slot {
     unit: Unit,
     live: Option<Live>,
-    /// A settlement is being written: nobody else may get the unit meanwhile.
-    settling: bool,
 }
 
 /// A lease as it is now.
@@ -145,12 +123,6 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// An index whose tokens are all greater than this one.
-    #[cfg(feature = "spool")]
-    pub(crate) fn new(token: u64, gates: BTreeMap<QueueKey, Gate>) -> Self {
-        Self { token, gates, ..Self::default() }
-    }
-
     pub(crate) fn message(&self, id: MsgId) -> Option<&Message> {
         self.messages.get(&id)
     }
@@ -226,9 +198,6 @@ impl Index {
         let overrun: Vec<_> = key.leased.iter().take_while(|(expires, _)| *expires <= now).map(|&(_, id)| id).collect();
         for id in overrun {
             let Some(slot) = self.slot(id) else { continue };
-            if slot.settling {
-                continue;
-            }
             let asked = slot.live.as_ref().and_then(|live| live.asked);
             if slot.unit.hold.is_some() || asked.is_some_and(|asked| asked > now) {
                 // What a person asked for takes effect now that the lease is over.
@@ -292,11 +261,6 @@ impl Index {
         }
     }
 
-    #[cfg(feature = "spool")]
-    pub(crate) fn gates(&self) -> &BTreeMap<QueueKey, Gate> {
-        &self.gates
-    }
-
     pub(crate) fn set_gate(&mut self, key: &QueueKey, gate: Gate) {
         match gate {
             Gate::Open => self.gates.remove(key),
@@ -307,9 +271,9 @@ impl Index {
         self.tell(listed);
     }
 
-    /// The lease, if it is the current one and nothing is being settled under it.
+    /// The lease, if it is the current one.
     fn current(&self, lease: &Lease) -> Result<&Live> {
-        let slot = self.slot(lease.unit).filter(|slot| !slot.settling).ok_or(QueueError::LeaseLost)?;
+        let slot = self.slot(lease.unit).ok_or(QueueError::LeaseLost)?;
         slot.live.as_ref().filter(|live| live.token == lease.token).ok_or(QueueError::LeaseLost)
     }
 

@@ -1,10 +1,14 @@
 //! The queue as people and tools see it: [`Manage`].
 
+#[cfg(feature = "record")]
+pub(crate) mod record;
+
 use std::future::Future;
 use std::sync::Arc;
 
 use hikyaku_wire::{Domain, ForwardPath, Host, Mailbox, ReversePath, Timestamp};
 
+use crate::unit::Unit;
 use crate::{Envelope, HoldReason, MsgId, QueueError, QueueKey, Rcpt, UnitId, WorkerId};
 
 type Result<T> = std::result::Result<T, QueueError>;
@@ -123,6 +127,14 @@ pub struct Entry {
     pub envelope: Arc<Envelope>,
     /// All its recipients, final ones too.
     pub rcpts: Vec<Rcpt>,
+}
+
+impl Entry {
+    /// A unit of a message of this length as it is listed; for back-ends.
+    pub fn new(id: UnitId, state: UnitState, size: u64, envelope: Arc<Envelope>, unit: Unit) -> Self {
+        let Unit { key, due, expires, attempts, rcpts, .. } = unit;
+        Self { unit: id, key, state, due, expires, attempts, size, envelope, rcpts }
+    }
 }
 
 /// What a unit is doing.

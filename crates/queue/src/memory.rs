@@ -317,34 +317,9 @@ impl BodyReader for MemoryBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzzing::InMemory;
     use crate::suite::{self, Store};
     use crate::{DynQueue, NewRcpt};
-
-    struct Fresh;
-
-    impl Store for Fresh {
-        type Queue = Memory;
-
-        fn fresh(&self) -> Memory {
-            Memory::new()
-        }
-
-        fn reopen(&self, queue: Memory) -> std::result::Result<Memory, Memory> {
-            Err(queue)
-        }
-
-        fn full(&self) -> Memory {
-            Memory::with_capacity(1 << 20).also_used()
-        }
-    }
-
-    impl Memory {
-        /// Takes one byte of the room for good.
-        fn also_used(self) -> Self {
-            self.inner.room.used.fetch_add(1, Ordering::Relaxed);
-            self
-        }
-    }
 
     struct Dynamic;
 
@@ -360,13 +335,18 @@ mod tests {
         }
 
         fn full(&self) -> DynQueue {
-            DynQueue::new(Fresh.full())
+            DynQueue::new(InMemory.full())
         }
     }
 
     #[test]
     fn conforms() {
-        suite::run(&Fresh);
+        suite::run(&InMemory);
+    }
+
+    #[test]
+    fn is_its_model() {
+        suite::model::run(&InMemory, 1, 20_000);
     }
 
     #[test]

@@ -76,7 +76,8 @@ pub trait Queue: Send + Sync + 'static {
     /// # Errors
     /// `LeaseLost` if the token is not the current one, `Invalid` if a recipient would be lost
     /// ([`Next::Finish`] with open ones, [`Next::Split`] without them) or one that is unknown or
-    /// final already is named: nothing is written.
+    /// final already is named, `Duplicate` if a message that follows is in the queue by now: nothing
+    /// is written.
     fn settle(
         &self,
         lease: Lease,
@@ -223,6 +224,13 @@ impl DueKey {
 pub struct KeyCursor {
     pub(crate) due: Timestamp,
     pub(crate) key: QueueKey,
+}
+
+impl KeyCursor {
+    /// The due time and the key that it stands after; for back-ends.
+    pub fn place(&self) -> (Timestamp, &QueueKey) {
+        (self.due, &self.key)
+    }
 }
 
 /// How many units of a key are wanted.

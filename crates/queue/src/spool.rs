@@ -1,25 +1,25 @@
-//! The durable queue in a directory: one file a message.
+//! The durable queue in a directory: a journal, and a catalog that is derived from it.
 
-#[allow(unused, reason = "the parts of the next spool")]
 mod blob;
-mod busy;
-#[allow(unused, clippy::unimplemented, reason = "the parts of the next spool")]
+mod body;
 mod catalog;
-mod disk;
+mod clean;
+mod committer;
+mod core;
 mod draft;
-#[cfg(test)]
-mod fault;
-#[allow(unused, reason = "the parts of the next spool")]
+mod entry;
+mod flow;
+mod indexer;
 mod journal;
-mod record;
-mod recover;
-#[cfg(any(fuzzing, test))]
-pub(crate) mod round_trip;
-#[cfg(test)]
-mod tests;
-#[allow(unused, reason = "the parts of the next spool")]
+mod manage;
+mod open;
+mod read;
+mod runner;
+mod state;
+mod threads;
 mod vfs;
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,40 +29,61 @@ use bytes::Bytes;
 use hikyaku_wire::Timestamp;
 use tokio::runtime::Handle;
 
-use self::busy::{Busy, BusyList};
-use self::disk::{Disk, Folder};
-use self::draft::{SpoolBody, SpoolDraft, SpoolSealed};
-use self::record::{GatesRecord, StateRecord};
-use self::recover::{read_end, recover, write_small};
-use crate::index::{Plan, Shared};
+#[cfg(any(fuzzing, test))]
+pub(crate) use self::entry::round_trip;
+#[cfg(any(fuzzing, test))]
+pub(crate) use self::journal::any_bytes::opens as any_segments;
+
+use self::core::Core;
+use self::open::Engine;
+use self::runner::Runner;
+use self::threads::Threads;
+use self::vfs::Vfs;
+use self::vfs::real::Folders;
 use crate::{
-    Action, Claimed, Count, CountBy, Cursor, DueKey, Durability, Filter, Gate, Health, KeyCursor, KeyQuota, Lease,
-    Manage, MsgId, Page, Queue, QueueError, QueueKey, Settled, Settlement, SizeHint, WorkerId,
+    Action, BodyReader, Claimed, Count, CountBy, Cursor, Draft, DueKey, Durability, Envelope, Filter, Gate, Health,
+    IdemKey, KeyCursor, KeyQuota, Lease, Manage, MsgId, NewUnit, Page, Queue, QueueError, QueueKey, Receipt, Sealed,
+    Settled, Settlement, SizeHint, WorkerId,
 };
 
 type Result<T> = std::result::Result<T, QueueError>;
 
-/// The durable queue in a directory: the index is in memory, each message is one file.
+/// The durable queue in a directory.
 ///
-/// A commit is synced, the directory too, before it returns. A change of units rewrites a small
-/// file beside the message's; its rename is the moment of a settlement, and the follow-up
-/// messages are named in it, so that both happen or neither. Leases are in memory only: a crash
-/// ends all of them, and the tokens of the next life are greater than all before.
+/// Everything is told to a journal first: envelopes, short texts and each change of a unit. What
+/// waits at the same time is written as one group and synced once, and a call returns after that.
+/// A longer text is a file of its own, durable before the journal tells of it. The catalog of what
+/// is due when is derived from the journal and caught up, or made again, when the spool is opened.
+/// A settlement and its follow-up messages are in one group, so that both happen or neither.
+/// Leases are in memory only: a crash ends all of them, and the tokens of the next life are
+/// greater than all before.
 ///
-/// When a sync fails, nobody knows what the disk holds: the spool takes no more writes until it
-/// is opened again. Files that cannot be read at the start are moved to `corrupt/` and reported,
-/// the rest runs.
+/// When a sync fails, nobody knows what the disk holds: the spool takes no more writes until it is
+/// opened again. What cannot be read is copied to `lost+found/` and reported, the rest runs; a unit
+/// whose record is damaged is held.
 ///
-/// Cloning is cheap; all clones are the same queue. File work is done by
-/// [`tokio::task::spawn_blocking`] of the runtime in which the spool was opened.
+/// Cloning is cheap; all clones are the same queue. It has two threads of its own; other file work
+/// is done by [`tokio::task::spawn_blocking`] of the runtime in which the spool was opened. The
+/// last clone, dropped, waits until what was begun is durable.
 ///
 /// # Incomplete support
-/// The text of a message has no checksum. An [`IdemKey`](crate::IdemKey) outlives the spool's
-/// reopening only while its message is queued. Every sync is the message's own: they are not
-/// grouped. Unix only.
-#[derive(Debug, Clone)]
+/// Unix only.
+#[derive(Clone)]
 pub struct Spool {
     inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Spool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spool").field("directory", &self.inner.root).finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    core: Arc<Core<Folders>>,
+    root: PathBuf,
+    /// Held, not read: they work as long as there is somebody to work for.
+    _threads: Threads<Folders>,
 }
 
 /// The settings of a [`Spool`].
@@ -73,12 +94,17 @@ pub struct SpoolConfig {
     pub reserve_bytes: u64,
     /// ... or so many per cent of it, if that is less.
     pub reserve_percent: u8,
+    /// So many bytes of the catalog are kept in memory.
+    pub cache: usize,
+    /// How long a file of the journal is, in bytes, from 64 KiB to 1 GiB, in whole pages of 4 KiB;
+    /// those that exist keep their length.
+    pub segment: u64,
 }
 
 impl Default for SpoolConfig {
-    /// 256 MiB or 5 %.
+    /// 256 MiB or 5 % of reserve, 48 MiB of cache, files of 64 MiB.
     fn default() -> Self {
-        Self { reserve_bytes: 256 << 20, reserve_percent: 5 }
+        Self { reserve_bytes: 256 << 20, reserve_percent: 5, cache: 48 << 20, segment: 64 << 20 }
     }
 }
 
@@ -86,6 +112,12 @@ impl SpoolConfig {
     fn leaves_reserve(&self, free: u64, total: u64) -> bool {
         let percent = u128::from(total) * u128::from(self.reserve_percent) / 100;
         u128::from(free) >= percent.min(u128::from(self.reserve_bytes))
+    }
+
+    /// The settings with a length of segments that the journal can have.
+    fn within_bounds(mut self) -> Self {
+        self.segment = (self.segment & !0xfff).clamp(64 << 10, 1 << 30);
+        self
     }
 }
 
@@ -115,40 +147,32 @@ impl From<QueueError> for OpenError {
     }
 }
 
-/// A file that was put aside at the start, because it could not be read.
+/// A part of a spool that could not be read when it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
-    /// Where it was, below the spool's directory.
+    /// Where it is, below the spool's directory, and which bytes of it.
     pub file: String,
-    /// Its name in `corrupt/` now.
+    /// The name under which a copy is in `lost+found/`; empty if there is nothing to copy.
     pub now: String,
     /// What is wrong with it.
     pub why: &'static str,
 }
 
-#[derive(Debug)]
-struct Inner {
-    shared: Shared,
-    disk: Arc<Disk>,
-    busy: BusyList,
-    runtime: Handle,
-    root: PathBuf,
-    quarantined: Vec<Quarantined>,
-}
-
 impl Spool {
-    /// Opens the spool in this directory, which is made if it is not there, and reads the
-    /// envelopes in it; call it within a tokio runtime.
+    /// Opens the spool in this directory, which is made if it is not there; call it within a tokio
+    /// runtime.
     ///
     /// # Errors
     /// `Locked` if another process, or this one, has it open.
     pub async fn open(root: impl Into<PathBuf>, config: SpoolConfig) -> std::result::Result<Self, OpenError> {
-        let (root, runtime) = (root.into(), Handle::current());
+        let (root, runner) = (root.into(), Runner::Pool(Handle::current()));
         let open = move || {
-            let disk = Arc::new(Disk::open(&root, config)?);
-            let (index, quarantined) = recover(&disk)?;
-            let shared = Shared::new(index);
-            Ok(Self { inner: Arc::new(Inner { shared, disk, busy: BusyList::default(), runtime, root, quarantined }) })
+            let folders = Folders::open(&root)?;
+            let engine = Engine::open(Arc::new(folders), config.within_bounds(), runner)?;
+            let core = Arc::clone(&engine.core);
+            let threads = Threads::start(engine)
+                .map_err(|source| OpenError::Io { what: "the spool's threads cannot be started", source })?;
+            Ok(Self { inner: Arc::new(Inner { core, root, _threads: threads }) })
         };
         let opened = Handle::current().spawn_blocking(open).await;
         opened.map_err(|error| OpenError::Io { what: "the spool cannot be read", source: io::Error::other(error) })?
@@ -159,23 +183,29 @@ impl Spool {
         &self.inner.root
     }
 
-    /// What was put aside when the spool was opened.
+    /// What could not be read when the spool was opened.
     pub fn quarantined(&self) -> &[Quarantined] {
-        &self.inner.quarantined
-    }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Arc<Inner>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let inner = Arc::clone(&self.inner);
-        blocking(&self.inner.runtime, move || work(&inner)).await
+        &self.inner.core.quarantined
     }
 }
 
-/// Does file work away from the runtime; it goes on to its end even if nobody waits for it.
-async fn blocking<T: Send + 'static>(runtime: &Handle, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    runtime.spawn_blocking(work).await.unwrap_or(Err(QueueError::Unknown))
+impl<V: Vfs> Core<V> {
+    fn open_draft(self: &Arc<Self>, id: MsgId, hint: SizeHint) -> Result<draft::Draft<V>> {
+        self.writable()?;
+        let space = self.vfs.space()?;
+        match self.config.leaves_reserve(space.free.saturating_sub(hint.0.unwrap_or(0)), space.total) {
+            true => Ok(draft::Draft::new(Arc::clone(self), id)),
+            false => Err(QueueError::Full),
+        }
+    }
+
+    fn health(&self) -> Health {
+        match (self.broken(), self.quarantined.len() as u64 + self.damaged()) {
+            (Some(why), _) => Health::ReadOnly(why.to_owned()),
+            (None, 0) => Health::Ok,
+            (None, parts) => Health::Degraded(format!("{parts} parts of the spool cannot be read")),
+        }
+    }
 }
 
 impl Queue for Spool {
@@ -183,189 +213,120 @@ impl Queue for Spool {
     type Body = SpoolBody;
 
     async fn draft(&self, id: MsgId, hint: SizeHint) -> Result<SpoolDraft> {
-        let has_room = move |inner: &Arc<Inner>| {
-            inner.disk.writable()?;
-            Ok(inner.disk.has_room(hint.0.unwrap_or(0))?)
-        };
-        match self.blocking(has_room).await? {
-            true => Ok(SpoolDraft::new(Arc::clone(&self.inner), id)),
-            false => Err(QueueError::Full),
-        }
+        Ok(SpoolDraft { draft: self.inner.core.open_draft(id, hint)?, open: Arc::clone(&self.inner) })
     }
 
     async fn due_keys(&self, now: Timestamp, after: Option<KeyCursor>, max: usize) -> Result<Vec<DueKey>> {
-        Ok(self.inner.shared.with(|index| index.due_keys(now, after, max)))
+        self.inner.core.due_keys(now, after, max).await
     }
 
     async fn claim(&self, who: WorkerId, now: Timestamp, want: &[KeyQuota], lease: Duration) -> Result<Vec<Claimed>> {
-        Ok(self.inner.shared.with(|index| index.claim(&who, now, want, lease)))
+        self.inner.core.claim(who, now, want, lease).await
     }
 
     async fn extend(&self, lease: &Lease, by: Duration) -> Result<Lease> {
-        self.inner.shared.with(|index| index.extend(lease, by))
+        self.inner.core.extend(lease, by)
     }
 
     async fn settle(&self, lease: Lease, settlement: Settlement, durability: Durability) -> Result<Settled> {
-        self.blocking(move |inner| inner.settle(&lease, settlement, durability)).await
+        self.inner.core.settle(lease, settlement, durability).await
     }
 
     async fn release(&self, lease: Lease, due: Timestamp) -> Result<()> {
-        self.inner.shared.with(|index| index.release(&lease, due))
+        self.inner.core.release(lease, due).await
     }
 
     async fn body(&self, msg: MsgId) -> Result<SpoolBody> {
-        self.blocking(move |inner| inner.body(msg)).await
+        Ok(SpoolBody { body: self.inner.core.body(msg).await? })
     }
 
     async fn wait_ready(&self, until: Timestamp) {
-        self.inner.shared.wait(until).await;
+        self.inner.core.waiting.wait(until).await;
     }
 
     fn health(&self) -> Health {
-        match (self.inner.disk.broken(), self.inner.quarantined.len()) {
-            (Some(why), _) => Health::ReadOnly(why.to_owned()),
-            (None, 0) => Health::Ok,
-            (None, files) => Health::Degraded(format!("{files} damaged files were put aside")),
-        }
+        self.inner.core.health()
     }
 }
 
 impl Manage for Spool {
     async fn list(&self, filter: &Filter, after: Option<Cursor>, max: usize) -> Result<Page> {
-        Ok(self.inner.shared.with(|index| index.list(filter, after, max)))
+        self.inner.core.list(filter, after, max).await
     }
 
     async fn counts(&self, by: CountBy) -> Result<Vec<Count>> {
-        Ok(self.inner.shared.with(|index| index.counts(by)))
+        self.inner.core.counts(by).await
     }
 
     async fn apply(&self, filter: &Filter, action: Action) -> Result<u64> {
-        let filter = filter.clone();
-        self.blocking(move |inner| {
-            let mut met = 0;
-            for msg in inner.shared.with(|index| index.matching(&filter)) {
-                let _msg = inner.busy.enter(Busy::Message(msg));
-                if let Some((plan, units)) = inner.shared.with(|index| index.plan_action(msg, &filter, &action)) {
-                    inner.write_down(&plan, &[])?;
-                    inner.shared.with(|index| index.carry_out(plan));
-                    met += units;
-                }
-            }
-            Ok(met)
-        })
-        .await
+        self.inner.core.act(filter, action).await
     }
 
     async fn gate(&self, key: &QueueKey, gate: Gate) -> Result<()> {
-        let key = key.clone();
-        self.blocking(move |inner| {
-            let _gates = inner.busy.enter(Busy::Gates);
-            inner.disk.writable()?;
-            let mut gates = inner.shared.with(|index| index.gates().clone());
-            gates.insert(key.clone(), gate);
-            write_small(&inner.disk, Folder::Root, "gates", &GatesRecord::new(&gates))?;
-            inner.shared.with(|index| index.set_gate(&key, gate));
-            Ok(())
-        })
-        .await
+        self.inner.core.gate(key, gate).await
     }
 
     async fn gates(&self, of: Option<&QueueKey>) -> Result<Vec<(QueueKey, Gate)>> {
-        Ok(self.inner.shared.with(|index| index.closed(of)))
+        self.inner.core.caught_up().await;
+        Ok(self.inner.core.state().closed(of))
     }
 }
 
-impl Inner {
-    fn settle(&self, lease: &Lease, mut settlement: Settlement, durability: Durability) -> Result<Settled> {
-        let mut follow_up = Vec::new();
-        for sealed in settlement.follow_up.drain(..) {
-            let id = sealed.id();
-            let inside: SpoolSealed = sealed.into_inside()?;
-            follow_up.push((id, inside));
-        }
-        let _msg = self.busy.enter(Busy::Message(lease.unit.msg));
-        let plan = self.shared.with(|index| {
-            if let Some((id, _)) = follow_up.iter().find(|(id, _)| index.message(*id).is_some()) {
-                return Err(QueueError::Duplicate(*id));
-            }
-            index.plan_settlement(lease, &settlement)
-        })?;
-        let settled = plan.settled();
-        let must_sync = plan.must_sync || durability == Durability::Sync || !follow_up.is_empty();
-        if must_sync && let Err(error) = self.write_down(&plan, &follow_up) {
-            self.shared.with(|index| index.give_up(&plan));
-            return Err(error);
-        }
-        self.shared.with(|index| {
-            index.carry_out(plan);
-            if self.disk.broken().is_none() {
-                for (id, sealed) in follow_up {
-                    index.insert(id, sealed.message);
-                }
-            }
-        });
-        Ok(settled)
+/// A message in the making in a [`Spool`]: at most 64 KiB of it are in memory.
+pub struct SpoolDraft {
+    draft: draft::Draft<Folders>,
+    open: Arc<Inner>,
+}
+
+impl fmt::Debug for SpoolDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpoolDraft").finish_non_exhaustive()
+    }
+}
+
+impl Draft for SpoolDraft {
+    async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        self.draft.write(chunk).await
     }
 
-    /// Makes a plan durable. What goes wrong after the moment it is, the next start puts right.
-    fn write_down(&self, plan: &Plan, follow_up: &[(MsgId, SpoolSealed)]) -> Result<()> {
-        self.disk.writable()?;
-        let name = plan.msg.to_string();
-        if plan.message_done && follow_up.is_empty() {
-            self.disk.remove(Folder::Messages, &name)?;
-            self.disk.sync_folder(Folder::Messages)?;
-            // A state without its message says nothing; the next start removes it.
-            let _ = self.disk.remove(Folder::States, &name);
-            return Ok(());
-        }
-        let ids: Vec<_> = follow_up.iter().map(|(id, _)| *id).collect();
-        let units = self.shared.with(|index| index.outcome(plan));
-        // From here on it is the state that decides over the sealed files.
-        let written = write_small(&self.disk, Folder::States, &name, &StateRecord::new(plan.msg, units, &ids));
-        if written.is_ok() || self.disk.broken().is_some() {
-            follow_up.iter().for_each(|(_, sealed)| sealed.place.keep());
-        }
-        written?;
-        if let Err(error) = self.publish(plan, &ids) {
-            self.disk.give_up(|| format!("a settled message could not be moved: {error}"));
-        }
-        Ok(())
+    async fn commit(
+        self,
+        envelope: Envelope,
+        prepend: Bytes,
+        units: Vec<NewUnit>,
+        idem: Option<IdemKey>,
+    ) -> Result<Receipt> {
+        let Self { draft, open: _open } = self;
+        draft.commit(envelope, prepend, units, idem).await
     }
 
-    fn publish(&self, plan: &Plan, follow_up: &[MsgId]) -> Result<()> {
-        for id in follow_up {
-            let name = id.to_string();
-            self.disk.rename(Folder::Sealed, name.as_str(), Folder::Messages, &name)?;
-        }
-        if !follow_up.is_empty() {
-            self.disk.sync_folder(Folder::Messages)?;
-        }
-        if plan.message_done {
-            let name = plan.msg.to_string();
-            self.disk.remove(Folder::Messages, &name)?;
-            self.disk.sync_folder(Folder::Messages)?;
-            self.disk.remove(Folder::States, &name)?;
-        }
-        Ok(())
+    async fn seal(self, envelope: Envelope, prepend: Bytes, units: Vec<NewUnit>) -> Result<Sealed> {
+        let Self { draft, open: _open } = self;
+        draft.seal(envelope, prepend, units).await
+    }
+}
+
+/// A reader of one message in a [`Spool`].
+pub struct SpoolBody {
+    body: body::Body<Folders>,
+}
+
+impl fmt::Debug for SpoolBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpoolBody").field("len", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+impl BodyReader for SpoolBody {
+    fn len(&self) -> u64 {
+        self.body.len()
     }
 
-    fn body(&self, id: MsgId) -> Result<SpoolBody> {
-        if self.shared.with(|index| index.message(id).is_none()) {
-            return Err(QueueError::NotFound);
-        }
-        let damaged = |why| QueueError::Corrupt { id, why };
-        let file = self.disk.open_file(Folder::Messages, &id.to_string()).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => QueueError::NotFound,
-            io::ErrorKind::InvalidData => damaged("not a regular file of our own"),
-            _ => error.into(),
-        })?;
-        let (lengths, record) = read_end(&file).map_err(damaged)?;
-        if record.id != id.to_string() {
-            return Err(damaged("it is named as another message"));
-        }
-        let mut prepend = vec![0; lengths.prepend as usize];
-        file.read_exact_at(&mut prepend, lengths.text)?;
-        let (prepend, len) = (Bytes::from(prepend), lengths.text);
-        Ok(SpoolBody { runtime: self.runtime.clone(), id, file: Arc::new(file), prepend, len })
+    fn prepend(&self) -> &Bytes {
+        self.body.prepend()
+    }
+
+    async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
+        self.body.read_at(offset, max).await
     }
 }

@@ -10,7 +10,7 @@ use hikyaku_wire::Timestamp;
 
 /// A list of wakers, each with the latest due time it cares for.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting {
+pub struct Waiting {
     state: Mutex<State>,
 }
 
@@ -31,7 +31,7 @@ struct Waiter {
 
 impl Waiting {
     /// Something is, or will be, ready at `due`.
-    pub(crate) fn announce(&self, due: Timestamp) {
+    pub fn announce(&self, due: Timestamp) {
         let mut state = self.lock();
         let mut heard = false;
         for waiter in state.waiters.values_mut().filter(|waiter| waiter.until >= due) {
@@ -45,7 +45,7 @@ impl Waiting {
     }
 
     /// Waits for an announcement no later than `until`.
-    pub(crate) fn wait(&self, until: Timestamp) -> Wait<'_> {
+    pub fn wait(&self, until: Timestamp) -> Wait<'_> {
         Wait { waiting: self, until, ticket: None }
     }
 
@@ -61,7 +61,7 @@ impl State {
 }
 
 /// The future of [`Waiting::wait`].
-pub(crate) struct Wait<'a> {
+pub struct Wait<'a> {
     waiting: &'a Waiting,
     until: Timestamp,
     ticket: Option<u64>,

@@ -11,6 +11,7 @@ pub(crate) const FLOORS: &[(&str, u8)] = &[
     ("hikyaku-policy", 2),
     ("hikyaku-queue", 2),
     ("hikyaku-audit", 2),
+    ("hikyaku-queue-postgres", 3),
     ("hikyaku", 4),
 ];
 

@@ -14,6 +14,7 @@ mod first_mail;
 mod modes;
 mod open_relay;
 mod policy;
+mod queue;
 mod shutdown;
 mod signing;
 mod spoofing;

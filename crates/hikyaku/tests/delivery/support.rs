@@ -17,7 +17,7 @@ use hikyaku::{
     dns::Zone,
     message::Received,
     now,
-    queue::{CountBy, Envelope, Manage, Memory, Schedule},
+    queue::{CountBy, Envelope, Manage, Memory, NewRcpt, Schedule},
     serve,
     session::{
         Protocol,
@@ -165,8 +165,11 @@ impl Relay {
         let trace =
             Received { helo: "x.test", peer: None, by: "relay.test", with: "ESMTP", id: &id, recipient: None, time };
         let to: Vec<ForwardPath> = to.iter().map(|to| to.parse().unwrap()).collect();
-        let units =
-            self.delivery.routes.get().units(to.iter().map(|to| (to, None)), time, time.saturating_add(lifetime));
+        let units = self.delivery.routes.get().units(
+            to.iter().map(|to| (NewRcpt::new(to.clone()), None)),
+            time,
+            time.saturating_add(lifetime),
+        );
         let envelope = Envelope::new("<sender@local.test>".parse().unwrap(), time);
         intake.commit(envelope, trace, units).await.unwrap();
     }

@@ -192,3 +192,26 @@ pub(crate) async fn scripted(parts: &'static [&'static str]) -> (SocketAddr, tok
     });
     (address, talk)
 }
+
+#[tokio::test]
+async fn no_final_dot_without_time_for_it() {
+    let (stopper, stop) = Stopper::new();
+    let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let Address::Tcp(address) = *listener.address() else { unreachable!() };
+    let sink = Sink::default();
+    let mut config = server::Config::new("sink.test");
+    config.protocol = hikyaku::session::Protocol::Smtp;
+    let gate = Arc::new(Gate::new(GateLimits::default()));
+    let (handler, service) = (sink.clone(), Service { session: Arc::new(config), tls: None, gate });
+    let serving = tokio::spawn(serve(listener, service, move || handler.clone(), stop));
+    let connection = open(&Target::Tcp(address), client::TlsMode::Off, None).await.unwrap();
+    let to: Vec<_> = ["<a@b.test>", "<c@d.test>"].iter().map(|to| to.parse().unwrap()).collect();
+    let envelope = Envelope::new("<from@a.test>".parse().unwrap(), to);
+    let text = Bytes::from_static(b"Subject: x\r\n\r\n.\r\n");
+    let (settled, connection) = connection.send_if(&envelope, &text, &|| false).await;
+    assert!(connection.is_none(), "the conversation is cut");
+    assert!(settled.len() == 2 && settled.iter().all(|settled| matches!(settled, Settled::NotTried(_))), "{settled:?}");
+    stopper.stop();
+    serving.await.unwrap();
+    assert!(sink.mails.lock().unwrap().is_empty());
+}

@@ -1,5 +1,7 @@
 //! The smallest changes of the facts that change the decision.
 
+use hikyaku_message::results::{Dkim, Spf};
+
 use super::{
     Flip, Limits, TooComplex,
     diagram::{Diagrams, Ref},
@@ -8,7 +10,7 @@ use super::{
     space::{Fact, Path, Space},
     words::words,
 };
-use crate::{Facts, Finding, Listener, Message, Policy};
+use crate::{Dmarc, Facts, Finding, Listener, Message, Policy};
 
 /// So many flips are shown.
 const MOST: usize = 3;
@@ -182,6 +184,13 @@ fn follow(facts: &mut Facts) {
     if facts.owned == Finding::Is(true) && !has_owner {
         facts.owned = Finding::Is(false);
     }
+    let by_spf = facts.spf == Finding::Is(Spf::Pass);
+    if let Some(message) = &mut facts.message
+        && message.dmarc == Finding::Is(Dmarc::Pass)
+        && !(by_spf || message.dkim == Finding::Is(Dkim::Pass))
+    {
+        message.dmarc = Finding::Is(Dmarc::Fail);
+    }
 }
 
 fn adopt(facts: &mut Facts, new: &Facts, fact: &Fact) {
@@ -222,13 +231,13 @@ fn adopt(facts: &mut Facts, new: &Facts, fact: &Fact) {
 
 /// A message of which nothing is of note.
 fn plain_message() -> Message {
-    use hikyaku_message::results::{Arc, Dkim};
+    use hikyaku_message::results::Arc;
 
     let mut message = Message::new(super::words::PLAIN_SIZE);
     message.hops = super::words::PLAIN_HOPS;
     message.aligned = Finding::Is(true);
     message.dkim = Finding::Is(Dkim::None);
     message.arc = Finding::Is(Arc::None);
-    message.dmarc = Finding::Is(crate::Dmarc::None);
+    message.dmarc = Finding::Is(Dmarc::None);
     message
 }

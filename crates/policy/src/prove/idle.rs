@@ -94,10 +94,36 @@ fn is_redundant(
     let without = parts(policy, reaches, Some(rule), matched, diagrams)?;
     for (a, facts) in &with {
         for (b, others) in &without {
-            if !agree(policy, *a, *b) && diagrams.and(*facts, *others)? != Ref::NONE {
+            let facts = diagrams.and(*facts, *others)?;
+            if facts == Ref::NONE {
+                continue;
+            }
+            if !agree(policy, *a, *b) || marked_between(policy, reaches, (*a, *b), facts, diagrams)? {
                 return Ok(false);
             }
         }
     }
     Ok(true)
+}
+
+/// Whether some of these facts are marked behind the first and before the second of two rules that
+/// permit them: by the first one they get through without the mark.
+fn marked_between(
+    policy: &Policy,
+    reaches: &[Reach],
+    deciders: (Decider, Decider),
+    facts: Ref,
+    diagrams: &mut Diagrams<'_>,
+) -> Result<bool, TooComplex> {
+    let rules = policy.rules();
+    let (Decider::Rule(first), Decider::Rule(second)) = deciders else { return Ok(false) };
+    if !matches!(rules[first].action, Action::Permit(_)) {
+        return Ok(false);
+    }
+    for between in first..second {
+        if class(&rules[between].action).is_none() && diagrams.and(facts, reaches[between].is_so)? != Ref::NONE {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

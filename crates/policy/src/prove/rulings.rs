@@ -136,11 +136,17 @@ fn marked(marks: &[Mark], ruling: &Ruling) -> Ruling {
 }
 
 /// A message is put aside once, for the first reason, and a tag that is there is not made twice.
+/// The reason comes first: where it stands among the tags nobody can notice.
 fn join(marks: &[Mark], more: &[Mark]) -> Vec<Mark> {
-    let is_aside = |mark: &Mark| matches!(mark, Mark::Quarantine(_));
-    let aside = marks.iter().any(is_aside);
-    let is_new = |mark: &&Mark| !((aside && is_aside(mark)) || marks.contains(mark));
-    marks.iter().chain(more.iter().filter(is_new)).cloned().collect()
+    let all = || marks.iter().chain(more);
+    let aside = all().find(|mark| matches!(mark, Mark::Quarantine(_)));
+    let mut joined: Vec<Mark> = aside.cloned().into_iter().collect();
+    for mark in all() {
+        if matches!(mark, Mark::Tag(_)) && !joined.contains(mark) {
+            joined.push(mark.clone());
+        }
+    }
+    joined
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::{
     dimension::YES,
     line::bits,
     region::Detail,
+    rulings::State,
     space::{Fact, Space},
 };
 use crate::{Action, Condition, Identifier, Policy, Rule, Stage, Test};
@@ -146,13 +147,14 @@ impl Diagrams<'_> {
     pub(super) fn provisional(&mut self, policy: usize) -> Result<Option<(usize, Witness)>, TooComplex> {
         let of = self.space.policies[policy];
         let waits = |rule: &Rule| rule.when.tests().iter().any(|test| test.stage() == Stage::Message);
-        let asks = |rule: &Rule| !rule.shadow && matches!(rule.action, Action::Permit(_));
-        if !of.rules.iter().any(|rule| asks(rule) && rule.at != Some(Stage::Message) && waits(rule)) {
+        if !of.rules.iter().any(|rule| !rule.shadow && rule.at != Some(Stage::Message) && waits(rule)) {
             return Ok(None);
         }
         let region = self.strange_and_foreign(policy)?;
         let undecided = self.undecided(region)?;
         let mut so_far = undecided;
+        // What a rule in front may still refuse when the message is there.
+        let mut refusals = Ref::NONE;
         for (index, rule) in of.rules.iter().enumerate().filter(|(_, rule)| !rule.shadow) {
             let early = match rule.at {
                 Some(Stage::Message) => Early { is_true: Ref::NONE, may_be: Ref::NONE, later: region },
@@ -166,9 +168,22 @@ impl Diagrams<'_> {
                 }
                 _ => early,
             };
-            if asks(rule) && rule.at != Some(Stage::Message) {
+            if rule.at != Some(Stage::Message) {
                 let open = self.still_open(so_far)?;
-                let taken = self.and(open, early.later)?;
+                let later = self.and(open, early.later)?;
+                let taken = match &rule.action {
+                    Action::Permit(_) => {
+                        let untouched = self.untouched(so_far)?;
+                        let now = self.and(refusals, early.is_true)?;
+                        let now = self.and(untouched, now)?;
+                        self.or(later, now)?
+                    }
+                    Action::Refuse(_) | Action::Defer(_) | Action::Limit(_) => {
+                        refusals = self.or(refusals, later)?;
+                        Ref::NONE
+                    }
+                    Action::Quarantine(_) | Action::Tag(_) => Ref::NONE,
+                };
                 if let Some(path) = self.plainest(taken) {
                     let mut facts = self.space.facts(&path);
                     facts.message = None;
@@ -188,6 +203,14 @@ impl Diagrams<'_> {
         self.map_ends(so_far, &mut |states, end| {
             let decided = end.state().is_none_or(|state| states.is_final(state));
             if decided { Ref::NONE } else { Ref::ALL }
+        })
+    }
+
+    /// What no rule has decided so far or may have.
+    fn untouched(&mut self, so_far: Ref) -> Made {
+        self.map_ends(so_far, &mut |states, end| {
+            let open = end.state().is_some_and(|state| matches!(states.get(state), State::Open(_)));
+            if open { Ref::ALL } else { Ref::NONE }
         })
     }
 

@@ -5,14 +5,27 @@
 //! be thrown away at any time. All numbers in keys are big-endian, so that their order is that of
 //! the bytes. Leases are not here: they are in memory, and a crash ends them.
 
+mod apply;
+mod backend;
+mod error;
+mod keys;
+mod read;
+mod recent;
+mod tables;
+#[cfg(test)]
+mod tests;
+
 use std::io;
-use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use hikyaku_wire::Timestamp;
+use redb::{Database, Durability, ReadableDatabase, ReadableTable};
 
+use self::backend::Backend;
+use self::error::CatalogError;
+use self::recent::{Finished, Idem, Recent};
 use super::journal::{Mark, Place};
-use super::vfs::Vfs;
+use super::vfs::{Folder, Vfs, VfsFile};
 use crate::{Gate, IdemKey, MsgId, QueueError, QueueKey, UnitId};
 
 /// What the catalog knows of a unit.
@@ -89,95 +102,124 @@ pub(crate) struct KeyCount {
 }
 
 /// The catalog. All methods may be called from any thread; reads see the last applied batch.
+///
+/// After an error of any of them it may be behind the journal, or say nothing true: then
+/// [`Catalog::clear`], and the journal from its beginning.
 pub(crate) struct Catalog {
-    _private: (),
+    store: RwLock<Arc<Store>>,
+    begin: Box<dyn Fn() -> io::Result<Store> + Send + Sync>,
 }
+
+/// The file, and what of it is in memory too.
+struct Store {
+    db: Database,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    finished: Recent<Finished>,
+    idem: Recent<Idem>,
+}
+
+/// The catalog's file in the spool's root.
+pub(crate) const FILE: &str = "index.redb";
 
 impl Catalog {
     /// Opens the catalog in the spool's root, with so many bytes of cache. The mark is that of the
     /// last checkpoint; none if there was no catalog, or it was damaged and begun anew.
+    ///
+    /// # Errors
+    /// If there is no usable catalog and no file can be made for another.
     pub(crate) fn open<V: Vfs>(vfs: &Arc<V>, cache: usize) -> io::Result<(Self, Option<Mark>)> {
-        unimplemented!("owner: c")
+        let begin = {
+            let vfs = vfs.clone();
+            move || {
+                vfs.remove(Folder::Root, FILE)?;
+                let file = vfs.create(Folder::Root, FILE)?;
+                vfs.sync_folder(Folder::Root)?;
+                Ok(Store::begin(file, cache).map_err(io::Error::other)?.0)
+            }
+        };
+        let known = vfs.open(Folder::Root, FILE).ok().and_then(|file| Store::begin(file, cache).ok());
+        let (store, mark) = match known {
+            Some((store, Some(mark))) => (store, Some(mark)),
+            _ => (begin()?, None),
+        };
+        Ok((Self { store: RwLock::new(Arc::new(store)), begin: Box::new(begin) }, mark))
     }
 
-    /// Throws everything away.
+    /// Throws everything away and begins a new file.
     pub(crate) fn clear(&self) -> Result<(), QueueError> {
-        unimplemented!("owner: c")
+        let store = Arc::new((self.begin)()?);
+        *self.store.write().unwrap_or_else(PoisonError::into_inner) = store;
+        Ok(())
     }
 
     /// Applies changes as one batch, up to this mark; not synced. One result for each change.
+    ///
+    /// Whatever the changes are, they are applied: of units with one number the last counts, a
+    /// message without units is finished, and a snapshot is the truth at its place in the journal.
     pub(crate) fn apply(&self, ops: &[Op], mark: Mark) -> Result<Vec<Applied>, QueueError> {
-        unimplemented!("owner: c")
+        let store = self.store();
+        Ok(apply::apply(&store.db, &store.memory, ops, mark)?)
     }
 
     /// Makes durable what was applied.
+    ///
+    /// # Errors
+    /// `Invalid` if nothing was applied yet.
     pub(crate) fn checkpoint(&self) -> Result<Mark, QueueError> {
-        unimplemented!("owner: c")
+        let mark = self.store().checkpoint()?;
+        mark.ok_or(QueueError::Invalid("nothing was applied that could be made durable"))
     }
 
-    pub(crate) fn message(&self, id: MsgId) -> Result<Option<MessageRow>, QueueError> {
-        unimplemented!("owner: c")
+    fn store(&self) -> Arc<Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Store {
+    /// Opens a file, or makes the tables in an empty one.
+    fn begin<F: VfsFile>(file: F, cache: usize) -> Result<(Self, Option<Mark>), CatalogError> {
+        let db = Database::builder().set_cache_size(cache).create_with_backend(Backend::open(file)?)?;
+        let mut write = db.begin_write()?;
+        write.set_durability(Durability::None)?;
+        let (mark, memory) = {
+            let state = write.open_table(tables::STATE)?;
+            let mark = match state.get(0)? {
+                Some(row) => tables::State::read(row.value())?.mark,
+                None => None,
+            };
+            write.open_table(tables::MESSAGE)?;
+            write.open_table(tables::READY)?;
+            write.open_table(tables::UNIT)?;
+            write.open_table(tables::KEY)?;
+            write.open_table(tables::NAME)?;
+            write.open_table(tables::DUE)?;
+            write.open_table(tables::GATE)?;
+            write.open_table(tables::SEGMENT)?;
+            let finished = Recent::load(&write.open_table(tables::FINISHED)?)?;
+            let idem = Recent::load(&write.open_table(tables::IDEM)?)?;
+            (mark, Memory { finished, idem })
+        };
+        write.commit()?;
+        Ok((Self { db, memory: Mutex::new(memory) }, mark))
     }
 
-    /// The message that a commit would repeat: one that is here or finished, or one with the same
-    /// key within the window before `now`.
-    pub(crate) fn known(&self, id: MsgId, idem: Option<(IdemKey, Timestamp)>) -> Result<Option<MsgId>, QueueError> {
-        unimplemented!("owner: c")
+    fn checkpoint(&self) -> Result<Option<Mark>, CatalogError> {
+        let mut write = self.db.begin_write()?;
+        write.set_durability(Durability::Immediate)?;
+        write.set_quick_repair(true);
+        let mark = match write.open_table(tables::STATE)?.get(0)? {
+            Some(row) => tables::State::read(row.value())?.mark,
+            None => None,
+        };
+        write.commit()?;
+        Ok(mark)
     }
+}
 
-    pub(crate) fn gates(&self) -> Result<Vec<(QueueKey, Gate)>, QueueError> {
-        unimplemented!("owner: c")
-    }
-
-    pub(crate) fn snapshot(&self) -> Result<Snapshot, QueueError> {
-        unimplemented!("owner: c")
-    }
-
-    /// The keys that have ready units, in the order of their first due times, from this place on;
-    /// gates are not looked at. Costs as much as the keys that are visited.
-    pub(crate) fn due_keys(
-        &self,
-        from: Option<(Timestamp, QueueKey)>,
-        visit: &mut dyn FnMut(Timestamp, &QueueKey, u64) -> ControlFlow<()>,
-    ) -> Result<(), QueueError> {
-        unimplemented!("owner: c")
-    }
-
-    /// The ready units of a key in the order (due, id).
-    pub(crate) fn ready(
-        &self,
-        key: &QueueKey,
-        visit: &mut dyn FnMut(Timestamp, UnitId) -> ControlFlow<()>,
-    ) -> Result<(), QueueError> {
-        unimplemented!("owner: c")
-    }
-
-    /// The messages after this one, in the order of their ids.
-    pub(crate) fn messages(
-        &self,
-        after: Option<MsgId>,
-        visit: &mut dyn FnMut(MsgId, &MessageRow) -> ControlFlow<()>,
-    ) -> Result<(), QueueError> {
-        unimplemented!("owner: c")
-    }
-
-    /// The units of a key after this one, held ones too, in the order of their ids.
-    pub(crate) fn units_of(
-        &self,
-        key: &QueueKey,
-        after: Option<UnitId>,
-        visit: &mut dyn FnMut(UnitId) -> ControlFlow<()>,
-    ) -> Result<(), QueueError> {
-        unimplemented!("owner: c")
-    }
-
-    /// How many units each key has; costs as much as the keys.
-    pub(crate) fn counts(&self) -> Result<Vec<KeyCount>, QueueError> {
-        unimplemented!("owner: c")
-    }
-
-    /// How many bytes of entries that still matter each segment holds; segments without any are left out.
-    pub(crate) fn live(&self) -> Result<Vec<(u32, u64)>, QueueError> {
-        unimplemented!("owner: c")
-    }
+fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,222 +1,231 @@
-//! Messages on their way into a spool, and their texts on the way out.
+//! Messages on their way into a spool.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use tokio::runtime::Handle;
+use bytes::Bytes;
+use tokio::sync::oneshot;
 
-use super::disk::{Draft as File, Folder, OpenFile, Place};
-use super::record::{MessageRecord, message_end};
-use super::{Busy, Inner, blocking};
-use crate::index::Message;
-use crate::{BodyReader, Draft, Envelope, IdemKey, MsgId, NewUnit, QueueError, Receipt, Sealed};
+use super::blob::BlobWriter;
+use super::catalog::Op;
+use super::core::{Coming, Core, Done, Request};
+use super::entry::{self, Told};
+use super::journal::Entry;
+use super::state;
+use super::vfs::Vfs;
+use crate::unit::Unit;
+use crate::{Envelope, IdemKey, MsgId, NewUnit, QueueError, Receipt, Sealed};
 
 type Result<T> = std::result::Result<T, QueueError>;
 
-/// So much of a text is collected before it is written.
-const COLLECT: usize = 64 << 10;
-/// So much of a text is read at most at once.
-const READ: usize = 256 << 10;
+/// Texts up to this length stand in the journal.
+const INLINE: usize = 64 << 10;
 
-/// A message in the making in a [`Spool`](crate::Spool): at most 64 KiB of it are in memory.
-#[derive(Debug)]
-pub struct SpoolDraft {
-    inner: Arc<Inner>,
+/// A message in the making: at most a block of its text is in memory.
+pub(super) struct Draft<V: Vfs> {
+    core: Arc<Core<V>>,
     id: MsgId,
-    text: Writing,
+    /// The text so far, while it is short.
+    short: Vec<u8>,
+    long: Option<BlobWriter<V>>,
     /// A write is under way or did not come back.
     spoilt: bool,
 }
 
-#[derive(Debug, Default)]
-struct Writing {
-    collected: Vec<u8>,
-    written: u64,
-    file: Option<File>,
+/// A message that is durable as far as it has a blob, and waits for the settlement it follows.
+pub(super) struct SealedInside<V: Vfs> {
+    entry: Entry,
+    op: Op,
+    coming: Coming<V>,
 }
 
-impl Writing {
-    fn len(&self) -> u64 {
-        self.written + self.collected.len() as u64
-    }
-
-    /// Writes what was collected and this.
-    fn flush(&mut self, inner: &Inner, id: MsgId, more: &[u8]) -> Result<&File> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => inner.disk.create(&id.to_string())?,
-        };
-        // One write for a small message; a large piece is not copied.
-        if self.collected.len() + more.len() <= 2 * COLLECT {
-            self.collected.extend_from_slice(more);
-            file.write_all_at(&self.collected, self.written)?;
-        } else {
-            file.write_all_at(&self.collected, self.written)?;
-            file.write_all_at(more, self.len())?;
-            self.written += more.len() as u64;
+impl<V: Vfs> SealedInside<V> {
+    /// What is written with the settlement, if it was sealed by this queue.
+    pub(super) fn open(self, core: &Arc<Core<V>>) -> Result<(Entry, Op, Coming<V>)> {
+        match self.coming.is_of(core) {
+            true => Ok((self.entry, self.op, self.coming)),
+            false => Err(QueueError::Invalid("the follow-up message was sealed by another queue")),
         }
-        self.written += self.collected.len() as u64;
-        self.collected.clear();
-        Ok(self.file.insert(file))
-    }
-
-    /// Makes the file of the whole message durable in this folder.
-    fn close(
-        mut self,
-        inner: &Inner,
-        id: MsgId,
-        prepend: &[u8],
-        record: &MessageRecord,
-        folder: Folder,
-    ) -> Result<Place> {
-        let end = message_end(self.len(), prepend, record).map_err(QueueError::Invalid)?;
-        self.flush(inner, id, &end)?;
-        let file = self.file.ok_or(QueueError::Invalid("a write to the draft failed"))?;
-        file.put(folder, &id.to_string())
     }
 }
 
-impl SpoolDraft {
-    pub(super) fn new(inner: Arc<Inner>, id: MsgId) -> Self {
-        Self { inner, id, text: Writing::default(), spoilt: false }
+impl<V: Vfs> Draft<V> {
+    pub(super) fn new(core: Arc<Core<V>>, id: MsgId) -> Self {
+        Self { core, id, short: Vec::new(), long: None, spoilt: false }
     }
 
-    /// What is left to do for a commit, away from the runtime.
-    fn closing(
-        self,
-        envelope: Envelope,
-        prepend: Bytes,
-        units: Vec<NewUnit>,
-        idem: Option<IdemKey>,
-    ) -> Result<Closing> {
+    pub(super) async fn write(&mut self, chunk: Bytes) -> Result<()> {
         if self.spoilt {
-            return Err(QueueError::Invalid("a write to the draft failed"));
+            return Err(SPOILT);
         }
-        let message = Message::new(envelope, self.text.len() + prepend.len() as u64, idem, units)?;
-        Ok(Closing { inner: self.inner, id: self.id, text: self.text, prepend, message })
-    }
-}
-
-impl Draft for SpoolDraft {
-    async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        if self.spoilt {
-            return Err(QueueError::Invalid("a write to the draft failed"));
-        }
-        if self.text.collected.len() + chunk.len() <= COLLECT {
-            self.text.collected.extend_from_slice(&chunk);
+        let len = self.short.len() + chunk.len();
+        if self.long.is_none() && len <= self.core.inline(INLINE) {
+            self.short.extend_from_slice(&chunk);
             return Ok(());
         }
         self.spoilt = true;
-        let (inner, id, mut text) = (Arc::clone(&self.inner), self.id, std::mem::take(&mut self.text));
-        let work = move || {
-            text.flush(&inner, id, &chunk)?;
-            Ok(text)
+        let (short, long) = (std::mem::take(&mut self.short), self.long.take());
+        let write = move |core: &Arc<Core<V>>| {
+            let mut blob = match long {
+                Some(blob) => blob,
+                None => BlobWriter::start(&core.vfs)?,
+            };
+            blob.append(&short)?;
+            blob.append(&chunk)?;
+            Ok(blob)
         };
-        self.text = blocking(&self.inner.runtime, work).await?;
+        self.long = Some(self.core.blocking(write).await?);
         self.spoilt = false;
         Ok(())
     }
 
-    async fn commit(
+    pub(super) async fn commit(
         self,
         envelope: Envelope,
         prepend: Bytes,
         units: Vec<NewUnit>,
         idem: Option<IdemKey>,
     ) -> Result<Receipt> {
-        let closing = self.closing(envelope, prepend, units, idem)?;
-        let runtime = closing.inner.runtime.clone();
-        blocking(&runtime, move || closing.commit()).await
-    }
-
-    async fn seal(self, envelope: Envelope, prepend: Bytes, units: Vec<NewUnit>) -> Result<Sealed> {
-        let closing = self.closing(envelope, prepend, units, None)?;
-        let runtime = closing.inner.runtime.clone();
-        blocking(&runtime, move || closing.seal()).await
-    }
-}
-
-struct Closing {
-    inner: Arc<Inner>,
-    id: MsgId,
-    text: Writing,
-    prepend: Bytes,
-    message: Message,
-}
-
-impl Closing {
-    fn commit(self) -> Result<Receipt> {
-        let Self { inner, id, text, prepend, message } = self;
-        let idem = message.idem;
-        let _idem = idem.map(|idem| inner.busy.enter(Busy::Idem(idem)));
-        let _id = inner.busy.enter(Busy::Message(id));
-        if let Some(id) = inner.shared.with(|index| index.known(id, idem, message.envelope.received)) {
-            return Ok(Receipt { id, duplicate: true });
-        }
-        inner.disk.writable()?;
-        let record = MessageRecord::new(id, &message.envelope, idem, message.units());
-        text.close(&inner, id, &prepend, &record, Folder::Messages)?.keep();
-        inner.shared.with(|index| index.insert(id, message));
+        let (core, id) = (Arc::clone(&self.core), self.id);
+        core.writable()?;
+        let mut message = self.message(envelope, &prepend, units, idem)?;
+        let coming = match core.come(id, idem, message.envelope.received)? {
+            Came::New(coming) => coming,
+            Came::Known(id) => return Ok(Receipt { id, duplicate: true }),
+            Came::Coming(outcome) => return outcome.await.unwrap_or(Err(QueueError::Unknown)),
+            Came::Sealed(id) => return Err(QueueError::Duplicate(id)),
+        };
+        let (coming, body) = self.close(&mut message, prepend, coming).await?;
+        let mut request = Request::new(vec![(Told::Message(message), body)])?;
+        let (done, durable) = oneshot::channel();
+        request.coming = vec![coming];
+        request.done = Done::Durable(done);
+        core.submit(request).await?;
+        durable.await.unwrap_or(Err(QueueError::Unknown))?;
         Ok(Receipt { id, duplicate: false })
     }
 
-    fn seal(self) -> Result<Sealed> {
-        let Self { inner, id, text, prepend, message } = self;
-        let _id = inner.busy.enter(Busy::Message(id));
-        inner.disk.writable()?;
-        let known = inner.shared.with(|index| index.known(id, None, message.envelope.received));
-        if known.is_some() || inner.disk.holds(Folder::Sealed, &id.to_string()) {
-            return Err(QueueError::Duplicate(id));
-        }
-        let record = MessageRecord::new(id, &message.envelope, None, message.units());
-        let place = text.close(&inner, id, &prepend, &record, Folder::Sealed)?;
-        Ok(Sealed::new(id, SpoolSealed { message, place }))
-    }
-}
-
-/// A message that waits for the settlement it follows.
-#[derive(Debug)]
-pub(super) struct SpoolSealed {
-    pub(super) message: Message,
-    pub(super) place: Place,
-}
-
-/// A reader of one message in a [`Spool`](crate::Spool).
-#[derive(Debug, Clone)]
-pub struct SpoolBody {
-    pub(super) runtime: Handle,
-    pub(super) id: MsgId,
-    pub(super) file: Arc<OpenFile>,
-    pub(super) prepend: Bytes,
-    pub(super) len: u64,
-}
-
-impl BodyReader for SpoolBody {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn prepend(&self) -> &Bytes {
-        &self.prepend
-    }
-
-    async fn read_at(&self, offset: u64, max: usize) -> Result<Bytes> {
-        let left = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let take = left.min(max).min(READ);
-        if take == 0 {
-            return Ok(Bytes::new());
-        }
-        let (file, id) = (Arc::clone(&self.file), self.id);
-        let read = move || {
-            let mut bytes = BytesMut::zeroed(take);
-            match file.read_exact_at(&mut bytes, offset) {
-                Ok(()) => Ok(bytes.freeze()),
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                    Err(QueueError::Corrupt { id, why: "the text is shorter than it was" })
-                }
-                Err(error) => Err(error.into()),
-            }
+    pub(super) async fn seal(self, envelope: Envelope, prepend: Bytes, units: Vec<NewUnit>) -> Result<Sealed> {
+        let (core, id) = (Arc::clone(&self.core), self.id);
+        core.writable()?;
+        let mut message = self.message(envelope, &prepend, units, None)?;
+        let coming = match core.seal(id, message.envelope.received)? {
+            Came::New(coming) => coming,
+            _ => return Err(QueueError::Duplicate(id)),
         };
-        blocking(&self.runtime, read).await
+        let (coming, body) = self.close(&mut message, prepend, coming).await?;
+        let told = Told::Message(message);
+        let entry = told.entry(body).map_err(QueueError::Invalid)?;
+        if entry.len() > core.longest() / 2 {
+            return Err(QueueError::Invalid("the message has too many recipients to be written at once"));
+        }
+        let op = told.op().ok_or(QueueError::Invalid("a message is an operation"))?;
+        Ok(Sealed::new(id, SealedInside { entry, op, coming }))
+    }
+
+    /// The message as it will be told, but for what is known once its text is whole.
+    fn message(
+        &self,
+        envelope: Envelope,
+        prepend: &Bytes,
+        units: Vec<NewUnit>,
+        idem: Option<IdemKey>,
+    ) -> Result<entry::Message> {
+        if self.spoilt {
+            return Err(SPOILT);
+        }
+        let next_unit = u16::try_from(units.len()).map_err(|_| QueueError::Invalid("too many units"))?;
+        if next_unit == 0 {
+            return Err(QueueError::Invalid("a message needs a unit"));
+        }
+        let units = (0..).zip(units).map(|(number, unit)| Ok((number, Unit::new(unit)?)));
+        let units = units.collect::<Result<BTreeMap<u16, Unit>>>()?;
+        let too_long = |_| QueueError::Invalid("the part before the text is too long");
+        let prepend = u32::try_from(prepend.len()).map_err(too_long)?;
+        let text = self.long.as_ref().map_or(self.short.len() as u64, BlobWriter::len);
+        let blob = self.long.is_some();
+        Ok(entry::Message { id: self.id, envelope, idem, next_unit, units, prepend, text, blob })
+    }
+
+    /// Makes the text durable if it is long, and says what goes into the entry's body.
+    async fn close(
+        self,
+        message: &mut entry::Message,
+        prepend: Bytes,
+        mut coming: Coming<V>,
+    ) -> Result<(Coming<V>, Vec<Bytes>)> {
+        let Some(blob) = self.long else {
+            return Ok((coming, vec![prepend, self.short.into()]));
+        };
+        let id = self.id;
+        let finish = move |core: &Arc<Core<V>>| {
+            core.writable()?;
+            coming.blob = true;
+            let blob = blob.finish(id).map_err(QueueError::from).inspect_err(|error| {
+                if !matches!(error, QueueError::Full) {
+                    core.give_up(|| format!("a text could not be made durable: {error}"));
+                }
+            })?;
+            Ok((coming, blob))
+        };
+        let (coming, blob) = self.core.blocking(finish).await?;
+        message.text = blob.len;
+        Ok((coming, vec![prepend, entry::write_checks(&blob.checks)]))
+    }
+}
+
+const SPOILT: QueueError = QueueError::Invalid("a write to the draft failed");
+
+/// What is known of a message that wants to come.
+enum Came<V: Vfs> {
+    /// Nothing: its id is taken for it.
+    New(Coming<V>),
+    /// It, or the same submission, is in the queue, or was.
+    Known(MsgId),
+    /// It, or the same submission, is just being written.
+    Coming(oneshot::Receiver<Result<Receipt>>),
+    /// It waits for a settlement.
+    Sealed(MsgId),
+}
+
+impl<V: Vfs> Core<V> {
+    /// How long a text in the journal may be.
+    fn inline(&self, most: usize) -> usize {
+        usize::try_from(self.config.segment / 8).unwrap_or(most).min(most)
+    }
+
+    fn come(self: &Arc<Self>, id: MsgId, idem: Option<IdemKey>, received: hikyaku_wire::Timestamp) -> Result<Came<V>> {
+        self.register(id, idem, received, state::Coming::Committing(Vec::new()))
+    }
+
+    fn seal(self: &Arc<Self>, id: MsgId, received: hikyaku_wire::Timestamp) -> Result<Came<V>> {
+        self.register(id, None, received, state::Coming::Sealed)
+    }
+
+    fn register(
+        self: &Arc<Self>,
+        id: MsgId,
+        idem: Option<IdemKey>,
+        received: hikyaku_wire::Timestamp,
+        coming: state::Coming,
+    ) -> Result<Came<V>> {
+        {
+            let mut state = self.state();
+            match state.coming(id, idem) {
+                Some((_, state::Coming::Committing(waiters))) => {
+                    let (outcome, wait) = oneshot::channel();
+                    waiters.push(outcome);
+                    return Ok(Came::Coming(wait));
+                }
+                Some((id, state::Coming::Sealed)) => return Ok(Came::Sealed(id)),
+                None => state.come(id, idem, coming),
+            }
+        }
+        // What is not coming any more is in the catalog by now, so that one of the two knows it.
+        let coming = Coming::new(self, id, idem);
+        match self.catalog.known(id, idem.map(|idem| (idem, received)))? {
+            Some(id) => Ok(Came::Known(id)),
+            None => Ok(Came::New(coming)),
+        }
     }
 }

@@ -1,17 +1,26 @@
-//! What the suite's mail is made of.
+//! What the suite's mail is made of, and a queue with the store that made it.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hikyaku_wire::{Code, EnhancedCode, Reply, Timestamp};
 
+use super::Store;
 use crate::{
-    Attempt, BodyReader, Claimed, Draft, Entry, Envelope, Filter, KeyQuota, Manage, MsgId, NewRcpt, NewUnit, Queue,
-    QueueError, QueueKey, RcptState, SizeHint, WorkerId,
+    Action, Attempt, BodyReader, Claimed, Draft, DueKey, Durability, Entry, Envelope, Filter, KeyCursor, KeyQuota,
+    Lease, Manage, MsgId, NewRcpt, NewUnit, Next, Queue, QueueError, QueueKey, RcptNo, RcptState, Sealed, Settled,
+    Settlement, SizeHint, UnitId, WorkerId,
 };
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
+
+/// How long the suite's leases last, in minutes.
+pub(super) const LEASE: i64 = 5;
+
+pub(super) const GONE: Settled = Settled { unit_done: true, message_done: true };
+pub(super) const STAYS: Settled = Settled { unit_done: false, message_done: false };
 
 /// So many minutes after the suite's beginning.
 pub(super) fn at(minutes: i64) -> Timestamp {
@@ -19,10 +28,15 @@ pub(super) fn at(minutes: i64) -> Timestamp {
 }
 
 /// The id number n; ids sort by n.
-pub(super) fn id(n: u16) -> MsgId {
+pub(super) fn id(n: u32) -> MsgId {
     let mut random = [0; 10];
-    random[8..].copy_from_slice(&n.to_be_bytes());
+    random[6..].copy_from_slice(&n.to_be_bytes());
+    // The bits that say which kind of UUID it is lie in front.
     MsgId::new(at(0), random)
+}
+
+pub(super) fn unit_id(n: u32, unit: u16) -> UnitId {
+    UnitId { msg: id(n), unit }
 }
 
 pub(super) fn envelope() -> Envelope {
@@ -40,46 +54,129 @@ pub(super) fn due(key: &str, minutes: i64) -> NewUnit {
     NewUnit { due: at(minutes), ..unit(key, &["<r@there.test>"]) }
 }
 
-pub(super) async fn enqueue(queue: &impl Queue, n: u16, units: Vec<NewUnit>) {
-    let mut draft = queue.draft(id(n), SizeHint::UNKNOWN).await.expect("room");
-    draft.write(Bytes::from_static(b"Subject: x\r\n\r\nx\r\n")).await.expect("a write");
-    let receipt =
-        draft.commit(envelope(), Bytes::from_static(b"Received: y\r\n"), units, None).await.expect("a commit");
-    assert!(!receipt.duplicate && receipt.id == id(n));
+/// A queue, and the store that made it.
+pub(super) struct Desk<'s, S: Store> {
+    pub(super) store: &'s S,
+    queue: S::Queue,
 }
 
-pub(super) async fn claim(queue: &impl Queue, key: &str, minutes: i64, max: u32) -> Vec<Claimed> {
-    let want = [KeyQuota { key: QueueKey::new(key), max }];
-    queue.claim(WorkerId::new("suite"), at(minutes), &want, 5 * MINUTE).await.expect("a claim")
+impl<S: Store> Deref for Desk<'_, S> {
+    type Target = S::Queue;
+
+    fn deref(&self) -> &S::Queue {
+        &self.queue
+    }
 }
 
-pub(super) async fn claim_one(queue: &impl Queue, key: &str, minutes: i64) -> Claimed {
-    let mut claimed = claim(queue, key, minutes, 2).await;
-    assert_eq!(claimed.len(), 1, "exactly one unit of {key} is due");
-    claimed.remove(0)
+impl<'s, S: Store> Desk<'s, S> {
+    pub(super) fn fresh(store: &'s S) -> Self {
+        Self { store, queue: store.fresh() }
+    }
+
+    pub(super) fn new(store: &'s S, queue: S::Queue) -> Self {
+        Self { store, queue }
+    }
+
+    /// The queue closed and opened again; the same if it would not outlive that.
+    pub(super) fn reopened(self) -> Self {
+        let Self { store, queue } = self;
+        Self { store, queue: store.reopen(queue).unwrap_or_else(|queue| queue) }
+    }
+
+    /// The queue closed and opened again, if it outlives that.
+    pub(super) fn reopen(self) -> Result<Self, Self> {
+        let Self { store, queue } = self;
+        store.reopen(queue).map(|queue| Self { store, queue }).map_err(|queue| Self { store, queue })
+    }
+
+    /// Lets it be that time.
+    pub(super) async fn time(&self, minutes: i64) -> Timestamp {
+        self.store.set_time(&self.queue, at(minutes)).await;
+        at(minutes)
+    }
+
+    pub(super) async fn open_draft(&self, n: u32) -> <S::Queue as Queue>::Draft {
+        self.draft(id(n), SizeHint::UNKNOWN).await.expect("there is room for a message")
+    }
+
+    pub(super) async fn enqueue(&self, n: u32, units: Vec<NewUnit>) {
+        let mut draft = self.open_draft(n).await;
+        draft.write(Bytes::from_static(b"Subject: x\r\n\r\nx\r\n")).await.expect("a write");
+        let prepend = Bytes::from_static(b"Received: y\r\n");
+        let receipt = draft.commit(envelope(), prepend, units, None).await.expect("a commit");
+        assert!(!receipt.duplicate && receipt.id == id(n), "a new message is not a duplicate: {receipt:?}");
+    }
+
+    pub(super) async fn sealed(&self, n: u32, key: &str) -> Sealed {
+        let mut draft = self.open_draft(n).await;
+        draft.write(Bytes::from_static(b"bounce")).await.expect("a write");
+        draft.seal(envelope(), Bytes::from_static(b"X: y\r\n"), vec![due(key, 0)]).await.expect("a seal")
+    }
+
+    pub(super) async fn due_keys_at(&self, minutes: i64, after: Option<KeyCursor>, max: usize) -> Vec<DueKey> {
+        let now = self.time(minutes).await;
+        self.due_keys(now, after, max).await.expect("keys")
+    }
+
+    pub(super) async fn claims(&self, key: &str, minutes: i64, max: u32) -> Vec<Claimed> {
+        let now = self.time(minutes).await;
+        let want = [KeyQuota { key: QueueKey::new(key), max }];
+        self.claim(WorkerId::new("suite"), now, &want, LEASE as u32 * MINUTE).await.expect("a claim")
+    }
+
+    pub(super) async fn claim_one(&self, key: &str, minutes: i64) -> Claimed {
+        let mut claimed = self.claims(key, minutes, 2).await;
+        assert_eq!(claimed.len(), 1, "exactly one unit of {key} is due at minute {minutes}: {claimed:?}");
+        claimed.remove(0)
+    }
+
+    pub(super) async fn nothing_due(&self, key: &str, minutes: i64) {
+        assert_eq!(self.claims(key, minutes, 9).await, [], "nothing of {key} is due at minute {minutes}");
+    }
+
+    pub(super) async fn entries(&self, filter: &Filter) -> Vec<Entry> {
+        let page = self.list(filter, None, usize::MAX).await.expect("a list");
+        assert_eq!(page.next, None, "a list without a limit is whole");
+        page.entries
+    }
+
+    pub(super) async fn all(&self) -> Vec<Entry> {
+        self.entries(&Filter::all()).await
+    }
+
+    pub(super) async fn only_entry(&self, n: u32) -> Entry {
+        let mut entries = self.entries(&Filter::message(id(n))).await;
+        assert_eq!(entries.len(), 1, "message {n} has one unit");
+        entries.remove(0)
+    }
+
+    pub(super) async fn act(&self, filter: &Filter, action: Action) -> u64 {
+        self.apply(filter, action).await.expect("an action")
+    }
+
+    pub(super) async fn end(&self, lease: Lease, results: Vec<(u32, RcptState)>, next: Next) -> Settled {
+        let settled = self.settle(lease, settlement(results, next), Durability::Sync).await;
+        settled.expect("a settlement under the current lease")
+    }
+
+    /// Delivers the only due unit of the key.
+    pub(super) async fn finish(&self, key: &str, minutes: i64) -> Settled {
+        let claimed = self.claim_one(key, minutes).await;
+        let results = claimed.rcpts.iter().map(|rcpt| (rcpt.no.0, relayed(minutes))).collect();
+        self.end(claimed.lease, results, Next::Finish).await
+    }
 }
 
-pub(super) async fn assert_nothing_due(queue: &impl Queue, key: &str, minutes: i64) {
-    assert_eq!(claim(queue, key, minutes, 9).await, [], "nothing of {key} is due");
-}
-
-pub(super) async fn entries(queue: &impl Manage, filter: &Filter) -> Vec<Entry> {
-    let page = queue.list(filter, None, usize::MAX).await.expect("a list");
-    assert_eq!(page.next, None);
-    page.entries
-}
-
-pub(super) async fn only_entry(queue: &impl Manage, n: u16) -> Entry {
-    let mut entries = entries(queue, &Filter::message(id(n))).await;
-    assert_eq!(entries.len(), 1, "message {n} has one unit");
-    entries.remove(0)
+pub(super) fn settlement(results: Vec<(u32, RcptState)>, next: Next) -> Settlement {
+    let results = results.into_iter().map(|(no, state)| (RcptNo(no), state)).collect();
+    Settlement { results, ..Settlement::new(next) }
 }
 
 pub(super) async fn read(body: &impl BodyReader, step: usize) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
         let piece = body.read_at(all.len() as u64, step).await.expect("a read");
-        assert!(piece.len() <= step);
+        assert!(piece.len() <= step, "a read gives no more than was asked for");
         if piece.is_empty() {
             return all;
         }
@@ -103,6 +200,10 @@ pub(super) fn failed(minutes: i64) -> RcptState {
 
 pub(super) fn relayed(minutes: i64) -> RcptState {
     RcptState::Relayed(said(minutes, 250, (2, 0, 0), "queued as 1"))
+}
+
+pub(super) fn expired(minutes: i64) -> RcptState {
+    RcptState::Expired(said(minutes, 550, (5, 4, 7), "late"))
 }
 
 pub(super) fn assert_lost<T: std::fmt::Debug>(result: Result<T, QueueError>) {

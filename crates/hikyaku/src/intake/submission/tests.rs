@@ -2,7 +2,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use hikyaku_message::{Header, HeaderLimits, MessageId, Received};
-use hikyaku_queue::{BodyReader, Envelope, Memory, Queue};
+use hikyaku_queue::{BodyReader, Envelope, Memory, NewRcpt, Queue};
 use proptest::prelude::*;
 
 use super::*;
@@ -56,7 +56,7 @@ fn submit<'a>(rules: Submission, pieces: impl IntoIterator<Item = &'a [u8]>) -> 
     };
     let local = "example.test".parse().unwrap();
     let routes = Routes { local, transports: Vec::new(), smarthost: None, named: Vec::new() };
-    let units = routes.units([(&"<b@example.test>".parse().unwrap(), None)], time, time);
+    let units = routes.units([(NewRcpt::new("<b@example.test>".parse().unwrap()), None)], time, time);
     now(intake.commit(Envelope::new("<anna@example.test>".parse().unwrap(), time), trace, units))?;
     let body = now(queue.body(id)).unwrap();
     let mut text = Vec::new();

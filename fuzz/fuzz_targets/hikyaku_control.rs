@@ -1,0 +1,3 @@
+#![no_main]
+
+hikyaku_fuzz::target!(hikyaku_control);
