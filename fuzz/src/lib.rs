@@ -102,6 +102,8 @@ targets! {
     policy_text = hikyaku_policy::fuzzing::policy_text;
     /// An envelope or a unit as JSON: read, written and read again it is the same.
     queue_envelope = hikyaku_queue::fuzzing::envelope;
+    /// Segments of a journal: it opens, what it tells of can be read, and what is written then stands behind.
+    queue_journal = hikyaku_queue::fuzzing::journal;
     /// Moves of a queue: after each it says the same as a naive model.
     queue_moves = hikyaku_queue::fuzzing::moves;
     /// A record of the spool, whole or damaged: read or set aside, never a panic.

@@ -3,6 +3,12 @@
 use crate::Memory;
 use crate::suite::{Store, model};
 
+/// Segments of a journal: whatever they are it opens, and what is written to it then stands behind.
+#[cfg(feature = "spool")]
+pub fn journal(data: &[u8]) {
+    crate::spool::any_segments(data);
+}
+
 /// Records of a spool's journal: what can be read can be written, and read again as the same.
 #[cfg(feature = "spool")]
 pub fn record(data: &[u8]) {
@@ -80,6 +86,12 @@ mod tests {
     #[test]
     fn corpus_of_records() {
         replay("queue_record", super::record);
+    }
+
+    #[cfg(feature = "spool")]
+    #[test]
+    fn corpus_of_journals() {
+        replay("queue_journal", super::journal);
     }
 
     #[cfg(feature = "spool")]

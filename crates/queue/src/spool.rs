@@ -31,6 +31,8 @@ use tokio::runtime::Handle;
 
 #[cfg(any(fuzzing, test))]
 pub(crate) use self::entry::round_trip;
+#[cfg(any(fuzzing, test))]
+pub(crate) use self::journal::any_bytes::opens as any_segments;
 
 use self::core::Core;
 use self::open::Engine;

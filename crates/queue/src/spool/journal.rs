@@ -41,7 +41,7 @@ mod writer;
 
 use super::vfs::Vfs;
 
-pub(crate) use self::format::{Entry, GROUP};
+pub(crate) use self::format::Entry;
 pub(crate) use self::reader::Reader;
 pub(crate) use self::recover::open;
 pub(crate) use self::writer::Writer;

@@ -360,8 +360,11 @@ pub(super) fn entries<'a>(head: &GroupHead, bytes: &'a [u8]) -> Option<Entries<'
     (rest.is_empty() && chain.finalize() == head.chain).then_some(found)
 }
 
+/// Record and body.
+pub(super) type Content<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// Record and body in what stands behind an entry's header, if they and the padding are right.
-pub(super) fn whole<'a>(entry: &EntryHead, content: &'a [u8]) -> Option<(Cow<'a, [u8]>, Cow<'a, [u8]>)> {
+pub(super) fn whole<'a>(entry: &EntryHead, content: &'a [u8]) -> Option<Content<'a>> {
     let (record, rest) = content.split_at_checked(entry.record as usize)?;
     let (body, padding) = rest.split_at_checked(entry.body as usize)?;
     let (record, body) = (entry.record(record)?, entry.body(body)?);

@@ -51,7 +51,8 @@ pub(crate) fn open<V: Vfs>(
     let mut row = Row { end: PAGE, before: full.map_or(0, |content| content.end), ..Row::default() };
     for (index, found) in found.iter().enumerate() {
         let holds = index < end.index || (index == end.index && end.offset > PAGE);
-        if !holds && !(found.headed && found.len == config.length()) {
+        let waits = found.headed && found.len == config.length();
+        if !holds && !waits {
             // Being laid out, or about to be used again, when the power went; or of another length.
             vfs.remove(Folder::Journal, &name(found.number))?;
             row.next = found.number.saturating_add(1);

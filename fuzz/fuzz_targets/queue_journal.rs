@@ -1,0 +1,3 @@
+#![no_main]
+
+hikyaku_fuzz::target!(queue_journal);
