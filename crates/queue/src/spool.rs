@@ -16,6 +16,8 @@ mod open;
 mod read;
 mod runner;
 mod state;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod vfs;
 
@@ -225,7 +227,7 @@ impl Queue for Spool {
     }
 
     async fn extend(&self, lease: &Lease, by: Duration) -> Result<Lease> {
-        self.inner.core.extend(lease, by)
+        self.inner.core.extend(lease, by).await
     }
 
     async fn settle(&self, lease: Lease, settlement: Settlement, durability: Durability) -> Result<Settled> {

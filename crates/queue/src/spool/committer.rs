@@ -89,6 +89,9 @@ impl<V: Vfs> Committer<V> {
             if let Done::Durable(_) = request.done
                 && let Done::Durable(waiter) = std::mem::replace(&mut request.done, Done::Nobody)
             {
+                if outcome.is_ok() {
+                    request.tell(&self.core);
+                }
                 let _ = waiter.send(outcome.clone().map(|_| ()));
             }
         }

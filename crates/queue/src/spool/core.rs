@@ -76,6 +76,8 @@ pub(super) struct Request<V: Vfs> {
     pub(super) coming: Vec<Coming<V>>,
     pub(super) reserved: Vec<Reserved<V>>,
     pub(super) done: Done,
+    /// Those who wait for work were told of it.
+    pub(super) heard: bool,
     number: u64,
     bytes: u64,
     _room: Option<OwnedSemaphorePermit>,
@@ -120,10 +122,22 @@ impl<V: Vfs> Request<V> {
             coming: Vec::new(),
             reserved: Vec::new(),
             done: Done::Nobody,
+            heard: false,
             number: 0,
             bytes: 0,
             _room: None,
         }
+    }
+
+    /// Tells those who wait for work, who will see it when they look; nobody tells them again.
+    pub(super) fn tell(&mut self, core: &Core<V>) {
+        self.heard = true;
+        let rows = self.ops.iter().flat_map(|op| match op {
+            Op::Message { row, .. } => row.units.iter().map(|(_, unit)| unit).collect(),
+            Op::Units { changed, .. } => changed.iter().filter_map(|(_, unit)| unit.as_ref()).collect(),
+            Op::Gate(..) | Op::Snapshot(_) => Vec::new(),
+        });
+        core.announce(rows.filter(|unit| !unit.held).map(|unit| unit.due).min());
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -234,6 +248,7 @@ impl<V: Vfs> Core<V> {
         if matches!(request.done, Done::Nobody) {
             // Nobody waits for it, but whoever reads afterwards must see it.
             self.promise(request.number);
+            request.tell(self);
         }
         inbox.requests.push_back(request);
         self.stirred.notify_all();

@@ -161,9 +161,11 @@ impl<V: Vfs> Draft<V> {
         let finish = move |core: &Arc<Core<V>>| {
             core.writable()?;
             coming.blob = true;
-            let blob = blob.finish(id).map_err(QueueError::from).inspect_err(|error| {
-                if !matches!(error, QueueError::Full) {
+            let blob = blob.finish(id).map_err(|error| match QueueError::from(error) {
+                QueueError::Full => QueueError::Full,
+                error => {
                     core.give_up(|| format!("a text could not be made durable: {error}"));
+                    QueueError::ReadOnly
                 }
             })?;
             Ok((coming, blob))

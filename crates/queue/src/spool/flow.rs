@@ -108,11 +108,19 @@ impl<V: Vfs> Core<V> {
         Ok(std::mem::take(&mut claim.claimed))
     }
 
-    pub(super) fn extend(&self, lease: &Lease, by: Duration) -> Result<Lease> {
-        let mut state = self.state();
-        let expires = state.current(lease)?.expires.saturating_add(by);
-        state.relet(lease.unit, |live| live.expires = expires);
-        Ok(Lease { expires, ..*lease })
+    pub(super) async fn extend(&self, lease: &Lease, by: Duration) -> Result<Lease> {
+        loop {
+            let wait = {
+                let mut state = self.state();
+                let expires = state.current(lease)?.expires.saturating_add(by);
+                if !state.is_settling(lease.unit) {
+                    state.relet(lease.unit, |live| live.expires = expires);
+                    return Ok(Lease { expires, ..*lease });
+                }
+                state.wait_for_free()
+            };
+            let _ = wait.await;
+        }
     }
 
     /// Keeps everybody else from the unit of a lease, once nobody changes it.

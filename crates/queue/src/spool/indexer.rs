@@ -86,15 +86,16 @@ impl<V: Vfs> Indexer<V> {
                 opened.extend(carry_out(&mut state, std::mem::replace(&mut request.after, After::Nothing)));
             }
         }
-        let mut ready = results.iter().flatten().filter_map(|applied| applied.ready).min();
+        let unheard = requests.iter().zip(&results).filter(|(request, _)| !request.heard);
+        let mut ready = unheard.flat_map(|(_, results)| results).filter_map(|applied| applied.ready).min();
         for key in opened {
             ready = ready.into_iter().chain(self.core.first_due(&key)).min();
         }
+        self.core.announce(ready);
         for (request, results) in requests.into_iter().zip(results) {
             self.finish(request, &results);
         }
         self.core.applied(last);
-        self.core.announce(ready);
     }
 
     fn finish(&self, request: Request<V>, results: &[Applied]) {

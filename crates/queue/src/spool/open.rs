@@ -130,6 +130,28 @@ impl<V: Vfs> Engine<V> {
     }
 }
 
+#[cfg(test)]
+impl<V: Vfs> Engine<V> {
+    /// Does what the threads do with what waits.
+    pub(super) fn turn(&mut self) {
+        if let Some(written) = self.committer.turn() {
+            self.indexer.apply(vec![written]);
+        }
+        let _ = self.cleaner.advance();
+    }
+
+    /// Does what the threads do at leisure.
+    pub(super) fn tidy(&mut self) {
+        self.indexer.checkpoint();
+        for _ in 0..10 {
+            let _ = self.cleaner.consider();
+            let _ = self.cleaner.advance();
+            self.turn();
+            self.indexer.checkpoint();
+        }
+    }
+}
+
 /// Tells the journal that a new life began, and makes durable what was read.
 fn begin_life<V: Vfs>(writer: &mut journal::Writer<V>, catalog: &Catalog) -> Result<(), OpenError> {
     let mut entries = vec![Told::Boot.entry(Vec::new()).map_err(QueueError::Invalid)?];

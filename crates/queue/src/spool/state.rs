@@ -128,11 +128,8 @@ impl State {
         }
     }
 
-    /// The lease, if it is the current one and is not being settled.
+    /// The lease, if it is the current one; it may be about to end.
     pub(super) fn current(&self, lease: &Lease) -> Result<&Live> {
-        if self.busy.get(&lease.unit) == Some(&Busy::Settling) {
-            return Err(QueueError::LeaseLost);
-        }
         self.leases.get(&lease.unit).filter(|live| live.token == lease.token).ok_or(QueueError::LeaseLost)
     }
 
