@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::harness::{self, Folder, TURN, Until, WARM};
 use super::ours::{self, Fate, Ours};
@@ -15,6 +15,15 @@ pub const QUEUED: u64 = 200_000;
 
 /// So many wait before the settlements of a turn.
 const TO_SETTLE: u64 = 40_000;
+
+/// So many messages go through a new spool before anything is measured: more than four segments.
+const USED: u64 = 64_000;
+
+/// A spool that is empty has so many segments: the one in use, and spare ones.
+const SEGMENTS: usize = 3;
+
+/// How long it may take to give segments back.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A group of settlements.
 const GROUP: u32 = 32;
@@ -62,9 +71,22 @@ fn say(figures: &[f64]) {
 }
 
 /// Messages a second, and octets written for each octet of a message.
+///
+/// The spool stays between the turns and is emptied before each, so that its segments have been used
+/// before, as those of a relay that has run for a while, and as the blocks of the limit beside it.
 fn ours(below: &Path, producers: u64) {
-    let (runtime, folder) = (harness::runtime(), Folder::fresh(below, "ours"));
-    let ours = Arc::new(Ours::open(&runtime, folder.path(), 100));
+    let (runtime, path) = (harness::runtime(), below.join("ours"));
+    let is_new = !path.exists();
+    let ours = Arc::new(Ours::open(&runtime, &path, 100));
+    if is_new {
+        harness::produce(&runtime, &ours, 64, Until::Count(USED));
+    }
+    ours::empty(&runtime, &ours);
+    let segments = || std::fs::read_dir(path.join("journal")).expect("a journal").count();
+    let start = Instant::now();
+    while segments() > SEGMENTS && start.elapsed() < PATIENCE {
+        std::thread::sleep(PATIENCE / 100);
+    }
     harness::produce(&runtime, &ours, producers, Until::Time(WARM));
     let before = process::written();
     let turn = harness::produce(&runtime, &ours, producers, Until::Time(TURN));

@@ -156,6 +156,30 @@ pub fn settle(runtime: &Runtime, ours: &Arc<Ours>, group: u32, fate: Fate) -> Tu
     Turn { done, took: start.elapsed() }
 }
 
+/// Delivers all that waits.
+///
+/// # Panics
+/// The spool fails.
+pub fn empty(runtime: &Runtime, ours: &Arc<Ours>) {
+    runtime.block_on(async {
+        for key in &ours.keys {
+            loop {
+                let claimed = ours.claim(key, NOW, 256).await;
+                if claimed.is_empty() {
+                    break;
+                }
+                let settle = |claimed| {
+                    let ours = Arc::clone(ours);
+                    tokio::spawn(async move { ours.settle_one(claimed, NOW, Fate::Delivered).await })
+                };
+                for task in claimed.into_iter().map(settle).collect::<Vec<_>>() {
+                    task.await.expect("no settlement panics");
+                }
+            }
+        }
+    });
+}
+
 impl Ours {
     async fn settle_one(&self, claimed: Claimed, now: Timestamp, fate: Fate) {
         let attempt = |reply| Attempt::remote(now, reply, "mx.destination.example", None);
