@@ -91,6 +91,8 @@ impl<V: Vfs> Core<V> {
         lease: Duration,
     ) -> Result<Vec<Claimed>> {
         self.caught_up().await;
+        // What came of it could not be told, and it would be tried again after every start.
+        self.writable()?;
         let want = want.to_vec();
         let mut claim = self
             .blocking(move |core| {

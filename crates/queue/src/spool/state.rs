@@ -78,7 +78,6 @@ pub(super) struct State {
 }
 
 impl State {
-    /// The state of a new life: its tokens are greater than those of all before.
     /// The gates that are not open, of all keys or of one.
     pub(super) fn closed(&self, of: Option<&QueueKey>) -> Vec<(QueueKey, Gate)> {
         let own = |(key, gate): (&QueueKey, &Gate)| (key.clone(), *gate);
@@ -88,6 +87,7 @@ impl State {
         }
     }
 
+    /// The state of a new life: its tokens are greater than those of all before.
     pub(super) fn new(boot: u64, gates: Vec<(QueueKey, Gate)>) -> Self {
         Self { token: boot << LIFE, gates: gates.into_iter().collect(), ..Self::default() }
     }
@@ -209,10 +209,6 @@ impl State {
     /// The keys whose place among the due ones is not that of the catalog, because of leases or a gate.
     pub(super) fn special_keys(&self) -> BTreeSet<QueueKey> {
         self.expiring.keys().chain(self.gates.keys()).cloned().collect()
-    }
-
-    pub(super) fn has_gate(&self, key: &QueueKey) -> bool {
-        self.gates.contains_key(key)
     }
 
     /// When the key may be claimed from; none while it is paused.

@@ -121,6 +121,20 @@ impl World {
         run(&mut self.engine, future)
     }
 
+    /// Something was begun that may have happened, to whatever there may be.
+    fn may_be(&mut self, happens: impl Fn(&mut Model)) {
+        let mut with = self.trail.clone();
+        with.iter_mut().for_each(happens);
+        self.trail.append(&mut with);
+    }
+
+    /// What was read tells of all that was begun, if that can still be made durable.
+    fn seen(&mut self) {
+        if !self.fragile && !self.disk.is_off() {
+            self.settled();
+        }
+    }
+
     /// Everything that was said to be done is durable by now.
     fn settled(&mut self) {
         self.trail = vec![self.model.clone()];
@@ -160,20 +174,35 @@ impl World {
     /// Some commits at once.
     pub(super) fn commits(&mut self, dice: &mut Dice) -> Result<()> {
         let core = self.core();
-        let mut steps = Vec::new();
+        let (mut coming, mut steps) = (Vec::new(), Vec::new());
         for _ in 0..=dice.below(3) {
             let id = id(self.next_id);
             let (text, units) = (Self::text(dice, self.next_id), Self::units(dice));
             self.next_id += 1;
-            self.model.come(id, &text, units.clone());
-            self.trail.push(self.model.clone());
-            steps.push(Self::commit(&core, id, text, units));
+            steps.push(Self::commit(&core, id, text.clone(), units.clone()));
+            coming.push((id, text, units));
         }
-        for receipt in run_all(&mut self.engine, steps) {
-            assert!(!receipt?.duplicate);
+        let mut refused = Vec::new();
+        let mut first = None;
+        for (coming, receipt) in coming.into_iter().zip(run_all(&mut self.engine, steps)) {
+            match receipt {
+                Ok(receipt) => {
+                    assert_eq!(receipt, Receipt { id: coming.0, duplicate: false });
+                    self.model.come(coming.0, &coming.1, coming.2);
+                    // What was lazy before it is durable with it.
+                    self.settled();
+                }
+                Err(error) => {
+                    first.get_or_insert(error);
+                    refused.push(coming);
+                }
+            }
         }
-        self.settled();
-        Ok(())
+        // Those were acknowledged; of the others each may be there after a crash.
+        for (id, text, units) in refused {
+            self.may_be(|model| model.come(id, &text, units.clone()));
+        }
+        first.map_or(Ok(()), Err)
     }
 
     pub(super) fn claim(&mut self, dice: &mut Dice) -> Result<()> {
@@ -194,7 +223,7 @@ impl World {
             assert!(claimed.rcpts.iter().eq(unit.open()) && unit.hold.is_none());
             self.leases.push((claimed.lease, false));
         }
-        self.settled();
+        self.seen();
         Ok(())
     }
 
@@ -255,6 +284,7 @@ impl World {
                 bounce = Some((bounce_id, text, units));
             }
         }
+        let before = self.model.clone();
         let settling = unit.settle(&settlement, late() >= unit.expires, None).unwrap();
         match settling.outcome {
             Outcome::Stays(unit) => {
@@ -270,9 +300,10 @@ impl World {
         let settled = self.run(core.settle(lease, settlement, durability))?;
         if lazy && self.fragile {
             let found = picture(&mut self.engine);
-            if !is(&self.model, &found) {
-                self.trail.pop();
-                self.model = self.trail.last().unwrap().clone();
+            if is(&self.model, &found) {
+                self.settled();
+            } else {
+                self.model = before;
                 assert!(is(&self.model, &found), "what is lazy may be lost, and is nothing else then");
             }
         }
@@ -339,7 +370,7 @@ impl World {
         drop(leased);
         let acted = self.run(core.act(&filter, action))?;
         assert_eq!(acted, met);
-        self.settled();
+        if met > 0 { self.settled() } else { self.seen() }
         Ok(())
     }
 
@@ -401,14 +432,13 @@ impl World {
         self
     }
 
-    /// What was tried last says that it did not happen.
+    /// What was tried last says that it did not happen, or not all of it. What was written of it may
+    /// count after all if the process dies before it writes again.
     pub(super) fn refused(&mut self) {
-        // Of several, some may have: what there is now is what was said.
         let found = picture(&mut self.engine);
-        let at = self.trail.iter().rposition(|model| is(model, &found));
+        let at = self.trail.iter().position(|model| is(model, &found));
         let at = at.unwrap_or_else(|| panic!("{}", none_of(&self.trail, &found)));
-        self.model = self.trail.swap_remove(at);
-        self.trail = vec![self.model.clone()];
+        self.model = self.trail[at].clone();
         self.leases.clear();
     }
 
