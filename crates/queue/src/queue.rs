@@ -125,7 +125,8 @@ pub trait Draft: Send + 'static {
     /// [`Receipt::duplicate`] is set instead of a second message made.
     ///
     /// # Errors
-    /// `Full`, `ReadOnly`; `Invalid` for a message without units or a unit without recipients.
+    /// `Full`, `ReadOnly`; `Invalid` for a message without units or a unit without recipients;
+    /// `Duplicate` if a message of this id is sealed and waits for its settlement.
     fn commit(
         self,
         envelope: Envelope,

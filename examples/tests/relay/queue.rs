@@ -186,7 +186,7 @@ fn nothing_from_a_mail_acts_on_the_terminal() {
     for output in &outputs {
         let text = std::str::from_utf8(&output.stdout).expect("UTF-8");
         assert!(output.status.success() && !text.is_empty(), "{output:?}");
-        let acts = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        let acts = |c: char| (c.is_control() && c != '\n' && c != '\t') || c == '\u{202e}';
         assert!(!text.contains(acts), "{text:?}");
     }
     let whole = String::from_utf8(outputs[3].stdout.clone()).unwrap();

@@ -89,11 +89,17 @@ impl<V: Vfs> Draft<V> {
         let (core, id) = (Arc::clone(&self.core), self.id);
         core.writable()?;
         let mut message = self.message(envelope, &prepend, units, idem)?;
-        let coming = match core.come(id, idem, message.envelope.received)? {
-            Came::New(coming) => coming,
-            Came::Known(id) => return Ok(Receipt { id, duplicate: true }),
-            Came::Coming(outcome) => return outcome.await.unwrap_or(Err(QueueError::Unknown)),
-            Came::Sealed(id) => return Err(QueueError::Duplicate(id)),
+        let coming = loop {
+            match core.come(id, idem, message.envelope.received)? {
+                Came::New(coming) => break coming,
+                Came::Known(id) => return Ok(Receipt { id, duplicate: true }),
+                Came::Coming(outcome) => match outcome.await {
+                    // The other one was dropped before it was written.
+                    Err(_) | Ok(Err(QueueError::Unknown)) => {}
+                    Ok(outcome) => return outcome,
+                },
+                Came::Sealed(id) => return Err(QueueError::Duplicate(id)),
+            }
         };
         let (coming, body) = self.close(&mut message, prepend, coming).await?;
         let mut request = Request::new(vec![(Told::Message(message), body)])?;

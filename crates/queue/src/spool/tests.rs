@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::suite::{self, Store};
 use crate::NewRcpt;
+use crate::suite::{self, Store};
 
 /// Spools in folders of their own.
 struct Spools {

@@ -173,13 +173,19 @@ pub(super) fn refused_settlements_bring_nothing<S: Store>(store: &S) {
         };
         assert_invalid(settle(11, vec![], Next::Finish).await);
         assert_invalid(settle(12, vec![(7, failed(1))], Next::RetryAt(at(9))).await);
-        // Sealed before a message of the same id came by another way.
+        // Sealed before a message of the same id comes by another way: one of the two is refused.
         let sealed = desk.sealed(13, "bounce").await;
-        desk.enqueue(13, vec![due("c", 0)]).await;
-        let twice = Settlement { follow_up: vec![sealed], ..settlement(vec![(0, failed(1))], Next::Finish) };
-        let refused = desk.settle(lease, twice, crate::Durability::Sync).await;
-        assert!(matches!(refused, Err(QueueError::Duplicate(twice)) if twice == id(13)), "{refused:?}");
-        desk.act(&Filter::message(id(13)), crate::Action::Remove).await;
+        let rival = desk.open_draft(13).await;
+        let rival = rival.commit(envelope(), Bytes::new(), vec![due("c", 0)], None).await;
+        if let Ok(receipt) = rival {
+            assert!(!receipt.duplicate, "what is sealed is not in the queue");
+            let twice = Settlement { follow_up: vec![sealed], ..settlement(vec![(0, failed(1))], Next::Finish) };
+            let refused = desk.settle(lease, twice, crate::Durability::Sync).await;
+            assert!(matches!(refused, Err(QueueError::Duplicate(twice)) if twice == id(13)), "{refused:?}");
+            desk.act(&Filter::message(id(13)), crate::Action::Remove).await;
+        } else {
+            assert!(matches!(rival, Err(QueueError::Duplicate(twice)) if twice == id(13)), "{rival:?}");
+        }
         assert_eq!(desk.all().await, before, "a settlement that was refused changed nothing");
         assert_eq!(settle(14, vec![(0, failed(1))], Next::Finish).await.expect("the lease is still current"), GONE);
         let left: Vec<_> = desk.all().await.iter().map(|entry| entry.unit.msg).collect();

@@ -257,7 +257,9 @@ impl World {
         }
         let settling = unit.settle(&settlement, late() >= unit.expires, None).unwrap();
         match settling.outcome {
-            Outcome::Stays(unit) => _ = self.model.messages.get_mut(&lease.unit.msg).unwrap().units.insert(lease.unit.unit, unit),
+            Outcome::Stays(unit) => {
+                _ = self.model.messages.get_mut(&lease.unit.msg).unwrap().units.insert(lease.unit.unit, unit)
+            }
             Outcome::Ends(parts) => self.model.end(lease.unit, parts),
         }
         if let Some((id, text, units)) = bounce {
@@ -276,7 +278,10 @@ impl World {
         }
         if !lazy {
             assert_eq!(settled.message_done, !self.model.messages.contains_key(&lease.unit.msg));
-            assert_eq!(settled.unit_done, !self.model.messages.get(&lease.unit.msg).is_some_and(|kept| kept.units.contains_key(&lease.unit.unit)));
+            assert_eq!(
+                settled.unit_done,
+                !self.model.messages.get(&lease.unit.msg).is_some_and(|kept| kept.units.contains_key(&lease.unit.unit))
+            );
             self.settled();
         }
         Ok(())
@@ -298,9 +303,15 @@ impl World {
         let mut met = 0;
         let mut ids = Vec::new();
         for (id, kept) in &self.model.messages {
-            ids.extend(kept.units.iter().filter(|(_, unit)| {
-                filter.msg.is_none_or(|msg| msg == *id) && filter.key.as_ref().is_none_or(|key| *key == unit.key)
-            }).map(|(number, _)| UnitId { msg: *id, unit: *number }));
+            ids.extend(
+                kept.units
+                    .iter()
+                    .filter(|(_, unit)| {
+                        filter.msg.is_none_or(|msg| msg == *id)
+                            && filter.key.as_ref().is_none_or(|key| *key == unit.key)
+                    })
+                    .map(|(number, _)| UnitId { msg: *id, unit: *number }),
+            );
         }
         // One entry a message: all of a message's units change, or none.
         let mut last = None;
@@ -313,7 +324,9 @@ impl World {
             }
             last = Some(id.msg);
             match acted {
-                Acted::Amended(unit, _) => _ = self.model.messages.get_mut(&id.msg).unwrap().units.insert(id.unit, unit),
+                Acted::Amended(unit, _) => {
+                    _ = self.model.messages.get_mut(&id.msg).unwrap().units.insert(id.unit, unit)
+                }
                 Acted::Removed => {
                     self.model.end(id, Vec::new());
                     self.leases.iter_mut().filter(|(lease, _)| lease.unit == id).for_each(|(_, lost)| *lost = true);
@@ -345,7 +358,8 @@ impl World {
     }
 
     pub(super) fn again(&mut self, dice: &mut Dice) -> Result<()> {
-        let Some(id) = self.model.finished.iter().nth(dice.below(self.model.finished.len() as u64) as usize).copied() else {
+        let Some(id) = self.model.finished.iter().nth(dice.below(self.model.finished.len() as u64) as usize).copied()
+        else {
             return Ok(());
         };
         let core = self.core();
@@ -423,7 +437,8 @@ impl Picture {
     /// As it is when nobody has a lease; the other one says what the leased units are then.
     pub(super) fn without_leases(mut self, other: &Self) -> Self {
         for (id, (_, units)) in &mut self.messages {
-            for (number, entry) in units.iter_mut().filter(|(_, entry)| entry.state.kind() == crate::StateKind::Leased) {
+            for (number, entry) in units.iter_mut().filter(|(_, entry)| entry.state.kind() == crate::StateKind::Leased)
+            {
                 if let Some(entry_there) = other.messages.get(id).and_then(|(_, units)| units.get(number)) {
                     entry.state = entry_there.state.clone();
                 }
