@@ -1,5 +1,6 @@
 //! The queue on PostgreSQL, with servers of the tests' own.
 
+mod cluster;
 mod lost_replies;
 mod mail;
 mod single;

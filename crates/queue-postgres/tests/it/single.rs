@@ -43,7 +43,6 @@ impl Store for Fresh {
     fn reopen(&self, queue: Postgres) -> Result<Postgres, Postgres> {
         let config = queue.config().clone();
         drop(queue);
-        self.server.sql(&format!("UPDATE {}.unit SET state = CASE WHEN hold IS NULL THEN 0 ELSE 2 END, until = NULL, holder = NULL WHERE state = 1", config.schema));
         Ok(self.open(config))
     }
 

@@ -124,6 +124,41 @@ impl Server {
         Self { folder, port: free_port(), settings, process: Mutex::new(None) }
     }
 
+    /// A standby of this server by the name, running.
+    pub(crate) fn standby(&self, name: &str) -> Self {
+        let folder = Self::folder();
+        let mut backup = program("pg_basebackup");
+        backup.args([
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "postgres",
+            "-R",
+            "-X",
+            "stream",
+            "--no-sync",
+            "-c",
+            "fast",
+            "-C",
+            "-S",
+            name,
+        ]);
+        backup.args(["-p", &self.port.to_string(), "-D"]).arg(folder.path().join("data"));
+        done(backup);
+        let mut server = Self::with(folder, &[]);
+        server.follow(self, name);
+        server.start();
+        server
+    }
+
+    /// From its next start on it follows that one.
+    pub(crate) fn follow(&mut self, primary: &Self, name: &str) {
+        self.settings = vec![
+            format!("primary_conninfo=host=127.0.0.1 port={} user=postgres application_name={name}", primary.port),
+            format!("primary_slot_name={name}"),
+        ];
+    }
+
     pub(crate) fn start(&self) {
         let mut server = program("postgres");
         server.arg("-D").arg(self.data());
@@ -166,6 +201,34 @@ impl Server {
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        self.process.lock().unwrap().as_ref().map(Pid::from_child)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid().expect("it runs"), signal).expect("it is ours");
+    }
+
+    /// Ends it at once, as by a failure of its machine.
+    pub(crate) fn kill(&self) {
+        let process = self.process.lock().unwrap().take();
+        if let Some(mut process) = process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// Makes a standby a primary.
+    pub(crate) fn promote(&self) {
+        self.sql("SELECT pg_promote(true, 60)");
+    }
+
+    /// How much of the log it has received.
+    pub(crate) fn received(&self) -> u64 {
+        let text = self.sql("SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::bigint");
+        text[0].parse().expect("a place in the log")
     }
 
     /// Runs statements one by one; the first column of the last one's rows.

@@ -370,7 +370,11 @@ impl World {
         drop(leased);
         let acted = self.run(core.act(&filter, action))?;
         assert_eq!(acted, met);
-        if met > 0 { self.settled() } else { self.seen() }
+        if met > 0 {
+            self.settled()
+        } else {
+            self.seen()
+        }
         Ok(())
     }
 
