@@ -71,6 +71,8 @@ pub(crate) struct Shared {
     /// How many bytes the tables take, as last seen.
     pub(crate) used: AtomicU64,
     note: Mutex<Option<String>>,
+    /// Gates are set one after the other: one that nobody waits for any more must not come last.
+    gating: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Shared {
@@ -111,8 +113,13 @@ impl Postgres {
             let mut client = database.client().await.map_err(plain)?;
             schema::migrate(&mut client, &database.config.schema).await?;
         }
-        let shared =
-            Arc::new(Shared { database, waiting: Waiting::default(), used: AtomicU64::new(0), note: Mutex::default() });
+        let shared = Arc::new(Shared {
+            database,
+            waiting: Waiting::default(),
+            used: AtomicU64::new(0),
+            note: Mutex::default(),
+            gating: Arc::default(),
+        });
         tidy::look(&shared).await.map_err(plain)?;
         // What was found at the start is news.
         let far = Timestamp::from_millis(i64::MAX);
@@ -258,7 +265,14 @@ impl Manage for Postgres {
 
     async fn gate(&self, key: &QueueKey, gate: Gate) -> Result<()> {
         let shared = self.shared();
-        let due = write(Arc::clone(&shared), SetGate { key: key.clone(), gate }).await?;
+        let turn = Arc::clone(&shared.gating).lock_owned().await;
+        let (at, key) = (Arc::clone(&shared), key.clone());
+        let set = async move {
+            let due = at.database.write(&mut SetGate { key, gate }).await;
+            drop(turn);
+            due
+        };
+        let due = to_the_end(set).await?;
         if let Some(due) = due {
             shared.waiting.announce(due);
         }
