@@ -11,14 +11,16 @@ use std::{
 
 use hikyaku::{
     Accounts, Address, AuditLog, Certificates, Config, ControlError, ControlSocket, Current, Delivery, DeliveryLimits,
-    Dns, Gate, Intake, Listener, ListenerConfig, Maildirs, Mode, Names, Screening, ServerTls, Service, SigningKeys,
-    SigningKeysError, Store, Submission, TlsError, Users, Verification, audit, control_path,
+    Dns, Gate, Intake, Listener, ListenerConfig, Maildirs, Mode, Names, PostgresStore, Screening, ServerTls, Service,
+    SigningKeys, SigningKeysError, Store, Submission, TlsError, Users, Verification, audit, control_path,
     dns::{Name, System, SystemError, Timing, TrustAnchors, Zone, ZoneError},
     queue::{DynDraft, DynQueue, Memory, OpenError, Schedule, Spool, SpoolConfig},
     random,
     session::{sasl::Secret, server::TlsMode},
     wire::{Mailbox, Reply},
 };
+
+use hikyaku_queue_postgres::{Copies, Postgres, PostgresConfig, PostgresError};
 
 use crate::certificate;
 
@@ -48,6 +50,8 @@ pub(crate) enum Problem {
     File { path: String, source: io::Error },
     #[error("cannot open the queue: {0}")]
     Queue(#[from] OpenError),
+    #[error("cannot open the queue: {0}")]
+    Postgres(#[from] PostgresError),
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error("the zone file {path}: {source}")]
@@ -78,6 +82,14 @@ impl Problem {
     }
 }
 
+/// The queue on a database.
+pub(crate) async fn postgres(store: &PostgresStore) -> Result<Postgres, Problem> {
+    let mut config = PostgresConfig::new(&store.url)?;
+    config.copies = if store.copies == 2 { Copies::Two } else { Copies::One };
+    config.ca = store.ca.as_ref().map(|path| fs::read(path).map_err(file(path))).transpose()?;
+    Ok(Postgres::connect(config).await?)
+}
+
 /// The error of a file.
 fn file(path: &Path) -> impl FnOnce(io::Error) -> Problem + use<> {
     let path = path.display().to_string();
@@ -98,7 +110,8 @@ impl Parts {
             None => Secret::new([0; 32]),
         };
         let audit = Arc::new(AuditLog::open(&config.audit).map_err(file(&config.audit))?);
-        let queue = match config.store {
+        let queue = match &config.store {
+            Store::Postgres(store) => DynQueue::new(postgres(store).await?),
             Store::Memory => DynQueue::new(Memory::new()),
             Store::Spool => {
                 let spool = Spool::open(config.data_dir.join("spool"), SpoolConfig::default()).await?;

@@ -168,13 +168,33 @@ impl fmt::Display for Mode {
 }
 
 /// Where messages wait until they are delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Store {
     /// Files below the data directory: `spool`.
     #[default]
     Spool,
     /// Memory: `memory`. What waits is lost with the process.
     Memory,
+    /// A PostgreSQL database, which several relays may share: `postgres`.
+    Postgres(PostgresStore),
+}
+
+/// The database of [`Store::Postgres`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresStore {
+    /// Where it is: `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?sslmode=verify-full`.
+    pub url: String,
+    /// On how many machines, 1 or 2, a message is durable before it is acknowledged.
+    pub copies: u8,
+    /// The file of authorities that may vouch for the database's certificate, in PEM form.
+    pub ca: Option<PathBuf>,
+}
+
+impl fmt::Debug for PostgresStore {
+    /// Without the URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("copies", &self.copies).field("ca", &self.ca).finish_non_exhaustive()
+    }
 }
 
 /// How mail for other hosts leaves.
@@ -641,8 +661,12 @@ zone = "zone.txt"
             (3, "delivery.transport.to", "[[delivery.transport]]\ndomain = 'sink.test'\nto = 'fax'"),
             (2, "delivery.transport.domain", "[[delivery.transport]]\ndomain = '*sink.test'\nto = 'maildir'"),
             (2, "queue.store", "[queue]\nstore = 'paper'"),
-            (2, "queue.store", "[queue]\nstore = 'postgres'\nurl = 'postgres://'"),
+            (2, "queue.store", "[queue]\nstore = 'postgres'"),
+            (3, "queue.url", "[queue]\nstore = 'postgres'\nurl = 'mysql://a:hush@b/c'"),
+            (4, "queue.copies", "[queue]\nstore = 'postgres'\nurl = 'postgres://b/c'\ncopies = 3"),
             (2, "queue.url", "[queue]\nurl = 'postgres://'"),
+            (2, "queue.copies", "[queue]\ncopies = 1"),
+            (3, "queue.ca", "[queue]\nstore = 'spool'\nca = 'ca.pem'"),
             (1, "trusted_networks", "trusted_networks = ['10.0.0.0/33']"),
             (2, "trusted_networks", "\ntrusted_networks = ['0.0.0.0/0']"),
             (2, "local_domains", "\nlocal_domains = ['*.com']"),

@@ -64,7 +64,7 @@ pub use hikyaku_wire as wire;
 #[cfg(feature = "config")]
 pub use config::{
     AuthConfig, CertificateId, CertificateUser, Config, ConfigError, DeliveryConfig, LimitsConfig, ListenerConfig,
-    Mode, Store, TlsConfig,
+    Mode, PostgresStore, Store, TlsConfig,
 };
 #[cfg(feature = "control")]
 pub use control::{Control, ControlError, ControlSocket, MessageText, control_path};

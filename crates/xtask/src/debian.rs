@@ -29,8 +29,13 @@ const LOADED: [&str; 3] = ["libnet-ssleay-perl", "libsasl2-modules", "netbase"];
 
 /// (program, package that holds it), of servers: unpacked and not installed. The path is one
 /// inside the package.
-const UNPACKED: [(&str, &str); 3] =
-    [("usr/sbin/smtp-sink", "postfix"), ("usr/sbin/nsd", "nsd"), ("usr/sbin/opendkim", "opendkim")];
+const UNPACKED: [(&str, &str); 5] = [
+    ("usr/sbin/smtp-sink", "postfix"),
+    ("usr/sbin/nsd", "nsd"),
+    ("usr/sbin/opendkim", "opendkim"),
+    ("usr/lib/postgresql/15/bin/postgres", "postgresql-15"),
+    ("usr/lib/postgresql/15/bin/pg_basebackup", "postgresql-client-15"),
+];
 
 /// Installs and unpacks what is missing, and prints the list.
 pub(crate) fn install() -> Result<(), String> {

@@ -12,6 +12,8 @@ use hikyaku::{
 };
 use rustix::process::getuid;
 
+use crate::parts::postgres;
+
 /// A queue that can be managed.
 pub(crate) enum Access {
     /// A relay runs, and writes down what is done.
@@ -39,6 +41,8 @@ pub(crate) enum Failure {
     Owner(u32),
     #[error("cannot open the queue: {0}")]
     Open(OpenError),
+    #[error("{0}")]
+    Database(String),
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error("{0}")]
@@ -58,8 +62,12 @@ impl Access {
             Err(ControlError::NotRunning(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        let queue = match config.store {
+        let queue = match &config.store {
             Store::Memory => return Err(Failure::NoMemory),
+            Store::Postgres(store) => {
+                let queue = postgres(store).await.map_err(|problem| Failure::Database(problem.to_string()))?;
+                DynQueue::new(queue)
+            }
             Store::Spool => {
                 let folder = config.data_dir.join("spool");
                 let owner = match std::fs::metadata(&folder) {

@@ -19,7 +19,7 @@ use serde::{
 use toml::Spanned;
 
 use super::{
-    Config, ConfigError, ListenerConfig, Mode, Store,
+    Config, ConfigError, ListenerConfig, Mode, PostgresStore, Store,
     auth::{self, AuthTable},
     limits::{self, LimitsTable},
     policy::{self, GreylistTable, ListTable, PresetLists},
@@ -75,20 +75,32 @@ pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
 }
 
 fn store(text: &str, queue: QueueTable) -> Result<Store, ConfigError> {
-    if let Some(store) = queue.store {
-        match store.get_ref() {
-            StoreWord::Spool if queue.url.is_none() => return Ok(Store::Spool),
-            StoreWord::Memory if queue.url.is_none() => return Ok(Store::Memory),
-            StoreWord::Postgres => {
-                return Err(ConfigError::at(text, store.span(), "the `postgres` store is not here yet"));
-            }
-            _ => {}
+    let QueueTable { store, url, copies, ca } = queue;
+    if let Some(store) = &store
+        && *store.get_ref() == StoreWord::Postgres
+    {
+        let Some(url) = url else {
+            return Err(ConfigError::at(text, store.span(), "the `postgres` store needs the `url` of its database"));
+        };
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.get_ref().starts_with(scheme)) {
+            return Err(ConfigError::at(text, url.span(), "the URL must begin with `postgres://`"));
         }
+        let copies = match copies {
+            None => 1,
+            Some(copies) if (1..=2).contains(copies.get_ref()) => copies.into_inner(),
+            Some(copies) => return Err(ConfigError::at(text, copies.span(), "a message has 1 or 2 copies")),
+        };
+        let ca = ca.map(Spanned::into_inner);
+        return Ok(Store::Postgres(PostgresStore { url: url.into_inner(), copies, ca }));
     }
-    match queue.url {
-        Some(url) => Err(ConfigError::at(text, url.span(), "only the `postgres` store has one, which is not here yet")),
-        None => Ok(Store::default()),
+    let spans = [url.map(|url| url.span()), copies.map(|copies| copies.span()), ca.map(|ca| ca.span())];
+    if let Some(span) = spans.into_iter().flatten().next() {
+        return Err(ConfigError::at(text, span, "only the `postgres` store has one"));
     }
+    Ok(match store.map(Spanned::into_inner) {
+        Some(StoreWord::Memory) => Store::Memory,
+        _ => Store::default(),
+    })
 }
 
 /// The mailbox of a name or of an address, whose domain must then be local.
@@ -178,9 +190,11 @@ struct ListenerTable {
 struct QueueTable {
     store: Option<Spanned<StoreWord>>,
     url: Option<Spanned<String>>,
+    copies: Option<Spanned<u8>>,
+    ca: Option<Spanned<PathBuf>>,
 }
 
-#[derive(Deserialize)]
+#[derive(PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum StoreWord {
     Spool,

@@ -15,16 +15,11 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
 /// The folder with `initdb` and `postgres`, and what the loader needs to find their libraries.
-struct Programs {
-    bin: PathBuf,
-    libraries: Option<PathBuf>,
-}
-
 const MISSING: &str = "PostgreSQL is not here: `cargo xtask test --setup` unpacks it, \
-                       or install the package postgresql-15 (or newer), or put initdb and postgres on PATH";
+                       or install the package postgresql-15 (or newer), or put initdb, postgres and pg_basebackup on PATH";
 
-fn programs() -> Programs {
-    let has = |bin: &Path| ["initdb", "postgres", "pg_basebackup"].iter().all(|name| bin.join(name).exists());
+/// Where a program of PostgreSQL is: installed, on PATH, or unpacked by the set-up.
+fn path_of(name: &str) -> PathBuf {
     let mut folders: Vec<PathBuf> = Vec::new();
     if let Ok(versions) = fs::read_dir("/usr/lib/postgresql") {
         folders.extend(versions.flatten().map(|version| version.path().join("bin")));
@@ -32,13 +27,11 @@ fn programs() -> Programs {
     folders.sort();
     folders.reverse();
     folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-    if let Some(bin) = folders.into_iter().find(|bin| has(bin)) {
-        return Programs { bin, libraries: None };
-    }
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/interop");
-    let bin = unpacked.join("postgresql-15/usr/lib/postgresql/15/bin");
-    assert!(has(&bin), "{MISSING}");
-    Programs { bin, libraries: Some(unpacked.join("postgresql-15/usr/lib/x86_64-linux-gnu")) }
+    folders.extend(
+        ["postgresql-15", "postgresql-client-15"].map(|one| unpacked.join(one).join("usr/lib/postgresql/15/bin")),
+    );
+    folders.into_iter().map(|folder| folder.join(name)).find(|path| path.exists()).expect(MISSING)
 }
 
 /// Who the servers run as: they refuse root.
@@ -57,8 +50,7 @@ fn user() -> Option<(u32, u32)> {
 
 /// A program of PostgreSQL, with an empty environment.
 fn program(name: &str) -> Command {
-    let programs = programs();
-    let path = programs.bin.join(name);
+    let path = path_of(name);
     let mut command = match user() {
         None => Command::new(path),
         Some((uid, gid)) => {
@@ -69,9 +61,6 @@ fn program(name: &str) -> Command {
         }
     };
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C").stdin(Stdio::null());
-    if let Some(libraries) = programs.libraries {
-        command.env("LD_LIBRARY_PATH", libraries);
-    }
     command
 }
 
@@ -201,14 +190,6 @@ impl Server {
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-
-    fn pid(&self) -> Option<Pid> {
-        self.process.lock().unwrap().as_ref().map(Pid::from_child)
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(self.pid().expect("it runs"), signal).expect("it is ours");
     }
 
     /// Ends it at once, as by a failure of its machine.
