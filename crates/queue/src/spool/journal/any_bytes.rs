@@ -38,8 +38,8 @@ pub(crate) fn opens(data: &[u8]) {
     // Each byte is read a few times at most: looked at, read, told, and put aside.
     assert!(disk.counts().read_bytes <= 8 * bytes.len() as u64 + 64 * PAGE, "{:?}", disk.counts());
     for damage in &opened.damaged {
-        let (from, to) = (damage.range.0 as usize, damage.range.1 as usize);
         let file = disk.contents(Folder::Journal, &damage.file).expect("damage is in a segment");
+        let [from, to] = [damage.range.0, damage.range.1].map(|at| (at as usize).min(file.len()));
         let copy = disk.contents(Folder::Lost, &damage.copy);
         assert!(from == to || copy.is_some_and(|copy| copy.starts_with(&file[from..to])), "{damage:?}");
     }

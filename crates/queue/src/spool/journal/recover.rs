@@ -107,9 +107,11 @@ fn put_copy<V: Vfs>(vfs: &V, loss: &Loss, copy: &str) -> io::Result<()> {
         made => made?,
     };
     let mut buffer = vec![0; 1 << 20];
+    // A file that was cut may end before.
+    let end = loss.to.min(from.len()?);
     let mut at = loss.from;
-    while at < loss.to {
-        let piece = &mut buffer[..(loss.to - at).min(1 << 20) as usize];
+    while at < end {
+        let piece = &mut buffer[..(end - at).min(1 << 20) as usize];
         from.read_exact_at(piece, at)?;
         to.write_all_at(&[IoSlice::new(piece)], at - loss.from)?;
         at += piece.len() as u64;

@@ -90,8 +90,11 @@ impl<'a, V: Vfs> Walk<'a, V> {
         walk.pass(GroupAt { spot, head });
         for before in 0..index {
             walk.contents[before] = match segments[before + 1].first {
-                Some(head) => Content { last: Some(head.prev), end: u64::from(head.before) },
-                None => {
+                // Unless the segment was cut since.
+                Some(head) if u64::from(head.before) <= segments[before].len => {
+                    Content { last: Some(head.prev), end: u64::from(head.before) }
+                }
+                _ => {
                     let mut alone = Self::new(vfs, &segments[before..=before]);
                     alone.run(&mut |_, _| Ok(()))?;
                     alone.contents[0]
