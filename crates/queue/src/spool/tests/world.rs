@@ -370,7 +370,11 @@ impl World {
         drop(leased);
         let acted = self.run(core.act(&filter, action))?;
         assert_eq!(acted, met);
-        if met > 0 { self.settled() } else { self.seen() }
+        if met > 0 {
+            self.settled()
+        } else {
+            self.seen()
+        }
         Ok(())
     }
 
@@ -440,6 +444,11 @@ impl World {
         let at = at.unwrap_or_else(|| panic!("{}", none_of(&self.trail, &found)));
         self.model = self.trail[at].clone();
         self.leases.clear();
+    }
+
+    /// Opens the disk with other settings.
+    pub(super) fn set(&mut self, config: SpoolConfig) {
+        self.engine = Engine::open(Arc::new(self.disk.clone()), config, Runner::Here).unwrap();
     }
 
     /// The spool says what the model says.
