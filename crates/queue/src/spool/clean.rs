@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::catalog::MessageRow;
 use super::core::{Core, Done, Request, Reserved};
 use super::entry::{self, LOST, Told};
+use super::indexer::Indexer;
 use super::journal::Kind;
 use super::state::{Busy, Taken};
 use super::vfs::Vfs;
@@ -38,8 +39,19 @@ impl<V: Vfs> Cleaner<V> {
         Self { core, segment: None, left: VecDeque::new(), under_way: Vec::new() }
     }
 
+    /// Does what is to be done after something was applied, or when nothing was for a while.
+    pub(super) fn follow(&mut self, indexer: &mut Indexer<V>, at_leisure: bool) {
+        // What is met here is met again, or reported, by whoever reads; it only stops cleaning.
+        let _ = self.advance();
+        if at_leisure || indexer.is_due() || self.wants_checkpoint() {
+            indexer.checkpoint();
+            let _ = self.consider();
+            let _ = self.advance();
+        }
+    }
+
     /// Whether a segment was emptied, so that it can go after the next checkpoint.
-    pub(super) fn wants_checkpoint(&mut self) -> bool {
+    fn wants_checkpoint(&mut self) -> bool {
         self.segment.is_some() && self.left.is_empty() && self.is_idle()
     }
 
@@ -47,7 +59,7 @@ impl<V: Vfs> Cleaner<V> {
     ///
     /// # Errors
     /// Those of the catalog and of the journal.
-    pub(super) fn consider(&mut self) -> Result<()> {
+    fn consider(&mut self) -> Result<()> {
         if self.core.broken().is_some() || !self.left.is_empty() || !self.is_idle() {
             return Ok(());
         }
@@ -72,7 +84,7 @@ impl<V: Vfs> Cleaner<V> {
     ///
     /// # Errors
     /// Those of the catalog and of the journal.
-    pub(super) fn advance(&mut self) -> Result<()> {
+    fn advance(&mut self) -> Result<()> {
         let Some(segment) = self.segment else { return Ok(()) };
         if !self.is_idle() {
             return Ok(());
@@ -132,14 +144,14 @@ impl<V: Vfs> Cleaner<V> {
     /// What writes a message again, with its units as they are; none if it need not, or cannot now.
     fn move_message(&self, id: MsgId, segment: u32) -> Result<Option<Request<V>>> {
         let Some(row) = self.core.catalog.message(id)? else { return Ok(None) };
-        let units: Vec<UnitId> = row.units.iter().map(|(unit, _)| UnitId { msg: id, unit: *unit }).collect();
+        let units: Vec<UnitId> = numbers(&row).map(|unit| UnitId { msg: id, unit }).collect();
         let reserved = match self.core.state().reserve(&units, Busy::Moving) {
             Taken::Got(()) => Reserved::new(&self.core, units),
             Taken::Wait(_) => return Ok(None),
         };
         // From here on nobody changes it; a unit that came since is not reserved.
         let Some(now) = self.core.catalog.message(id)? else { return Ok(None) };
-        if !is_in(&now, segment) || now.units.len() != row.units.len() {
+        if !is_in(&now, segment) || !numbers(&now).eq(numbers(&row)) {
             return Ok(None);
         }
         let Some(loaded) = self.core.load(id)? else { return Ok(None) };
@@ -149,14 +161,9 @@ impl<V: Vfs> Cleaner<V> {
                 current.insert(*number, unit);
             }
         }
-        let told =
-            self.core.reader.whole(now.place).ok().and_then(|(kind, record, body)| match Told::read(kind, &record) {
-                Ok(Told::Message(message)) if message.id == id => Some((message, body)),
-                _ => None,
-            });
-        let (message, body) = match told {
-            Some((message, body)) => (message, vec![body]),
-            None => {
+        let (message, body) = match self.core.whole(id, now.place)? {
+            Ok((message, body)) => (message, vec![body]),
+            Err(_) => {
                 self.core.note_damage();
                 (unreadable(id, &now), Vec::new())
             }
@@ -184,6 +191,10 @@ fn unreadable(id: MsgId, row: &MessageRow) -> entry::Message {
         text: row.size,
         blob: true,
     }
+}
+
+fn numbers(row: &MessageRow) -> impl Iterator<Item = u16> {
+    row.units.iter().map(|(number, _)| *number)
 }
 
 fn is_in(row: &MessageRow, segment: u32) -> bool {

@@ -126,17 +126,11 @@ impl<V: Vfs> Committer<V> {
         Ok(mark)
     }
 
-    /// What a new segment begins with: all that was told by earlier ones and stands in no message.
     fn snapshot(&self) -> Result<Entry, QueueError> {
         self.core.wait_until_applied(self.last);
         self.core.writable()?;
-        let mut snapshot = self.core.catalog.snapshot()?;
-        // A small segment holds fewer of the old ids.
-        let most = usize::try_from(self.core.config.segment / 512).unwrap_or(usize::MAX);
-        let skip = |len: usize| len.saturating_sub(most);
-        snapshot.finished.drain(..skip(snapshot.finished.len()));
-        snapshot.idem.drain(..skip(snapshot.idem.len()));
-        Told::Snapshot(snapshot).entry(Vec::new()).map_err(QueueError::Invalid)
+        let snapshot = Told::snapshot(&self.core.catalog, self.core.config.segment)?;
+        snapshot.entry(Vec::new()).map_err(QueueError::Invalid)
     }
 
     fn retire(&mut self, segment: u32) {

@@ -13,11 +13,11 @@ use hikyaku_wire::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::catalog::{MessageRow, Op, Snapshot, UnitRow};
+use super::catalog::{Catalog, MessageRow, Op, Snapshot, UnitRow};
 use super::journal::{Entry, Kind, Place};
 use crate::record::{EnvelopeRecord, Fault, UnitRecord};
 use crate::unit::Unit;
-use crate::{Envelope, Gate, HoldReason, IdemKey, MsgId, QueueKey};
+use crate::{Envelope, Gate, HoldReason, IdemKey, MsgId, QueueError, QueueKey};
 
 /// What an entry tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +68,18 @@ impl Told {
     /// What cannot be written, in words.
     pub(super) fn entry(&self, body: Vec<Bytes>) -> Result<Entry, Fault> {
         Ok(Entry::new(self.kind(), self.record()?, body))
+    }
+
+    /// What a new segment of this length begins with: all that was told by earlier ones and stands in
+    /// no message.
+    pub(super) fn snapshot(catalog: &Catalog, segment: u64) -> Result<Self, QueueError> {
+        let mut snapshot = catalog.snapshot()?;
+        // A small segment holds fewer of the old ids.
+        let most = usize::try_from(segment / 512).unwrap_or(usize::MAX);
+        let skip = |len: usize| len.saturating_sub(most);
+        snapshot.finished.drain(..skip(snapshot.finished.len()));
+        snapshot.idem.drain(..skip(snapshot.idem.len()));
+        Ok(Self::Snapshot(snapshot))
     }
 
     fn kind(&self) -> Kind {

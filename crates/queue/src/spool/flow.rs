@@ -99,7 +99,7 @@ impl<V: Vfs> Core<V> {
                 let mut claim =
                     Claim { core: Arc::clone(core), leases: Vec::new(), claimed: Vec::new(), lost: Vec::new() };
                 claim.pick(&who, now, &want, lease)?;
-                claim.read(now)?;
+                claim.read(now);
                 Ok(claim)
             })
             .await?;
@@ -267,16 +267,30 @@ impl<V: Vfs> Claim<V> {
     }
 
     /// Reads what the leases are about.
-    fn read(&mut self, now: Timestamp) -> Result<()> {
+    fn read(&mut self, now: Timestamp) {
         let mut kept: Option<(MsgId, Loaded)> = None;
         for lease in &self.leases {
             let loaded = match kept.take_if(|(id, _)| *id == lease.unit.msg) {
-                Some((_, loaded)) => Some(loaded),
-                None => self.core.load(lease.unit.msg)?,
+                Some((_, loaded)) => Ok(Some(loaded)),
+                None => self.core.load(lease.unit.msg),
             };
-            // Gone meanwhile, and the lease with it.
-            let Some(loaded) = loaded else { continue };
-            if let Some(unit) = self.core.load_unit(&loaded, lease.unit.unit)? {
+            let read = loaded.and_then(|loaded| {
+                let Some(loaded) = loaded else { return Ok(None) };
+                let unit = self.core.load_unit(&loaded, lease.unit.unit)?;
+                Ok(Some((loaded, unit)))
+            });
+            let (loaded, unit) = match read {
+                Ok(Some(read)) => read,
+                // Gone meanwhile, and the lease with it.
+                Ok(None) => continue,
+                Err(_) => {
+                    // The disk does not answer. It is tried again when the lease is over, and does not
+                    // stand in the way of others until then.
+                    self.core.note_damage();
+                    continue;
+                }
+            };
+            if let Some(unit) = unit {
                 match &loaded.envelope {
                     Ok(envelope) if !unit.rcpts.is_empty() => {
                         self.claimed.extend(fill(&self.core, *lease, &loaded.row, envelope, unit, now));
@@ -286,7 +300,6 @@ impl<V: Vfs> Claim<V> {
             }
             kept = Some((lease.unit.msg, loaded));
         }
-        Ok(())
     }
 }
 

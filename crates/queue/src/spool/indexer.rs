@@ -10,19 +10,21 @@ use super::vfs::Vfs;
 use crate::unit::Acted;
 use crate::{MsgId, QueueError, UnitId};
 
-/// A checkpoint is made after so many operations: so much, and what one group holds, is read again
-/// after a crash.
+/// A checkpoint is made after so many operations, or a segment: so much, and what one group holds, is
+/// read again after a crash.
 const OPERATIONS: u64 = 16_384;
 
 pub(super) struct Indexer<V: Vfs> {
     core: Arc<Core<V>>,
     /// How many operations were applied since the last checkpoint.
     since: u64,
+    /// The segment that was written to at the last checkpoint, and is now.
+    segments: Option<(u32, u32)>,
 }
 
 impl<V: Vfs> Indexer<V> {
     pub(super) fn new(core: Arc<Core<V>>) -> Self {
-        Self { core, since: 0 }
+        Self { core, since: 0, segments: None }
     }
 
     /// Whether something was applied since the last checkpoint.
@@ -30,9 +32,10 @@ impl<V: Vfs> Indexer<V> {
         self.since > 0
     }
 
-    /// Whether a checkpoint should not wait for leisure.
+    /// Whether a checkpoint should not wait for leisure: there is much to read again, or a segment
+    /// is full and the oldest may be needed no more.
     pub(super) fn is_due(&self) -> bool {
-        self.since >= OPERATIONS
+        self.since >= OPERATIONS || self.segments.is_some_and(|(then, now)| then != now)
     }
 
     /// Applies groups in order, and ends what was reserved for them.
@@ -58,7 +61,10 @@ impl<V: Vfs> Indexer<V> {
     pub(super) fn checkpoint(&mut self) {
         if self.since > 0 && self.core.broken().is_none() {
             match self.core.catalog.checkpoint() {
-                Ok(_) => self.since = 0,
+                Ok(mark) => {
+                    self.since = 0;
+                    self.segments = Some((mark.segment, mark.segment));
+                }
                 Err(error) => self.core.give_up(|| format!("the catalog could not be written: {error}")),
             }
         }
@@ -77,6 +83,8 @@ impl<V: Vfs> Indexer<V> {
             }
         };
         self.since += ops.len() as u64;
+        let then = self.segments.map_or(mark.segment, |(then, _)| then);
+        self.segments = Some((then, mark.segment));
         let mut applied = applied.into_iter();
         let results: Vec<Vec<Applied>> = counts.iter().map(|count| applied.by_ref().take(*count).collect()).collect();
         let mut opened = Vec::new();

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::core::{After, Core, Done, Request, Reserved};
 use super::entry::{Told, Units};
-use super::read::Loaded;
+use super::read::{Loaded, remains};
 use super::state::{Busy, Taken};
 use super::vfs::Vfs;
 use crate::unit::{Acted, Unit};
@@ -91,11 +91,18 @@ impl<V: Vfs> Core<V> {
     /// A unit as it is listed; none if it is gone.
     fn listed(&self, kept: &mut Option<Loaded>, id: UnitId) -> Result<Option<Entry>> {
         if kept.as_ref().is_none_or(|loaded| loaded.id != id.msg) {
-            *kept = self.load(id.msg)?;
+            // Who looks sees what there is.
+            *kept = match self.load(id.msg) {
+                Ok(loaded) => loaded,
+                Err(_) => self.catalog.message(id.msg)?.map(|row| Loaded::unread(id.msg, row)),
+            };
         }
         let Some(loaded) = kept else { return Ok(None) };
-        let Some(unit) = self.load_unit(loaded, id.unit)? else { return Ok(None) };
-        Ok(Some(self.entry(loaded, id, &unit)))
+        let unit = self.load_unit(loaded, id.unit).or_else(|_| {
+            let row = loaded.row.units.iter().find(|(number, _)| *number == id.unit);
+            Ok::<_, QueueError>(row.map(|(_, row)| remains(row)))
+        })?;
+        Ok(unit.map(|unit| self.entry(loaded, id, &unit)))
     }
 
     fn entry(&self, loaded: &Loaded, id: UnitId, unit: &Unit) -> Entry {

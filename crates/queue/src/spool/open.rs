@@ -108,7 +108,7 @@ impl<V: Vfs> Engine<V> {
             }
         };
         quarantined.extend(opened.damaged.iter().map(quarantine));
-        begin_life(&mut opened.writer, &catalog)?;
+        begin_life(&mut opened.writer, &catalog, config.segment)?;
         clear_orphans(&*vfs, &catalog, opened.damaged.is_empty() && quarantined.is_empty())?;
         let state = State::new(opened.boot, catalog.gates()?);
         let segments = opened.writer.segments();
@@ -137,26 +137,23 @@ impl<V: Vfs> Engine<V> {
         if let Some(written) = self.committer.turn() {
             self.indexer.apply(vec![written]);
         }
-        let _ = self.cleaner.advance();
+        self.cleaner.follow(&mut self.indexer, false);
     }
 
     /// Does what the threads do at leisure.
     pub(super) fn tidy(&mut self) {
-        self.indexer.checkpoint();
         for _ in 0..10 {
-            let _ = self.cleaner.consider();
-            let _ = self.cleaner.advance();
+            self.cleaner.follow(&mut self.indexer, true);
             self.turn();
-            self.indexer.checkpoint();
         }
     }
 }
 
 /// Tells the journal that a new life began, and makes durable what was read.
-fn begin_life<V: Vfs>(writer: &mut journal::Writer<V>, catalog: &Catalog) -> Result<(), OpenError> {
+fn begin_life<V: Vfs>(writer: &mut journal::Writer<V>, catalog: &Catalog, segment: u64) -> Result<(), OpenError> {
     let mut entries = vec![Told::Boot.entry(Vec::new()).map_err(QueueError::Invalid)?];
     if writer.begins_segment(entries.iter().map(journal::Entry::len).sum()) {
-        entries.push(Told::Snapshot(catalog.snapshot()?).entry(Vec::new()).map_err(QueueError::Invalid)?);
+        entries.push(Told::snapshot(catalog, segment)?.entry(Vec::new()).map_err(QueueError::Invalid)?);
     }
     let (mark, _) = writer.append(&entries)?;
     catalog.apply(&[], mark)?;

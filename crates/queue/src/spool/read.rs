@@ -1,6 +1,7 @@
 //! What is read from the journal: envelopes, units and short texts, and what of them cannot be read.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,6 +28,13 @@ pub(super) struct Loaded {
     units: BTreeMap<u16, Unit>,
 }
 
+impl Loaded {
+    /// A message of which nothing could be read.
+    pub(super) fn unread(id: MsgId, row: MessageRow) -> Self {
+        Self { id, row, envelope: Err("it could not be read"), units: BTreeMap::new() }
+    }
+}
+
 /// A unit whose record, or whose message's, cannot be read.
 pub(super) struct Lost {
     pub(super) id: UnitId,
@@ -50,11 +58,14 @@ pub(super) enum TextPlace {
 
 impl<V: Vfs> Core<V> {
     /// Looks a message up and reads its entry; none if it is not, or no longer, in the queue.
+    ///
+    /// # Errors
+    /// If the disk does not say what stands there; it may do so later.
     pub(super) fn load(&self, id: MsgId) -> Result<Option<Loaded>> {
         let mut place = None;
         loop {
             let Some(row) = self.catalog.message(id)? else { return Ok(None) };
-            let fault = match self.message(id, row.place) {
+            let fault = match self.message(id, row.place)? {
                 Ok(message) => {
                     let envelope = Ok(Arc::new(message.envelope));
                     return Ok(Some(Loaded { id, row, envelope, units: message.units }));
@@ -68,7 +79,10 @@ impl<V: Vfs> Core<V> {
         }
     }
 
-    /// The unit of a message as it is now; one that cannot be read has no recipients, and is held.
+    /// The unit of a message as it is now; one whose record is damaged has no recipients, and is held.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
     pub(super) fn load_unit(&self, loaded: &Loaded, number: u16) -> Result<Option<Unit>> {
         let Some((_, row)) = loaded.row.units.iter().find(|(other, _)| *other == number) else { return Ok(None) };
         let (id, mut row) = (UnitId { msg: loaded.id, unit: number }, row.clone());
@@ -78,7 +92,7 @@ impl<V: Vfs> Core<V> {
             return Ok(Some(unit.clone()));
         }
         loop {
-            if let Ok(unit) = self.unit(id, row.place) {
+            if let Ok(unit) = self.unit(id, row.place)? {
                 return Ok(Some(unit));
             }
             let Some(now) = self.catalog.message(id.msg)? else { return Ok(None) };
@@ -90,27 +104,44 @@ impl<V: Vfs> Core<V> {
         }
     }
 
-    fn message(&self, id: MsgId, place: Place) -> std::result::Result<entry::Message, Fault> {
-        match self.told(place)? {
-            Told::Message(message) if message.id == id => Ok(message),
-            _ => Err("its entry is another one's"),
-        }
+    fn message(&self, id: MsgId, place: Place) -> Result<std::result::Result<entry::Message, Fault>> {
+        Ok(match self.told(place)? {
+            Ok(Told::Message(message)) if message.id == id => Ok(message),
+            Ok(_) => Err(ANOTHER),
+            Err(fault) => Err(fault),
+        })
     }
 
-    fn unit(&self, id: UnitId, place: Place) -> std::result::Result<Unit, Fault> {
-        let unit = match self.told(place)? {
+    fn unit(&self, id: UnitId, place: Place) -> Result<std::result::Result<Unit, Fault>> {
+        let told = match self.told(place)? {
+            Ok(told) => told,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let unit = match told {
             Told::Message(mut message) if message.id == id.msg => message.units.remove(&id.unit),
             Told::Units(units) if units.id == id.msg => {
                 units.changed.into_iter().find(|(number, _)| *number == id.unit).and_then(|(_, unit)| unit)
             }
             _ => None,
         };
-        unit.ok_or("its entry is another one's")
+        Ok(unit.ok_or(ANOTHER))
     }
 
-    fn told(&self, place: Place) -> std::result::Result<Told, Fault> {
-        let (kind, record) = self.reader.record(place).map_err(|_| "its entry in the journal cannot be read")?;
-        Told::read(kind, &record)
+    fn told(&self, place: Place) -> Result<std::result::Result<Told, Fault>> {
+        let read = is_damaged(self.reader.record(place))?;
+        Ok(read.and_then(|(kind, record)| Told::read(kind, &record)))
+    }
+
+    /// A message with the body of its entry.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub(super) fn whole(&self, id: MsgId, place: Place) -> Result<std::result::Result<(entry::Message, Bytes), Fault>> {
+        let read = is_damaged(self.reader.whole(place))?;
+        Ok(read.and_then(|(kind, record, body)| match Told::read(kind, &record)? {
+            Told::Message(message) if message.id == id => Ok((message, body)),
+            _ => Err(ANOTHER),
+        }))
     }
 
     /// The text of a message.
@@ -121,7 +152,7 @@ impl<V: Vfs> Core<V> {
         let mut place = None;
         loop {
             let row = self.catalog.message(id)?.ok_or(QueueError::NotFound)?;
-            match self.text_at(id, row.place) {
+            match self.whole(id, row.place)?.and_then(text) {
                 Ok(text) => return Ok(text),
                 Err(why) if place.replace(row.place) == Some(row.place) => {
                     self.note_damage();
@@ -130,25 +161,6 @@ impl<V: Vfs> Core<V> {
                 Err(_) => {}
             }
         }
-    }
-
-    fn text_at(&self, id: MsgId, place: Place) -> std::result::Result<Text, Fault> {
-        let (kind, record, body) = self.reader.whole(place).map_err(|_| "its entry in the journal cannot be read")?;
-        let message = match Told::read(kind, &record)? {
-            Told::Message(message) if message.id == id => message,
-            _ => return Err("its entry is another one's"),
-        };
-        let at = usize::try_from(message.prepend).unwrap_or(usize::MAX);
-        if at > body.len() {
-            return Err("the part before the text is cut");
-        }
-        let (prepend, rest) = (body.slice(..at), body.slice(at..));
-        let place = match message.blob {
-            true => TextPlace::Blob(entry::read_checks(&rest)?),
-            false if rest.len() as u64 == message.text => TextPlace::Here(rest),
-            false => return Err("the text is cut"),
-        };
-        Ok(Text { prepend, len: message.text, place })
     }
 
     /// Holds a unit that cannot be read, so that it neither disappears nor blocks its key. It is
@@ -177,8 +189,37 @@ impl<V: Vfs> Core<V> {
     }
 }
 
+/// The text in a message's entry, or where it is.
+fn text((message, body): (entry::Message, Bytes)) -> std::result::Result<Text, Fault> {
+    let at = usize::try_from(message.prepend).unwrap_or(usize::MAX);
+    if at > body.len() {
+        return Err("the part before the text is cut");
+    }
+    let (prepend, rest) = (body.slice(..at), body.slice(at..));
+    let place = match message.blob {
+        true => TextPlace::Blob(entry::read_checks(&rest)?),
+        false if rest.len() as u64 == message.text => TextPlace::Here(rest),
+        false => return Err("the text is cut"),
+    };
+    Ok(Text { prepend, len: message.text, place })
+}
+
+/// Tells damage, which is for ever, from a disk that does not answer.
+fn is_damaged<T>(read: io::Result<T>) -> Result<std::result::Result<T, Fault>> {
+    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    match read {
+        Ok(read) => Ok(Ok(read)),
+        Err(error) if matches!(error.kind(), InvalidData | NotFound | UnexpectedEof) => {
+            Ok(Err("its entry in the journal cannot be read"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+const ANOTHER: Fault = "its entry is another one's";
+
 /// What is left of a unit whose record cannot be read.
-fn remains(row: &UnitRow) -> Unit {
+pub(super) fn remains(row: &UnitRow) -> Unit {
     Unit {
         key: row.key.clone(),
         due: row.due,

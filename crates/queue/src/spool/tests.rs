@@ -1,5 +1,6 @@
 //! The spool: conformance on a real disk, and on a played one power loss and failures at any call.
 
+mod care;
 mod faults;
 mod power;
 mod world;

@@ -99,12 +99,6 @@ fn index<V: Vfs>(
                 return;
             }
         };
-        // What the cleaner meets is met again, or reported, by whoever reads; it only stops cleaning.
-        let _ = cleaner.advance();
-        if at_leisure || indexer.is_due() || cleaner.wants_checkpoint() {
-            indexer.checkpoint();
-            let _ = cleaner.consider();
-            let _ = cleaner.advance();
-        }
+        cleaner.follow(&mut indexer, at_leisure);
     }
 }

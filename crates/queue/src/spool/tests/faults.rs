@@ -90,17 +90,29 @@ fn after_a_failed_sync_nothing_is_written() {
     let mut dice = Dice::new(3);
     let mut world = World::new(Played::new(3));
     world.commits(&mut dice).unwrap();
+    let core = world.core();
+    let draft = core.open_draft(id(150), SizeHint::UNKNOWN).unwrap();
     let syncs = |call: super::super::vfs::played::Call| call.syncs();
     world.disk.fail(Fault { counts: syncs, ..Fault::once(1, Failure::Io) });
     assert!(matches!(world.commits(&mut dice), Err(QueueError::ReadOnly)));
     let written = world.disk.counts().changes;
-    let core = world.core();
     assert!(matches!(core.health(), Health::ReadOnly(_)));
     assert!(matches!(world.run(core.act(&Filter::all(), Action::Remove)), Err(QueueError::ReadOnly)));
     assert!(matches!(world.run(core.gate(&QueueKey::new("a.test"), Gate::Paused)), Err(QueueError::ReadOnly)));
     assert!(!world.run(core.list(&Filter::all(), None, 99)).unwrap().entries.is_empty(), "it can still be read");
+    assert!(matches!(core.open_draft(id(151), SizeHint::UNKNOWN), Err(QueueError::ReadOnly)));
+    let envelope = Envelope::new("<>".parse().unwrap(), now());
+    let commit = world.run(draft.commit(envelope, Bytes::new(), vec![unit("a.test", &["<a@a.test>"])], None));
+    assert!(matches!(commit, Err(QueueError::ReadOnly)));
+    let want = KEYS.map(|key| KeyQuota { key: QueueKey::new(key), max: 9 });
+    let claim = world.run(core.claim(WorkerId::new("w"), late(), &want, Duration::from_secs(60)));
+    assert!(matches!(claim, Err(QueueError::ReadOnly)), "what came of it could not be told");
     world.engine.tidy();
     assert_eq!(world.disk.counts().changes, written);
+    drop(core);
+    let disk = world.disk.kill(3);
+    let mut world = world.reopen(disk, 3);
+    world.commits(&mut dice).unwrap();
 }
 
 /// One sync makes all that wait durable, and a small message is nothing but its part of that.

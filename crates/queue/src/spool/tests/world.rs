@@ -446,6 +446,11 @@ impl World {
         self.leases.clear();
     }
 
+    /// Opens the disk with other settings.
+    pub(super) fn set(&mut self, config: SpoolConfig) {
+        self.engine = Engine::open(Arc::new(self.disk.clone()), config, Runner::Here).unwrap();
+    }
+
     /// The spool says what the model says.
     pub(super) fn check(&mut self, what: &str) {
         let found = picture(&mut self.engine);
