@@ -115,9 +115,8 @@ impl<V: Vfs> Draft<V> {
         let (core, id) = (Arc::clone(&self.core), self.id);
         core.writable()?;
         let mut message = self.message(envelope, &prepend, units, None)?;
-        let coming = match core.seal(id, message.envelope.received)? {
-            Came::New(coming) => coming,
-            _ => return Err(QueueError::Duplicate(id)),
+        let Came::New(coming) = core.seal(id, message.envelope.received)? else {
+            return Err(QueueError::Duplicate(id));
         };
         let (coming, body) = self.close(&mut message, prepend, coming).await?;
         let told = Told::Message(message);

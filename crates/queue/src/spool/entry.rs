@@ -21,6 +21,7 @@ use crate::{Envelope, Gate, HoldReason, IdemKey, MsgId, QueueError, QueueKey};
 
 /// What an entry tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most are messages, and none is kept")]
 pub(super) enum Told {
     /// A message is in the queue, with these units.
     Message(Message),

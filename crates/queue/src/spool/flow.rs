@@ -21,6 +21,9 @@ use crate::{
 
 type Result<T> = std::result::Result<T, QueueError>;
 
+/// Units of one message as they are from now on, or that they are gone.
+type Changed = Vec<(u16, Option<Unit>)>;
+
 impl<V: Vfs> Core<V> {
     pub(super) async fn due_keys(
         self: &Arc<Self>,
@@ -179,7 +182,7 @@ impl<V: Vfs> Core<V> {
     }
 
     /// What becomes of a settled unit, and how far the units of its message are numbered then.
-    fn changes(&self, id: UnitId, outcome: Outcome) -> Result<(u16, Vec<(u16, Option<Unit>)>)> {
+    fn changes(&self, id: UnitId, outcome: Outcome) -> Result<(u16, Changed)> {
         let mut state = self.state();
         let mut next = state.next_unit(id.msg);
         let changed = match outcome {

@@ -334,7 +334,7 @@ fn kill_9_loses_nothing_that_was_acknowledged() {
         let choice = random >> 33;
         let mut life = Life::begin(&folder, Some((point + 1) * 1_000_000));
         // Most lives are short; some are long enough for many segments and a checkpoint or two.
-        let lines = if choice % 25 == 0 { choice / 25 % 2_000 } else { choice / 25 % 150 };
+        let lines = if choice.is_multiple_of(25) { choice / 25 % 2_000 } else { choice / 25 % 150 };
         for _ in 0..lines {
             facts.hear(&life.line().expect("the child goes on"));
         }
@@ -345,7 +345,7 @@ fn kill_9_loses_nothing_that_was_acknowledged() {
             facts.hear(&line);
         }
         // Sometimes the next life is killed while it opens, or right after.
-        if choice % 3 == 0 {
+        if choice.is_multiple_of(3) {
             Life::begin(&folder, None).kill();
         }
         let spool = runtime.block_on(Spool::open(&folder, config())).unwrap();

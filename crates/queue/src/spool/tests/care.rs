@@ -42,7 +42,7 @@ async fn work(spool: Spool, task: u16) -> BTreeMap<MsgId, u32> {
         for claimed in claimed {
             let (lease, no) = (claimed.lease, claimed.rcpts[0].no);
             assert_eq!(claimed.attempts, kept[&lease.unit.msg]);
-            let is_last = number(lease.unit.msg) % 3 != 0;
+            let is_last = !number(lease.unit.msg).is_multiple_of(3);
             let (state, next, how) = match is_last {
                 true => (RcptState::Relayed(attempt(250, 2)), Next::Finish, Durability::Sync),
                 false => (RcptState::Deferred(attempt(451, 4)), Next::RetryAt(late()), Durability::Lazy),

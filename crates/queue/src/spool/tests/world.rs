@@ -454,7 +454,7 @@ impl World {
     /// The spool says what the model says.
     pub(super) fn check(&mut self, what: &str) {
         let found = picture(&mut self.engine);
-        assert!(is(&self.model, &found), "{what}: {}", none_of(&[self.model.clone()], &found));
+        assert!(is(&self.model, &found), "{what}: {}", none_of(std::slice::from_ref(&self.model), &found));
     }
 }
 
