@@ -17,6 +17,7 @@ mod tables;
 mod tests;
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use hikyaku_wire::Timestamp;
@@ -117,6 +118,8 @@ struct Store {
     db: Database,
     late: Mutex<Late>,
     memory: Mutex<Memory>,
+    /// A change could not be written: what is here is not whole, and says nothing any more.
+    failed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -165,7 +168,7 @@ impl Catalog {
     /// message without units is finished, and a snapshot is the truth at its place in the journal.
     pub(crate) fn apply(&self, ops: &[Op], mark: Mark) -> Result<Vec<Applied>, QueueError> {
         let store = self.store();
-        Ok(apply::apply(&store, ops, mark)?)
+        Ok(store.change(|store| apply::apply(store, ops, mark))?)
     }
 
     /// Makes durable what was applied.
@@ -202,29 +205,48 @@ impl Store {
         };
         write.commit()?;
         let mark = late.state.mark;
-        Ok((Self { db, late: Mutex::new(late), memory: Mutex::new(memory) }, mark))
+        let (late, memory, failed) = (Mutex::new(late), Mutex::new(memory), AtomicBool::new(false));
+        Ok((Self { db, late, memory, failed }, mark))
     }
 
     fn checkpoint(&self) -> Result<Option<Mark>, CatalogError> {
-        let mut late = lock(&self.late);
-        let mut write = self.db.begin_write()?;
-        write.set_durability(Durability::Immediate)?;
-        write.set_quick_repair(true);
-        late.flush(&write, &self.memory)?;
-        write.commit()?;
-        Ok(late.state.mark)
+        self.change(|store| {
+            let mut late = lock(&store.late);
+            let mut write = store.db.begin_write()?;
+            write.set_durability(Durability::Immediate)?;
+            write.set_quick_repair(true);
+            late.flush(&write, &store.memory)?;
+            write.commit()?;
+            Ok(late.state.mark)
+        })
+    }
+
+    /// Whether what is here can be believed.
+    fn is_good(&self) -> Result<(), CatalogError> {
+        match self.failed.load(Ordering::Acquire) {
+            true => Err(CatalogError::Damaged("an earlier change could not be written")),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes a change. If it fails, a part of it may be forgotten: then there are no more.
+    fn change<T>(&self, change: impl FnOnce(&Self) -> Result<T, CatalogError>) -> Result<T, CatalogError> {
+        self.is_good()?;
+        change(self).inspect_err(|_| self.failed.store(true, Ordering::Release))
     }
 
     /// All tables as they are now, those too that are written late.
     fn whole(&self) -> Result<ReadTransaction, CatalogError> {
-        let mut late = lock(&self.late);
-        if !late.is_whole() {
-            let mut write = self.db.begin_write()?;
-            write.set_durability(Durability::None)?;
-            late.flush(&write, &self.memory)?;
-            write.commit()?;
-        }
-        Ok(self.db.begin_read()?)
+        self.change(|store| {
+            let mut late = lock(&store.late);
+            if !late.is_whole() {
+                let mut write = store.db.begin_write()?;
+                write.set_durability(Durability::None)?;
+                late.flush(&write, &store.memory)?;
+                write.commit()?;
+            }
+            Ok(store.db.begin_read()?)
+        })
     }
 }
 

@@ -184,7 +184,9 @@ impl Catalog {
     }
 
     fn read<T>(&self, ask: impl FnOnce(&ReadTransaction) -> Result<T>) -> std::result::Result<T, QueueError> {
-        let read = self.store().db.begin_read().map_err(CatalogError::from)?;
+        let store = self.store();
+        store.is_good()?;
+        let read = store.db.begin_read().map_err(CatalogError::from)?;
         Ok(ask(&read)?)
     }
 
