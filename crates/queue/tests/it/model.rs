@@ -20,7 +20,14 @@ impl Spools {
         let mut config = SpoolConfig::default();
         config.segment = 256 << 10;
         config.reserve_bytes = 0;
-        self.runtime.block_on(Spool::open(path, config)).unwrap()
+        // What goes on behind a future that was dropped keeps the lock until it is done.
+        for _ in 0..1_000 {
+            match self.runtime.block_on(Spool::open(path, config.clone())) {
+                Err(OpenError::Locked) => std::thread::sleep(std::time::Duration::from_millis(10)),
+                opened => return opened.unwrap(),
+            }
+        }
+        panic!("the spool stays locked");
     }
 }
 
