@@ -3,6 +3,7 @@
 mod care;
 mod faults;
 mod power;
+mod seen;
 mod world;
 
 use std::os::unix::fs::PermissionsExt;

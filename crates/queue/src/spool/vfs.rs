@@ -4,6 +4,7 @@
 //! that loses power. What is written is durable after [`VfsFile::sync_data`], what is made, linked,
 //! renamed or removed after [`Vfs::sync_folder`]; until then any part of it may be there or not.
 
+mod nameless;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod played;
 pub(crate) mod real;

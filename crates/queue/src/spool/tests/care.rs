@@ -7,6 +7,7 @@ use super::super::entry::{LOST, Told};
 use super::super::journal::{Lsn, Mark};
 use super::super::vfs::played::{Call, Failure, Fault, Played};
 use super::super::vfs::{Folder, Space};
+use super::seen::*;
 use super::world::*;
 use super::*;
 use crate::{Attempt, Next, RcptState, StateKind, UnitId};

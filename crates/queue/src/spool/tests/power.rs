@@ -3,6 +3,7 @@
 use super::super::catalog;
 use super::super::vfs::Folder;
 use super::super::vfs::played::{Failure, Fault, Played};
+use super::seen::*;
 use super::world::*;
 use super::*;
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::nameless::{give_name, nameless};
 use super::{Folder, Space, Vfs, VfsFile};
 use crate::spool::OpenError;
 
@@ -414,36 +415,6 @@ fn unless_absent<T>(result: io::Result<T>, absent: T) -> io::Result<T> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(absent),
         result => result,
     }
-}
-
-#[cfg(target_os = "linux")]
-fn nameless(folder: &OwnedFd) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::openat(folder, ".", OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, PRIVATE)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn nameless(_: &OwnedFd) -> rustix::io::Result<OwnedFd> {
-    Err(Errno::OPNOTSUPP)
-}
-
-/// Gives a nameless file a name, unless another has it.
-#[cfg(target_os = "linux")]
-fn give_name(file: &OwnedFd, folder: impl AsFd, name: &str) -> rustix::io::Result<()> {
-    use std::os::fd::AsRawFd;
-
-    let magic_link = format!("/proc/self/fd/{}", file.as_raw_fd());
-    match rustix::fs::linkat(rustix::fs::CWD, magic_link, &folder, name, AtFlags::SYMLINK_FOLLOW) {
-        // Without /proc; this needs a privilege on older kernels.
-        Err(error) if error != Errno::EXIST => {
-            rustix::fs::linkat(file, "", &folder, name, AtFlags::EMPTY_PATH).map_err(|_| error)
-        }
-        linked => linked,
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn give_name(_: &OwnedFd, _: impl AsFd, _: &str) -> rustix::io::Result<()> {
-    Err(Errno::OPNOTSUPP)
 }
 
 /// Whether nothing says yet which version made the spool.
