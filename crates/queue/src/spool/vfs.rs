@@ -6,6 +6,7 @@
 
 mod nameless;
 #[cfg(any(fuzzing, test))]
+#[cfg_attr(not(test), allow(dead_code, reason = "the fuzzers need a part of it"))]
 pub(crate) mod played;
 pub(crate) mod real;
 #[cfg(test)]
