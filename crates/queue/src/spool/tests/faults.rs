@@ -31,7 +31,9 @@ fn accident(seed: u64, at: u64, failure: Failure, lasting: bool) -> bool {
         let core = world.core();
         assert!(matches!(core.health(), Health::ReadOnly(_)));
         assert!(matches!(core.open_draft(id(999), SizeHint::UNKNOWN), Err(QueueError::ReadOnly)));
-        assert!(world.run(core.list(&Filter::all(), None, 9)).is_ok(), "it can still be read");
+        // Where it was the catalog that failed, half a list would hide mail: then there is none.
+        let list = world.run(core.list(&Filter::all(), None, 9));
+        assert!(matches!(list, Ok(_) | Err(QueueError::Backend(_))), "it can still be read: {list:?}");
     }
     let disk = match dice.below(2) {
         0 => world.disk.kill(seed),
